@@ -1,0 +1,36 @@
+# Every target does its own set-up: python3 and make are all a fresh machine needs.
+VENV  := .venv
+BIN   := $(VENV)/bin
+STAMP := $(VENV)/.installed
+SEEDS ?= 5000
+
+.PHONY: help setup demo test lint format sim torture bench docs clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile
+
+setup: $(STAMP) ## create .venv and install batchgen with its development extras
+
+$(STAMP): pyproject.toml scripts/setup.sh
+	@sh scripts/setup.sh $(VENV)
+	@touch $@
+
+demo: $(STAMP) ## run jobs/demo.yaml against the simulator: free, offline, about half a minute
+	@rm -rf runs/demo
+	$(BIN)/batchgen run jobs/demo.yaml --simulate
+	@$(BIN)/batchgen status runs/demo
+	@echo "pictures: runs/demo/outputs"
+
+lint: $(STAMP) ## formatting, lint rules, types, import contracts
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(STAMP) ## apply the formatter and the safe fixes
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+test: lint ## lint, every test, and the branch coverage of the core
+	$(BIN)/python -m pytest -q --cov --cov-report=
+	$(BIN)/coverage report --include='batchgen/core/*' --fail-under=95

@@ -1,0 +1,85 @@
+"""Calls to the service and its answers as plain values: what travels, without anything that sends.
+
+The shell sends a `Call` and brings back an `Answer` or a `TransportError`; what either means is
+decided in `batchgen.core.wire`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+MAX_JSON_BYTES = 64 * 2**20
+"""Cap of a JSON answer. A guess: base64 videos stay far below, a 200 MB body is refused."""
+MAX_MEDIA_BYTES = 512 * 2**20
+"""Cap of an answer that may be media (v1, and `response_url` of some models). A guess."""
+
+
+class Host(StrEnum):
+    """The service's hosts by role; adapters map a role to an origin."""
+
+    API = "api"
+    HISTORY = "history"
+    UPLOAD = "upload"
+
+
+DEFAULT_ORIGINS: Mapping[Host, str] = {
+    Host.API: "https://api.segmind.com",
+    Host.HISTORY: "https://api.spotprod.segmind.com",
+    Host.UPLOAD: "https://workflows-api.segmind.com",
+}
+"""Segmind's own origins: the only ones the API key is ever sent to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One HTTP call. `path` begins with `/`; `body` is JSON text or None; times in seconds."""
+
+    method: str
+    path: str
+    host: Host = Host.API
+    query: tuple[tuple[str, str], ...] = ()
+    body: str | None = None
+    timeout_s: float = 30.0
+    max_bytes: int = MAX_JSON_BYTES
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole answer. `headers` has lower-case names; `body` is complete."""
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+    def json(self) -> Any:
+        """The body as JSON; ValueError when it is none (NaN and Infinity included)."""
+        try:
+            return json.loads(self.body, parse_constant=_refuse_constant)
+        except RecursionError as error:
+            raise ValueError("nested too deeply") from error
+
+    def object(self) -> dict[str, Any]:
+        """The body as a JSON object, or an empty one when it is anything else."""
+        try:
+            value = self.json()
+        except ValueError:
+            return {}
+        return value if isinstance(value, dict) else {}
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+def canonical_json(value: Any) -> str:
+    """The one text form of a JSON value: sorted keys, no spaces, NaN refused (ValueError).
+
+    Bodies are sent, stored, fingerprinted and compared with history rows in this form.
+    """
+    return json.dumps(
+        value, ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":")
+    )
