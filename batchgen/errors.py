@@ -1,7 +1,7 @@
 """Every error of batchgen, one hierarchy; each class says whose problem it is.
 
-`UserError`      the caller's: wrong usage, manifest, state file. Exit code 2, nothing was submitted.
-`StoppedEarly`   the world's: key refused, credits gone, API down, disk full. Exit code 3, resumable.
+`UserError`      the caller's: wrong usage, manifest, state file. Exit 2, nothing was submitted.
+`StoppedEarly`   the world's: key refused, credits gone, API down, disk full. Exit 3, resumable.
 `TransportError` the network's: one call that brought no whole answer. Never reaches the user.
 `InternalError`  ours: a broken invariant. A bug, shown as such.
 """

@@ -1,0 +1,51 @@
+"""The calls of a run: which request asks the service for what. Nothing here sends."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+from batchgen.core.http import MAX_MEDIA_BYTES, Call, Host
+from batchgen.core.job import Job
+from batchgen.core.spec import ApiVersion
+
+SYNC_TIMEOUT_S = 600.0
+"""How long a v1 call may take; the SDK's own deadline for a job."""
+SUBMIT_TIMEOUT_S = 60.0
+RESULT_TIMEOUT_S = 300.0
+"""A final body may carry the media itself."""
+
+
+def submit_call(job: Job) -> Call:
+    """The POST of a job, on the door its API version names."""
+    path = f"/{job.api}/{quote(job.model, safe='')}"
+    if job.api is ApiVersion.V1:
+        return Call(
+            "POST", path, body=job.body, timeout_s=SYNC_TIMEOUT_S, max_bytes=MAX_MEDIA_BYTES
+        )
+    return Call("POST", path, body=job.body, timeout_s=SUBMIT_TIMEOUT_S)
+
+
+def status_call(request_id: str) -> Call:
+    """The GET of a request's state. Built from the id: URLs from replies are never followed."""
+    return Call("GET", f"/v2/requests/{quote(request_id, safe='')}/status")
+
+
+def result_call(request_id: str) -> Call:
+    """The GET of a request's final body; some models answer the media itself."""
+    return Call(
+        "GET",
+        f"/v2/requests/{quote(request_id, safe='')}",
+        timeout_s=RESULT_TIMEOUT_S,
+        max_bytes=MAX_MEDIA_BYTES,
+    )
+
+
+def record_call(request_id: str) -> Call:
+    """The GET of one row of the account's history, of any age."""
+    path = f"/inference-request/request-history/{quote(request_id, safe='')}"
+    return Call("GET", path, host=Host.HISTORY)
+
+
+def credits_call() -> Call:
+    """The GET of the account's credits: free, so it serves as the probe."""
+    return Call("GET", "/v1/get-user-credits")

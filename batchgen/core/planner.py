@@ -1,0 +1,254 @@
+"""The planner: which effects to start now, and when to look again.
+
+A plain function of the board and the instant. It never awaits, never reads a clock and changes
+nothing. The order in which it spends a tight request budget:
+
+1. results: a finished request is paid for; its window is running out
+2. polls that are due, nearest end of their window first
+3. lookups in the history, for paid results whose record is gone
+4. submits
+
+Downloads need no budget; the CDN is not the API.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from batchgen.core.board import Board, RateScope
+from batchgen.core.gates import Gate, GateKind
+from batchgen.core.job import IN_FLIGHT, Job, JobState
+
+
+class EffectKind(StrEnum):
+    """What the shell can be asked to do. Every effect ends in exactly one event."""
+
+    SUBMIT = "submit"
+    POLL = "poll"
+    FETCH = "fetch"
+    SAVE = "save"
+    RECOVER = "recover"
+    PROBE = "probe"
+    """A free GET while the key or the service is in doubt."""
+    CHECK_DISK = "check disk"
+    """A look at the free space while it is short."""
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """One action; `job` is None for a probe. `counts` says that it takes a slot of the window."""
+
+    kind: EffectKind
+    job: Job | None = None
+    counts: bool = True
+
+
+class Verdict(StrEnum):
+    """Whether there is anything left to wait for."""
+
+    GO_ON = "go on"
+    COMPLETE = "complete"
+    """No job is left that this run could do anything about."""
+    STOP = "stop"
+    """A gate or a limit ends the run before its jobs; it can be resumed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to do now. `wake_at` is None when only an event can change anything.
+
+    `draw` asks for so many pending jobs from the state. `gate` names what a STOP is due to.
+    """
+
+    effects: tuple[Effect, ...] = ()
+    wake_at: float | None = None
+    draw: int = 0
+    verdict: Verdict = Verdict.GO_ON
+    gate: Gate | None = None
+
+
+def plan(board: Board, now: float) -> Plan:
+    """Decide. See the module for the order; see `Plan` for the answer."""
+    return _Pass(board, now).decide()
+
+
+class _Pass:
+    """One deciding pass: the board is read once, the slots and places left are counted down."""
+
+    def __init__(self, board: Board, now: float) -> None:
+        self.board = board
+        self.now = now
+        self.slots = board.rate.free(now)
+        self.effects: list[Effect] = []
+        self.wakes: list[float] = []
+        self.wants_slot = False
+        by_state: dict[JobState, list[Job]] = {state: [] for state in JobState}
+        self.in_flight = 0
+        self.active = 0
+        for job in board.jobs.values():
+            self.in_flight += job.state in IN_FLIGHT
+            self.active += job.state is not JobState.PENDING
+            if job.key not in board.busy:
+                by_state[job.state].append(job)
+        self.by_state = by_state
+
+    def decide(self) -> Plan:
+        if GateKind.STOP not in self.board.gates.closed:
+            self._effects()
+        verdict, gate = self._verdict()
+        if verdict is not Verdict.GO_ON:
+            return Plan(verdict=verdict, gate=gate)
+        return Plan(tuple(self.effects), self._wake_at(), self._draw())
+
+    def _effects(self) -> None:
+        self._saves()
+        if not self.board.gates.holds_calls():
+            self._fetches()
+            self._polls()
+            self._recoveries()
+            self._submits()
+        self._probe()
+        self._check_disk()
+
+    def _due(self, jobs: list[Job]) -> Iterator[Job]:
+        """Jobs whose instant has come; the others are remembered for the next look."""
+        for job in jobs:
+            if job.due_at <= self.now:
+                yield job
+            else:
+                self.wakes.append(job.due_at)
+
+    def _start(self, kind: EffectKind, job: Job) -> bool:
+        """Start an effect that takes a slot, if there is one."""
+        counts = kind is EffectKind.SUBMIT or self.board.limits.rate_scope is RateScope.ALL
+        if counts:
+            if self.slots <= 0:
+                self.wants_slot = True
+                return False
+            self.slots -= 1
+        self.effects.append(Effect(kind, job, counts))
+        return True
+
+    def _saves(self) -> None:
+        if self.board.gates.holds_saves():
+            return
+        under_way = sum(
+            1
+            for key in self.board.busy
+            if self.board.jobs[key].state is JobState.FETCHING and self.board.jobs[key].outputs
+        )
+        places = self.board.limits.save_concurrency - under_way
+        ready = (job for job in self.by_state[JobState.FETCHING] if job.outputs)
+        for job in self._due(list(ready)):
+            if places <= 0:
+                return
+            places -= 1
+            self.effects.append(Effect(EffectKind.SAVE, job, counts=False))
+
+    def _fetches(self) -> None:
+        if self.board.gates.holds_saves():
+            return
+        waiting = [job for job in self.by_state[JobState.FETCHING] if not job.outputs]
+        for job in sorted(self._due(waiting), key=_deadline):
+            self._start(EffectKind.FETCH, job)
+
+    def _polls(self) -> None:
+        for job in sorted(self._due(self.by_state[JobState.SUBMITTED]), key=_deadline):
+            self._start(EffectKind.POLL, job)
+
+    def _recoveries(self) -> None:
+        for job in self._due(self.by_state[JobState.RECOVERING]):
+            self._start(EffectKind.RECOVER, job)
+
+    def _submits(self) -> None:
+        if self.board.gates.holds_submits():
+            return
+        places = self.board.limits.concurrency - self.in_flight
+        beside_usd = 0.0
+        for job in sorted(self._due(self.by_state[JobState.PENDING]), key=lambda job: job.key):
+            if places <= 0 or not self.board.money.affords(job.price_usd, beside_usd):
+                return
+            if not self._start(EffectKind.SUBMIT, job):
+                return
+            places -= 1
+            beside_usd += job.price_usd or 0.0
+
+    def _probe(self) -> None:
+        at = self.board.gates.probe_at()
+        if at is None or self.board.probing or self.board.gates.lost_patience(self.now):
+            return
+        if at > self.now:
+            self.wakes.append(at)
+            return
+        counts = self.board.limits.rate_scope is RateScope.ALL
+        if counts and self.slots <= 0:
+            self.wants_slot = True
+            return
+        self.effects.append(Effect(EffectKind.PROBE, counts=counts))
+
+    def _check_disk(self) -> None:
+        gate = self.board.gates.closed.get(GateKind.DISK)
+        if gate is None or self.board.probing or self.board.gates.lost_patience(self.now):
+            return
+        if gate.probe_at > self.now:
+            self.wakes.append(gate.probe_at)
+        else:
+            self.effects.append(Effect(EffectKind.CHECK_DISK, counts=False))
+
+    def _draw(self) -> int:
+        """Keep a stock of pending jobs of twice the concurrency, drawn when half is gone."""
+        board = self.board
+        if board.stock_ended or board.gates.holds_submits():
+            return 0
+        stock = len(self.by_state[JobState.PENDING])
+        wanted = 2 * board.limits.concurrency
+        return wanted - stock if stock <= wanted // 2 else 0
+
+    def _wake_at(self) -> float | None:
+        if self.wants_slot:
+            free_at = self.board.rate.next_free_at(self.now)
+            if free_at is not None:
+                self.wakes.append(free_at)
+        later = [at for at in self.wakes if at > self.now]
+        return min(later) if later else None
+
+    def _verdict(self) -> tuple[Verdict, Gate | None]:
+        """Stop only when nothing is under way: what runs here is brought to its event first."""
+        board = self.board
+        if board.busy or board.probing:
+            return Verdict.GO_ON, None
+        if GateKind.STOP in board.gates.closed:
+            return Verdict.STOP, board.gates.closed[GateKind.STOP]
+        gate = board.gates.lost_patience(self.now)
+        if gate is not None and not self._still_saving():
+            return Verdict.STOP, gate
+        if self.active or self.effects:
+            return Verdict.GO_ON, None
+        pending = bool(self.by_state[JobState.PENDING]) or not board.stock_ended
+        if not pending:
+            return Verdict.COMPLETE, None
+        if GateKind.CREDITS in board.gates.closed:
+            return Verdict.STOP, board.gates.closed[GateKind.CREDITS]
+        return self._out_of_money()
+
+    def _still_saving(self) -> bool:
+        return any(effect.kind is EffectKind.SAVE for effect in self.effects)
+
+    def _out_of_money(self) -> tuple[Verdict, Gate | None]:
+        """Nothing runs and the next job is not affordable: no event will ever change that."""
+        money = self.board.money
+        waiting = sorted(self.by_state[JobState.PENDING], key=lambda job: job.key)
+        if money.cap_usd is None or not waiting or money.affords(waiting[0].price_usd):
+            return Verdict.GO_ON, None
+        reason = (
+            f"max_spend {money.cap_usd:.2f} USD is reached: "
+            f"{money.committed_usd:.2f} USD spent or reserved"
+        )
+        return Verdict.STOP, Gate(GateKind.CREDITS, reason, self.now, self.now)
+
+
+def _deadline(job: Job) -> float:
+    """Jobs of one window length: the earliest submitted one expires first."""
+    return job.sent_at

@@ -1,0 +1,49 @@
+"""When to ask for the state of a request."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from statistics import quantiles
+
+from batchgen.core.job import Job
+
+DEFAULT_LATENCY_S = 20.0
+"""Assumed where neither the catalogue nor experience says anything; the median of the seeds."""
+SAMPLE_COUNT = 200
+FIRST_INTERVAL_SHARE = 0.1
+GROWTH = 1.4
+"""Polls after the first one grow apart geometrically: late ones are rare and say little."""
+MIN_INTERVAL_S, MAX_INTERVAL_S = 1.0, 60.0
+
+
+@dataclass(slots=True)
+class Latencies:
+    """Seconds from submit to completion, per model: what was seen, and the catalogue's guess."""
+
+    guesses: Mapping[str, float] = field(default_factory=dict)
+    _seen: dict[str, deque[float]] = field(default_factory=dict)
+
+    def learn(self, model: str, latency_s: float) -> None:
+        """One request of this model took so long."""
+        self._seen.setdefault(model, deque(maxlen=SAMPLE_COUNT)).append(latency_s)
+
+    def typical_s(self, model: str) -> float:
+        """The time by which most requests of this model are done."""
+        seen = self._seen.get(model)
+        if seen is None or len(seen) < 5:
+            return self.guesses.get(model, DEFAULT_LATENCY_S)
+        return quantiles(seen, n=10, method="inclusive")[6]
+
+
+def next_poll_at(job: Job, latencies: Latencies, now: float) -> float:
+    """The instant of the next poll of a submitted job.
+
+    The first one when most such requests are done, further ones a growing tenth of that apart.
+    """
+    typical_s = latencies.typical_s(job.model)
+    if job.polls == 0:
+        return max(now, job.sent_at + typical_s)
+    interval = FIRST_INTERVAL_SHARE * typical_s * GROWTH ** (job.polls - 1)
+    return now + min(MAX_INTERVAL_S, max(MIN_INTERVAL_S, interval))

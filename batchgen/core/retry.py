@@ -1,0 +1,20 @@
+"""When to try again. Policies compute instants; nothing here waits."""
+
+from __future__ import annotations
+
+import hashlib
+
+FIRST_BACKOFF_S = 1.0
+MAX_BACKOFF_S = 60.0
+
+
+def backoff_at(now: float, trouble: int, salt: int) -> float:
+    """The instant of the next try after `trouble` (≥ 1) fruitless ones in a row.
+
+    Full jitter over an exponential: uniform in [0.5 s, min(60 s, 1 s · 2^trouble)]. The randomness
+    is a hash of `salt` and `trouble`, so that a decision can be replayed.
+    """
+    ceiling = min(MAX_BACKOFF_S, FIRST_BACKOFF_S * 2.0 ** min(trouble, 10))
+    digest = hashlib.blake2b(f"{salt}:{trouble}".encode(), digest_size=8).digest()
+    share = int.from_bytes(digest) / 2**64
+    return now + 0.5 + share * (ceiling - 0.5)

@@ -1,0 +1,101 @@
+"""Counting a run: what displays show while it works and what it comes to in the end."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from batchgen.core.event import Change, EventKind
+from batchgen.core.job import IN_FLIGHT, JobState
+from batchgen.core.treatment import WINDOW_S
+
+_RECENT_S = 300.0
+"""Rates and the ETA look back so far."""
+_CALLS: Mapping[EventKind, str] = {
+    EventKind.INTENDED: "submits",
+    EventKind.RUNNING: "polls",
+    EventKind.FINISHED: "polls",
+}
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts by state, money and recent rates, kept up to date change by change."""
+
+    counts: Counter[JobState] = field(default_factory=Counter)
+    spent_usd: float = 0.0
+    _done_at: deque[float] = field(default_factory=deque)
+    _calls_at: dict[str, deque[float]] = field(default_factory=dict)
+    _windows: dict[int, float] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, counts: Mapping[str, int], spent_usd: float) -> Tally:
+        """A tally that begins with what the state already holds."""
+        return cls(Counter({JobState(state): n for state, n in counts.items()}), spent_usd)
+
+    def take_in(self, change: Change) -> None:
+        """Count one change."""
+        before, after, at = change.before, change.after, change.event.at
+        self.counts[before.state] -= 1
+        self.counts[after.state] += 1
+        name = _CALLS.get(change.event.kind)
+        if name is not None:
+            self._calls_at.setdefault(name, deque()).append(at)
+        if after.state is JobState.DONE:
+            self._done_at.append(at)
+            self.spent_usd += after.receipt.cost_usd or after.price_usd or 0.0
+        if after.state in {JobState.SUBMITTED, JobState.RECOVERING} or (
+            after.state is JobState.FETCHING and not after.outputs
+        ):
+            self._windows[after.key] = after.sent_at + WINDOW_S
+        else:
+            self._windows.pop(after.key, None)
+
+    @property
+    def total(self) -> int:
+        """All jobs."""
+        return sum(self.counts.values())
+
+    @property
+    def ended(self) -> int:
+        """Jobs the run does nothing more about."""
+        states = (JobState.DONE, JobState.FAILED, JobState.UNKNOWN, JobState.LOST)
+        return sum(self.counts[state] for state in states)
+
+    @property
+    def in_flight(self) -> int:
+        """Jobs that (may) have been accepted and are not known to be finished."""
+        return sum(self.counts[state] for state in IN_FLIGHT)
+
+    def per_minute(self, name: str, now: float) -> int:
+        """Calls (`submits`, `polls`) of the last 60 s."""
+        return _count_since(self._calls_at.get(name, deque()), now, 60.0)
+
+    def eta_s(self, now: float) -> float | None:
+        """Seconds until the last job ends at the pace of the last minutes; None while unknown."""
+        count = _count_since(self._done_at, now, _RECENT_S)
+        if count < 2:
+            return None
+        span_s = max(1.0, now - self._done_at[0])
+        return (self.total - self.ended) * span_s / count
+
+    def next_deadline_at(self) -> float | None:
+        """The nearest end of a window of a result that is not here yet."""
+        return min(self._windows.values(), default=None)
+
+
+def _count_since(instants: deque[float], now: float, span_s: float) -> int:
+    while instants and instants[0] <= now - max(span_s, 60.0):
+        instants.popleft()
+    return sum(1 for at in instants if at > now - span_s)
+
+
+def duration(seconds: float) -> str:
+    """A duration for people: `42 s`, `3 min 05 s`, `2 h 10 min`."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"

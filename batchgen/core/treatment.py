@@ -1,0 +1,165 @@
+"""From a signal to an event: the treatments of `core.signals.TABLE` carried out for one job."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+from batchgen.core.event import Event, EventKind
+from batchgen.core.http import Answer
+from batchgen.core.job import Job, JobState
+from batchgen.core.retry import backoff_at
+from batchgen.core.signals import TABLE, CallKind, Signal, Treatment, error_text, printable
+from batchgen.errors import TransportError
+
+Outcome = Answer | TransportError
+
+WINDOW_S = 3600.0
+"""The service forgets a request an hour after it was submitted (its model pages say so)."""
+PATIENCE = 5
+"""Fruitless tries in a row before a strange answer is believed. With the backoff about 30 s."""
+MIN_RESET_S, MAX_RESET_S, DEFAULT_RESET_S = 1.0, 600.0, 5.0
+"""Bounds of a wait after a 429, and the wait where no header names one. Guesses."""
+MAX_RECOVERIES = 1
+"""A result is asked of the history once; what it names is all there is."""
+
+
+def failed_call(  # noqa: PLR0913  one call's whole circumstances
+    call: CallKind,
+    job: Job,
+    outcome: Outcome,
+    signal: Signal,
+    now: float,
+    reason: str = "",
+) -> Event:
+    """The event of a call that did not bring what was asked for.
+
+    `reason` replaces the description made from the outcome.
+    """
+    treatment = TABLE[signal][call]
+    kind = (
+        _submit_kind(job, treatment) if call is CallKind.SUBMIT else _get_kind(job, treatment, now)
+    )
+    return Event(
+        kind,
+        job.key,
+        now,
+        reason=reason or describe(signal, outcome),
+        retry_at=_retry_at(job, treatment, signal, outcome, now),
+        call=call,
+        signal=signal,
+    )
+
+
+def _submit_kind(job: Job, treatment: Treatment) -> EventKind:
+    if treatment is Treatment.AMBIGUOUS:
+        return EventKind.UNCLEAR
+    if treatment is Treatment.FINAL:
+        return EventKind.REFUSED
+    if treatment is Treatment.AMBIGUOUS_OR_RETRY and job.trouble >= PATIENCE:
+        # A 500 that comes back for the same job is a parameter problem more often than an outage.
+        return EventKind.REFUSED
+    return EventKind.NOT_ACCEPTED
+
+
+def _get_kind(job: Job, treatment: Treatment, now: float) -> EventKind:
+    if treatment in {Treatment.GATE_KEY, Treatment.GATE_CREDITS, Treatment.HALT}:
+        return EventKind.HELD
+    if treatment is Treatment.BY_AGE:
+        return _by_age(job, now)
+    patient = job.trouble < PATIENCE
+    if treatment in {Treatment.RETRY_THEN_SET_ASIDE, Treatment.BODY} and not patient:
+        return EventKind.GIVEN_UP if job.state is JobState.RECOVERING else EventKind.SET_ASIDE
+    if treatment is Treatment.NO_PROOF and not patient:
+        return EventKind.GIVEN_UP
+    return EventKind.TROUBLE
+
+
+def _by_age(job: Job, now: float) -> EventKind:
+    """A 404: within the hour it may be a record that is not visible yet; after it, it is gone."""
+    if now - job.sent_at < WINDOW_S and job.trouble < PATIENCE:
+        return EventKind.TROUBLE
+    if job.recoveries < MAX_RECOVERIES:
+        return EventKind.GONE
+    return EventKind.GIVEN_UP if job.state is JobState.FETCHING else EventKind.SET_ASIDE
+
+
+_COUNTED = frozenset({Treatment.RETRY_THEN_SET_ASIDE, Treatment.BODY, Treatment.BY_AGE,
+                      Treatment.NO_PROOF, Treatment.AMBIGUOUS_OR_RETRY})  # fmt: skip
+"""Treatments whose repetition says something about the job; the others leave its count alone."""
+
+
+def _retry_at(
+    job: Job, treatment: Treatment, signal: Signal, outcome: Outcome, now: float
+) -> float:
+    if signal is Signal.RATE_LIMITED:
+        return now + reset_wait_s(outcome.headers, now)
+    if treatment in _COUNTED:
+        return 0.0
+    if treatment in {Treatment.RETRY, Treatment.AMBIGUOUS}:
+        return backoff_at(now, 2, job.key ^ int(now * 1000))
+    return now
+
+
+def describe(signal: Signal, outcome: Outcome) -> str:
+    """One line for a person: what came back, with the service's own words where it has any."""
+    if isinstance(outcome, TransportError):
+        status = f"HTTP {outcome.status}, " if outcome.status else ""
+        return printable(f"{status}{outcome}")
+    text = error_text(outcome)
+    if signal is Signal.UNREADABLE:
+        return f"HTTP {outcome.status} with an answer that cannot be read"
+    return f"HTTP {outcome.status}" + (f": {text}" if text else "")
+
+
+def reset_wait_s(headers: Mapping[str, str], now: float) -> float:
+    """How long to wait after a 429, in seconds, within [1 s, 10 min].
+
+    `Retry-After` if it ever comes, else `x-rate-limit-reset-at-utc` minus the answer's own `Date`,
+    so that a wrong clock on either side does no harm; without a usable header 5 s.
+    """
+    base = _instant(headers.get("date", "")) or now
+    retry_after = headers.get("retry-after", "")
+    wait = _seconds(retry_after)
+    if wait is None:
+        at = _instant(retry_after) or _instant(headers.get("x-rate-limit-reset-at-utc", ""))
+        wait = DEFAULT_RESET_S if at is None else at - base
+    return min(MAX_RESET_S, max(MIN_RESET_S, wait))
+
+
+def _seconds(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) and 0 <= value < 1e9 else None
+
+
+def _instant(text: str) -> float | None:
+    """An instant in ISO 8601, HTTP-date or epoch form; a missing zone is UTC."""
+    text = text.strip()
+    if not text:
+        return None
+    epoch = _epoch(text)
+    if epoch is not None:
+        return epoch
+    for parse in (datetime.fromisoformat, parsedate_to_datetime):
+        try:
+            value = parse(text)
+            at = value if value.tzinfo else value.replace(tzinfo=UTC)
+            return at.timestamp()
+        except (ValueError, TypeError, OverflowError):
+            continue
+    return None
+
+
+def _epoch(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    if not math.isfinite(value) or value <= 0:
+        return None
+    return value / 1000 if value > 1e11 else value

@@ -1,0 +1,162 @@
+"""The doors between the runner and the world. Adapters fill them; `batchgen.testing` has doubles.
+
+Every method is safe to cancel unless it says otherwise. Instants are seconds since the epoch on
+the clock of the run, which never steps (see `Clock`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from batchgen.core.event import Change
+from batchgen.core.http import Answer, Call
+from batchgen.core.job import Job, Output, SavedFile
+from batchgen.errors import BatchgenError
+
+
+class Clock(Protocol):
+    """The one source of time: the wall clock at start, carried on by a clock that never steps."""
+
+    def now(self) -> float:
+        """Seconds since the epoch; never goes back within a process, counts through suspends."""
+        ...
+
+    async def sleep_until(self, at: float) -> None:
+        """Return once `now() >= at`."""
+        ...
+
+
+class Api(Protocol):
+    """The service's HTTP interface. It sends; what answers mean is decided in `core.wire`."""
+
+    async def call(self, call: Call) -> Answer:
+        """Send one call, once: no retry, no redirect followed.
+
+        Raises `TransportError` when no whole answer came, saying how far the call got.
+        """
+        ...
+
+
+class SaveFault(StrEnum):
+    """Why an output could not be saved."""
+
+    TRANSIENT = "transient"
+    """The network or the CDN faltered: the same download may succeed later."""
+    GONE = "gone"
+    """404, 410 or 403 at the CDN: this URL brings nothing any more."""
+    BAD_CONTENT = "bad content"
+    """What arrived is not a whole file of a known kind (an error page, a truncated picture)."""
+    FORBIDDEN_URL = "forbidden url"
+    """The URL is not one that may be fetched: not http(s), or not a public address."""
+    TOO_LARGE = "too large"
+    """It outgrew the cap on the size of an output."""
+    DISK_FULL = "disk full"
+    """No space, quota or inodes left."""
+    TOO_MANY_FILES = "too many open files"
+    """The process ran out of file descriptors."""
+    DISK_BROKEN = "disk broken"
+    """Read-only file system or an I/O error: nothing may be stored any more."""
+
+
+class SaveError(BatchgenError):
+    """An output was not saved; nothing stands under its final name."""
+
+    def __init__(self, fault: SaveFault, detail: str) -> None:
+        self.fault = fault
+        self.detail = detail
+        super().__init__(f"{fault}: {detail}")
+
+
+@dataclass(frozen=True, slots=True)
+class SaveOrder:
+    """One output to be brought home: where from, and its final path without extension.
+
+    `owner` names its job in staging file names (unique per job, a safe file name).
+    """
+
+    owner: str
+    stem: str
+    output: Output
+
+
+class Outputs(Protocol):
+    """The place where finished files live. The world's faults come as `SaveError`."""
+
+    async def stage(self, owner: str, index: int, data: bytes) -> str:
+        """Write bytes durably into staging; returns the name by which `save` takes them up."""
+        ...
+
+    async def save(self, order: SaveOrder) -> SavedFile:
+        """Download or take up the output, check it, and give it its final name, durably.
+
+        Idempotent: an equal file already standing under the name is taken as saved. A different
+        file there is never replaced; another free name is taken and returned.
+        """
+        ...
+
+    async def free_bytes(self) -> int:
+        """Free space where outputs go, in bytes."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """What the state holds, counted: jobs by state, and money in USD."""
+
+    counts: Mapping[str, int]
+    settled_usd: float = 0.0
+    reserved_usd: float = 0.0
+
+
+class DuplicateRequestIdError(BatchgenError):
+    """The service gave a request_id that another attempt already has: it proves nothing."""
+
+    def __init__(self, job_key: int, request_id: str) -> None:
+        self.job_key = job_key
+        self.request_id = request_id
+        super().__init__(f"request_id {request_id!r} was given twice")
+
+
+class State(Protocol):
+    """The record that is the truth. One owner; every `record` is one durable transaction."""
+
+    async def record(
+        self, changes: Sequence[Change], notes: Mapping[str, str] | None = None
+    ) -> None:
+        """Write changes and notes, all or nothing; durable when it returns.
+
+        A cancelled call may still have been written. Raises `DiskError` when it cannot be, and
+        `DuplicateRequestIdError` (nothing written) for a request_id that another attempt has.
+        """
+        ...
+
+    async def draw(self, after_key: int, limit: int) -> list[Job]:
+        """Up to `limit` pending jobs with keys above `after_key`, in the order of their keys."""
+        ...
+
+    async def active(self) -> list[Job]:
+        """Every job that is neither pending nor ended, outputs and receipt included."""
+        ...
+
+    async def note(self, name: str) -> str | None:
+        """A note recorded earlier (rate log, learned latencies, …), or None."""
+        ...
+
+    async def totals(self) -> Totals:
+        """Counts and money over all jobs, exact at the last record."""
+        ...
+
+
+class Progress(Protocol):
+    """Whoever watches a run. Never raises, never blocks; called after the record is durable."""
+
+    def changed(self, changes: Iterable[Change]) -> None:
+        """Jobs moved."""
+        ...
+
+    def said(self, name: str, text: str, fields: Mapping[str, object]) -> None:
+        """Something worth a line: a gate opened or closed, a warning. `name` is stable."""
+        ...
