@@ -1,0 +1,205 @@
+"""The synchronous ledger: every write of the state file, one transaction a call."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+from batchgen.adapters.sqlite.rows import JOB_COLUMNS, job_of, outputs_of
+from batchgen.core.event import Change, EventKind
+from batchgen.core.job import AttemptState, Job, JobState
+from batchgen.errors import DiskError, InternalError
+from batchgen.ports import DuplicateRequestIdError, Totals
+
+_UPDATE_JOB = """
+UPDATE jobs SET state = ?, attempt = ?, billable = ?, request_id = ?, sent_at = ?, due_at = ?,
+  trouble = ?, polls = ?, recoveries = ?, reason = ?, cost_usd = ?, remaining_credits = ?,
+  inference_s = ?, queue_s = ?, total_s = ?, seed = ?, changed_at = ?
+WHERE key = ? AND state = ?
+"""
+
+_RESERVED = """
+SELECT coalesce(sum(CASE
+  WHEN a.cost_usd IS NOT NULL THEN 0
+  WHEN a.state IN ('intent', 'acked', 'ambiguous', 'abandoned') THEN coalesce(a.reserved_usd, 0)
+  ELSE 0 END), 0) FROM attempts a JOIN jobs j ON j.key = a.job_key
+WHERE NOT (j.state = 'failed' AND a.number = j.attempt)
+"""
+
+
+class Ledger:
+    """Reads and writes of one open state file. Not safe for use by two threads at once."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection = connection
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """`BEGIN IMMEDIATE` to `COMMIT`; rolled back on any error.
+
+        Raises `DiskError` for a full or broken disk: SQLite has rolled back by itself then.
+        """
+        connection = self.connection
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            yield connection
+            connection.execute("COMMIT")
+        except sqlite3.OperationalError as error:
+            self._roll_back()
+            raise _disk_error(error) from error
+        except BaseException:
+            self._roll_back()
+            raise
+
+    def _roll_back(self) -> None:
+        if self.connection.in_transaction:
+            self.connection.execute("ROLLBACK")
+
+    def record(self, changes: Sequence[Change], notes: Mapping[str, str] | None = None) -> None:
+        """Write changes and notes, all or nothing."""
+        with self.transaction() as connection:
+            for change in changes:
+                self._record_change(connection, change)
+            if notes:
+                connection.executemany(
+                    "INSERT INTO notes VALUES (?, ?) "
+                    "ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+                    list(notes.items()),
+                )
+
+    def _record_change(self, connection: sqlite3.Connection, change: Change) -> None:
+        # The attempt first: its unique index must speak before the job claims anything.
+        if change.event.kind is EventKind.INTENDED:
+            self._insert_attempt(connection, change)
+        elif change.before.attempt:
+            self._update_attempt(connection, change)
+        self._update_job(connection, change)
+        if change.event.outputs:
+            self._replace_outputs(connection, change.after)
+        if change.files:
+            self._save_files(connection, change)
+
+    def _update_job(self, connection: sqlite3.Connection, change: Change) -> None:
+        job, receipt = change.after, change.after.receipt
+        updated = connection.execute(
+            _UPDATE_JOB,
+            (
+                job.state, job.attempt, job.billable, job.request_id, job.sent_at, job.due_at,
+                job.trouble, job.polls, job.recoveries, job.reason, receipt.cost_usd,
+                receipt.remaining_credits, receipt.inference_s, receipt.queue_s, receipt.total_s,
+                None if receipt.seed is None else str(receipt.seed), change.event.at,
+                job.key, change.before.state,
+            ),
+        )  # fmt: skip
+        if updated.rowcount != 1:
+            raise InternalError(
+                f"the state does not hold job {job.id!r} as {change.before.state}: "
+                f"{change.event.kind} cannot be recorded"
+            )
+
+    def _insert_attempt(self, connection: sqlite3.Connection, change: Change) -> None:
+        job = change.after
+        connection.execute(
+            "INSERT INTO attempts (job_key, number, state, intent_at, reserved_usd) "
+            "VALUES (?, ?, ?, ?, ?)",
+            (job.key, job.attempt, AttemptState.INTENT, change.event.at, job.price_usd),
+        )
+
+    def _update_attempt(self, connection: sqlite3.Connection, change: Change) -> None:
+        event, job = change.event, change.after
+        state = change.attempt_state
+        if state is None and not change.attempt_ended and event.receipt is None:
+            return
+        try:
+            connection.execute(
+                "UPDATE attempts SET state = coalesce(?, state), "
+                "outcome_at = CASE WHEN ? THEN ? ELSE outcome_at END, "
+                "ended_at = CASE WHEN ? THEN coalesce(ended_at, ?) ELSE ended_at END, "
+                "request_id = coalesce(request_id, nullif(?, '')), "
+                "cost_usd = coalesce(?, cost_usd), "
+                "reason = CASE WHEN ? <> '' THEN ? ELSE reason END "
+                "WHERE job_key = ? AND number = ?",
+                (
+                    state, state is not None, event.at, change.attempt_ended, event.at,
+                    event.request_id, _settled(change), event.reason, event.reason,
+                    job.key, change.before.attempt,
+                ),
+            )  # fmt: skip
+        except sqlite3.IntegrityError as error:
+            if "attempts.request_id" in str(error):
+                raise DuplicateRequestIdError(job.key, event.request_id) from error
+            raise
+
+    def _replace_outputs(self, connection: sqlite3.Connection, job: Job) -> None:
+        connection.execute("DELETE FROM outputs WHERE job_key = ?", (job.key,))
+        connection.executemany(
+            "INSERT INTO outputs (job_key, idx, url, staged, media_type) VALUES (?, ?, ?, ?, ?)",
+            [(job.key, o.index, o.url, o.staged, o.media_type) for o in job.outputs],
+        )
+
+    def _save_files(self, connection: sqlite3.Connection, change: Change) -> None:
+        connection.executemany(
+            "UPDATE outputs SET name = ?, size = ?, sha256 = ?, media_type = ?, width = ?, "
+            "height = ?, saved_at = ? WHERE job_key = ? AND idx = ?",
+            [
+                (
+                    file.name, file.size, file.sha256, file.media_type, file.width, file.height,
+                    change.event.at, change.after.key, file.index,
+                )
+                for file in change.files
+            ],
+        )  # fmt: skip
+
+    def draw(self, after_key: int, limit: int) -> list[Job]:
+        """Pending jobs of the manifest above a key, in the order of their keys."""
+        rows = self.connection.execute(
+            f"SELECT {JOB_COLUMNS} FROM jobs "
+            "WHERE state = 'pending' AND listed = 1 AND key > ? ORDER BY key LIMIT ?",
+            (after_key, limit),
+        )
+        return [job_of(row) for row in rows]
+
+    def active(self) -> list[Job]:
+        """Every job that is neither pending nor ended."""
+        rows = self.connection.execute(
+            f"SELECT {JOB_COLUMNS} FROM jobs WHERE state IN "
+            "('submitting', 'submitted', 'fetching', 'recovering', 'ambiguous') ORDER BY key"
+        ).fetchall()
+        return [job_of(row, outputs_of(self.connection, row[0])) for row in rows]
+
+    def note(self, name: str) -> str | None:
+        """A note, or None."""
+        row = self.connection.execute("SELECT value FROM notes WHERE name = ?", (name,)).fetchone()
+        return None if row is None else str(row[0])
+
+    def totals(self) -> Totals:
+        """Counts by state, and money."""
+        counts = self.connection.execute("SELECT state, count(*) FROM jobs GROUP BY state")
+        settled = self.connection.execute(
+            "SELECT coalesce(sum(cost_usd), 0) FROM attempts"
+        ).fetchone()[0]
+        reserved = self.connection.execute(_RESERVED).fetchone()[0]
+        return Totals({str(state): int(count) for state, count in counts}, settled, reserved)
+
+
+def _settled(change: Change) -> float | None:
+    """What the attempt turned out to cost: nothing when it failed or was never accepted."""
+    free = {AttemptState.REJECTED, AttemptState.ABSENT}
+    if change.attempt_state in free or change.event.kind is EventKind.FAILED:
+        return 0.0
+    if change.event.receipt is not None and change.event.receipt.cost_usd is not None:
+        return change.event.receipt.cost_usd
+    if change.after.state is JobState.DONE:
+        # Completed without a stated cost: the expected price stands for it.
+        return change.after.receipt.cost_usd or change.after.price_usd
+    return None
+
+
+def _disk_error(error: sqlite3.OperationalError) -> Exception:
+    text = str(error).lower()
+    if "full" in text:
+        return DiskError("the disk is full: the state file cannot grow")
+    if "i/o" in text or "readonly" in text or "unable to open" in text:
+        return DiskError(f"the state file cannot be written: {error}")
+    return InternalError(f"state file: {error}")

@@ -1,0 +1,150 @@
+"""Reading a state file without touching it, also while another process writes it."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from batchgen.adapters.sqlite.ledger import Ledger
+from batchgen.adapters.sqlite.rows import seed_of
+from batchgen.adapters.sqlite.schema import check_header
+from batchgen.core.treatment import WINDOW_S
+from batchgen.errors import StateError
+from batchgen.ports import Totals
+
+PROBLEM_STATES = ("failed", "unknown", "lost")
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemJob:
+    """A job that ended without files, or waits with a reason."""
+
+    id: str
+    model: str
+    state: str
+    reason: str
+    request_id: str
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """A run as its state file tells it.
+
+    `counts` by state, over the jobs that are (still) in the manifest or were ever submitted;
+    `attempts` by their state. Money in USD, instants in epoch seconds, None where there is none.
+    """
+
+    counts: Mapping[str, int]
+    attempts: Mapping[str, int]
+    totals: Totals
+    dropped_count: int
+    file_count: int
+    byte_count: int
+    next_deadline_at: float | None
+    first_intent_at: float | None
+    last_change_at: float | None
+    recent_done_count: int
+    notes: Mapping[str, str]
+
+
+class StateReader:
+    """A read-only view of a state file. Raises `StateError` when it is none."""
+
+    def __init__(self, path: Path) -> None:
+        if not path.exists():
+            raise StateError(f"{path} does not exist: nothing was run here yet")
+        check_header(path)
+        uri = f"file:{quote(str(path))}?mode=ro"
+        try:
+            self._connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=10.0)
+            self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        except sqlite3.DatabaseError as error:
+            raise StateError(f"{path} cannot be read: {error}") from error
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._connection.close()
+
+    def overview(self, now: float) -> Overview:
+        """Everything `status` shows."""
+        one = self._one
+        return Overview(
+            counts=self._counts(
+                "SELECT state, count(*) FROM jobs WHERE listed = 1 OR attempt > 0 GROUP BY state"
+            ),
+            attempts=self._counts("SELECT state, count(*) FROM attempts GROUP BY state"),
+            totals=Ledger(self._connection).totals(),
+            dropped_count=one("SELECT count(*) FROM jobs WHERE listed = 0 AND attempt = 0"),
+            file_count=one("SELECT count(*) FROM outputs WHERE name IS NOT NULL"),
+            byte_count=one("SELECT coalesce(sum(size), 0) FROM outputs WHERE name IS NOT NULL"),
+            next_deadline_at=one(
+                "SELECT min(sent_at) + ? FROM jobs WHERE state IN ('submitted', 'recovering') "
+                "OR state = 'fetching' AND key NOT IN (SELECT job_key FROM outputs)",
+                WINDOW_S,
+            ),
+            first_intent_at=one("SELECT min(intent_at) FROM attempts"),
+            last_change_at=one("SELECT max(changed_at) FROM jobs WHERE changed_at > 0"),
+            recent_done_count=one(
+                "SELECT count(*) FROM jobs WHERE state = 'done' AND changed_at > ?", now - 300.0
+            ),
+            notes=dict(self._connection.execute("SELECT name, value FROM notes")),
+        )
+
+    def problems(self) -> Iterator[ProblemJob]:
+        """Jobs that failed, are unknown or lost, with their reasons."""
+        rows = self._connection.execute(
+            "SELECT id, model, state, reason, request_id, attempt FROM jobs "
+            "WHERE state IN ('failed', 'unknown', 'lost') ORDER BY key"
+        )
+        return (ProblemJob(*row) for row in rows)
+
+    def files(self) -> Iterator[dict[str, Any]]:
+        """One row a finished file: what `metadata.jsonl` says about it."""
+        rows = self._connection.execute(
+            "SELECT o.name, j.id, j.model, j.body, j.fields, j.request_id, j.seed, j.cost_usd, "
+            "j.inference_s, o.sha256, o.size, o.media_type, o.width, o.height "
+            "FROM outputs o JOIN jobs j ON j.key = o.job_key "
+            "WHERE o.name IS NOT NULL AND j.state = 'done' ORDER BY j.key, o.idx"
+        )
+        return (_file_row(row) for row in rows)
+
+    def _counts(self, sql: str) -> dict[str, int]:
+        return {str(state): int(count) for state, count in self._connection.execute(sql)}
+
+    def _one(self, sql: str, *arguments: object) -> Any:
+        with closing(self._connection.execute(sql, arguments)) as cursor:
+            return cursor.fetchone()[0]
+
+
+def _file_row(row: tuple[Any, ...]) -> dict[str, Any]:
+    (name, id_, model, body, fields, request_id, seed, cost, inference_s, sha256, size,
+     media_type, width, height) = row  # fmt: skip
+    own = {
+        "file_name": name,
+        "id": id_,
+        "model": model,
+        "request_id": request_id,
+        "cost": cost,
+        "inference_time": inference_s,
+        "sha256": sha256,
+        "bytes": size,
+        "media_type": media_type,
+        "width": width or None,
+        "height": height or None,
+    }
+    parameters = json.loads(body)
+    extra = {key: value for key, value in json.loads(fields).items() if key not in parameters}
+    # Our own columns win: a parameter called `id` must not hide the job's id.
+    return {**extra, **parameters, "seed": _seed(seed, parameters), **own}
+
+
+def _seed(reported: str | None, parameters: Mapping[str, Any]) -> Any:
+    """The seed as the service reports it, else as it was asked for."""
+    return parameters.get("seed") if reported is None else seed_of(reported)

@@ -1,0 +1,62 @@
+"""Jobs as rows and back."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from typing import Any
+
+from batchgen.core.job import Job, JobState, Output, Receipt
+from batchgen.core.spec import ApiVersion
+
+JOB_COLUMNS = (
+    "key, id, model, body, stem, api, price_usd, state, attempt, billable, request_id, sent_at, "
+    "due_at, trouble, polls, recoveries, reason, "
+    "cost_usd, remaining_credits, inference_s, queue_s, total_s, seed"
+)
+
+
+def job_of(row: tuple[Any, ...], outputs: Iterable[Output] = ()) -> Job:
+    """The job of a row of `JOB_COLUMNS`."""
+    (
+        key, id_, model, body, stem, api, price_usd, state, attempt, billable, request_id, sent_at,
+        due_at, trouble, polls, recoveries, reason, cost_usd, remaining, inference_s, queue_s,
+        total_s, seed,
+    ) = row  # fmt: skip
+    return Job(
+        key=key,
+        id=id_,
+        model=model,
+        body=body,
+        stem=stem,
+        api=ApiVersion(api),
+        price_usd=price_usd,
+        state=JobState(state),
+        attempt=attempt,
+        billable=billable,
+        request_id=request_id,
+        sent_at=sent_at,
+        due_at=due_at,
+        trouble=trouble,
+        polls=polls,
+        recoveries=recoveries,
+        reason=reason,
+        outputs=tuple(outputs),
+        receipt=Receipt(cost_usd, remaining, inference_s, queue_s, total_s, seed_of(seed)),
+    )
+
+
+def seed_of(text: object) -> int | str | None:
+    """Seeds are stored as text: the service may echo numbers beyond 64 bits."""
+    if text is None:
+        return None
+    return int(str(text)) if str(text).isdigit() else str(text)
+
+
+def outputs_of(connection: sqlite3.Connection, job_key: int) -> list[Output]:
+    """The outputs of a job that are known but not necessarily saved."""
+    rows = connection.execute(
+        "SELECT idx, url, staged, media_type FROM outputs WHERE job_key = ? ORDER BY idx",
+        (job_key,),
+    )
+    return [Output(*row) for row in rows]

@@ -1,0 +1,88 @@
+"""The State port: the ledger behind one thread, so that the loop never waits for a disk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TypeVar
+
+import anyio
+from anyio import to_thread
+
+from batchgen.adapters.sqlite.ledger import Ledger
+from batchgen.adapters.sqlite.lock import RunLock
+from batchgen.adapters.sqlite.schema import connect
+from batchgen.core.event import Change
+from batchgen.core.job import Job
+from batchgen.ports import Totals
+
+T = TypeVar("T")
+
+
+class SqliteState:
+    """`batchgen.ports.State` over a state file, locked while it is open.
+
+    Calls are serialised. The runner gathers every event that arrives while a commit is under way
+    into the next one, so commits are grouped without anybody lingering for more.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = RunLock(path.with_name("run.lock"))
+        self._turn: anyio.CapacityLimiter | None = None
+        self.ledger: Ledger
+
+    def __enter__(self) -> Self:
+        """Lock the run directory and open (or make) the state file.
+
+        Raises `RunLockedError` or `StateError`.
+        """
+        self._lock.__enter__()
+        try:
+            fresh = not self.path.exists()
+            self.ledger = Ledger(connect(self.path, create=True))
+            if fresh:
+                self.path.chmod(0o600)
+        except BaseException:
+            self._lock.__exit__(None, None, None)
+            raise
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close the file, then let go of the lock."""
+        self.ledger.connection.close()
+        self._lock.__exit__(exc_type, exc, traceback)
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        if self._turn is None:
+            self._turn = anyio.CapacityLimiter(1)
+        return await to_thread.run_sync(work, limiter=self._turn)
+
+    async def record(
+        self, changes: Sequence[Change], notes: Mapping[str, str] | None = None
+    ) -> None:
+        """See `State.record`."""
+        await self._in_thread(partial(self.ledger.record, changes, notes))
+
+    async def draw(self, after_key: int, limit: int) -> list[Job]:
+        """See `State.draw`."""
+        return await self._in_thread(partial(self.ledger.draw, after_key, limit))
+
+    async def active(self) -> list[Job]:
+        """See `State.active`."""
+        return await self._in_thread(self.ledger.active)
+
+    async def note(self, name: str) -> str | None:
+        """See `State.note`."""
+        return await self._in_thread(partial(self.ledger.note, name))
+
+    async def totals(self) -> Totals:
+        """See `State.totals`."""
+        return await self._in_thread(self.ledger.totals)
