@@ -1,1 +1,1 @@
-"""batchgen."""
+"""The only place with tasks: plan, effect, event, record, and again."""

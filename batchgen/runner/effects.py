@@ -1,0 +1,180 @@
+"""What each effect does: one call or one file, ending in one event.
+
+Nothing here decides anything: calls come from `core.calls`, meanings from `core.wire`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from batchgen.core import calls, wire
+from batchgen.core.event import Event, EventKind
+from batchgen.core.gates import GateKind
+from batchgen.core.http import Answer, Call
+from batchgen.core.job import Job, Output, SavedFile
+from batchgen.core.planner import Effect, EffectKind
+from batchgen.core.signals import CallKind, printable, signal_of
+from batchgen.core.treatment import PATIENCE, describe
+from batchgen.errors import InternalError, TransportError
+from batchgen.ports import Api, Clock, Outputs, SaveError, SaveFault, SaveOrder
+
+MIN_FREE_BYTES = 64 * 2**20
+"""The disk gate opens again above this. A guess: some dozens of pictures."""
+
+
+@dataclass(frozen=True, slots=True)
+class Landed:
+    """How an effect ended: its event, and what the disk said.
+
+    `event` is None for an effect without a job (probes bring one for the gates only).
+    """
+
+    effect: Effect
+    event: Event | None = None
+    fault: SaveFault | None = None
+    detail: str = ""
+
+
+_HOLDING_FAULTS: Mapping[SaveFault, GateKind | None] = {
+    SaveFault.DISK_FULL: GateKind.DISK,
+    SaveFault.DISK_BROKEN: GateKind.HALT,
+    SaveFault.TOO_MANY_FILES: None,
+}
+"""Faults that are not the output's: the job waits. The gate each closes, if any."""
+
+
+def gate_of(fault: SaveFault) -> GateKind | None:
+    """The gate a storage fault closes, or None."""
+    return _HOLDING_FAULTS.get(fault)
+
+
+class Effects:
+    """Carries effects out over the ports."""
+
+    def __init__(self, api: Api, outputs: Outputs, clock: Clock) -> None:
+        self._api = api
+        self._outputs = outputs
+        self._clock = clock
+        self._saved: dict[int, dict[int, SavedFile]] = {}
+
+    async def carry_out(self, effect: Effect) -> Landed:
+        """Do it; the event it ended in."""
+        if effect.job is None:
+            return await self._without_job(effect)
+        match effect.kind:
+            case EffectKind.SUBMIT:
+                return await self._submit(effect, effect.job)
+            case EffectKind.POLL:
+                outcome = await self._call(calls.status_call(effect.job.request_id))
+                return Landed(effect, wire.read_status(effect.job, outcome, self._clock.now()))
+            case EffectKind.FETCH:
+                return await self._fetch(effect, effect.job)
+            case EffectKind.RECOVER:
+                outcome = await self._call(calls.record_call(effect.job.request_id))
+                return Landed(effect, wire.read_record(effect.job, outcome, self._clock.now()))
+            case EffectKind.SAVE:
+                return await self._save(effect, effect.job)
+            case _:
+                raise InternalError(f"no way to carry out {effect.kind} for a job")
+
+    async def _call(self, call: Call) -> Answer | TransportError:
+        try:
+            return await self._api.call(call)
+        except TransportError as error:
+            return error
+
+    async def _without_job(self, effect: Effect) -> Landed:
+        if effect.kind is EffectKind.CHECK_DISK:
+            short = await self._outputs.free_bytes() < MIN_FREE_BYTES
+            return Landed(effect, fault=SaveFault.DISK_FULL if short else None)
+        outcome = await self._call(calls.credits_call())
+        signal = signal_of(outcome)
+        reason = "" if isinstance(outcome, Answer) and outcome.status < 300 else describe(
+            signal, outcome
+        )  # fmt: skip
+        event = Event(
+            EventKind.HELD,
+            0,
+            self._clock.now(),
+            reason=reason,
+            call=CallKind.CREDITS,
+            signal=signal,
+        )
+        return Landed(effect, event)
+
+    async def _submit(self, effect: Effect, job: Job) -> Landed:
+        outcome = await self._call(calls.submit_call(job))
+        reading = wire.read_submit(job, outcome, self._clock.now())
+        try:
+            return Landed(effect, await self._stage(job, reading))
+        except SaveError as error:
+            # The answer was paid for and cannot be kept: its id can still be asked of the history.
+            event = replace(
+                reading.event,
+                kind=EventKind.UNCLEAR,
+                outputs=(),
+                reason=f"answered, but not stored: {error}",
+            )
+            return Landed(effect, event, error.fault, error.detail)
+
+    async def _fetch(self, effect: Effect, job: Job) -> Landed:
+        outcome = await self._call(calls.result_call(job.request_id))
+        reading = wire.read_result(job, outcome, self._clock.now())
+        try:
+            return Landed(effect, await self._stage(job, reading))
+        except SaveError as error:
+            return self._not_saved(effect, job, error)
+
+    async def _stage(self, job: Job, reading: wire.Reading) -> Event:
+        """Media that came inside an answer goes to disk before the event is recorded."""
+        if not reading.inline:
+            return reading.event
+        outputs: list[Output] = []
+        for output in reading.event.outputs:
+            data = reading.inline.get(output.index)
+            if data is None:
+                outputs.append(output)
+                continue
+            staged = await self._outputs.stage(owner_of(job), output.index, data)
+            outputs.append(replace(output, staged=staged))
+        return replace(reading.event, outputs=tuple(outputs))
+
+    async def _save(self, effect: Effect, job: Job) -> Landed:
+        # Outputs that were saved before another one failed are not downloaded again.
+        saved = self._saved.setdefault(job.key, {})
+        try:
+            for output in job.outputs:
+                if output.index not in saved:
+                    order = SaveOrder(owner_of(job), job.file_stem(output), output)
+                    saved[output.index] = await self._outputs.save(order)
+        except SaveError as error:
+            return self._not_saved(effect, job, error)
+        del self._saved[job.key]
+        files = tuple(saved[output.index] for output in job.outputs)
+        return Landed(effect, Event(EventKind.SAVED, job.key, self._clock.now(), files=files))
+
+    def _not_saved(self, effect: Effect, job: Job, error: SaveError) -> Landed:
+        now = self._clock.now()
+        reason = printable(error.detail or str(error))
+        if error.fault in _HOLDING_FAULTS:
+            event = Event(EventKind.HELD, job.key, now, reason=reason, retry_at=now + 1.0)
+            return Landed(effect, event, error.fault, error.detail)
+        kind = _saving_kind(job, error.fault)
+        if kind is not EventKind.TROUBLE:
+            self._saved.pop(job.key, None)
+        return Landed(effect, Event(kind, job.key, now, reason=reason))
+
+
+def _saving_kind(job: Job, fault: SaveFault) -> EventKind:
+    """The generation is paid for: the download is retried, then the URL is asked for anew."""
+    if fault in {SaveFault.FORBIDDEN_URL, SaveFault.TOO_LARGE}:
+        return EventKind.SET_ASIDE
+    if job.trouble < PATIENCE:
+        return EventKind.TROUBLE
+    return EventKind.GONE if job.recoveries == 0 else EventKind.GIVEN_UP
+
+
+def owner_of(job: Job) -> str:
+    """How a job's staged files are named: unique per attempt."""
+    return f"{job.key}-{job.attempt}"
