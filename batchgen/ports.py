@@ -14,6 +14,7 @@ from typing import Protocol
 from batchgen.core.event import Change
 from batchgen.core.http import Answer, Call
 from batchgen.core.job import Job, Output, SavedFile
+from batchgen.core.reconcile import OwnRequest
 from batchgen.errors import BatchgenError
 
 
@@ -145,6 +146,10 @@ class State(Protocol):
         """A note recorded earlier (rate log, learned latencies, …), or None."""
         ...
 
+    async def requests(self, request_ids: Sequence[str]) -> Mapping[str, OwnRequest]:
+        """Which of these request_ids are in the ledger, with what was sent and when."""
+        ...
+
     async def totals(self) -> Totals:
         """Counts and money over all jobs, exact at the last record."""
         ...
@@ -160,3 +165,14 @@ class Progress(Protocol):
     def said(self, name: str, text: str, fields: Mapping[str, object]) -> None:
         """Something worth a line: a gate opened or closed, a warning. `name` is stable."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Everything of the world the runner uses."""
+
+    api: Api
+    state: State
+    outputs: Outputs
+    clock: Clock
+    progress: Progress

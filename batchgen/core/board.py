@@ -16,6 +16,9 @@ from batchgen.core.event import Change, Event, EventKind
 from batchgen.core.gates import Gates
 from batchgen.core.job import IN_FLIGHT, Job, JobState
 from batchgen.core.polling import Latencies, next_poll_at
+from batchgen.core.reconcile import HistoryRead
+from batchgen.core.signals import Signal
+from batchgen.core.treatment import PATIENCE
 
 
 class RateScope(StrEnum):
@@ -60,6 +63,9 @@ class Limits:
     save_concurrency: int = 16
 
 
+DENIALS = 3
+"""A listed row is a team-mate's after so many denials, some seconds apart."""
+
 _ACKED = frozenset({EventKind.ACKED, EventKind.ADOPTED, EventKind.RUNNING, EventKind.REOPENED})
 
 
@@ -80,6 +86,14 @@ class Board:
     drawn_key: int = 0
     quota: int | None = None
     """How many more pending jobs this run may draw; None is all of them."""
+    history: HistoryRead | None = None
+    """The read of the account's history that is under way, for all ambiguous jobs."""
+    reading: bool = False
+    """Whether a page of it is being fetched."""
+    candidates: dict[int, str] = field(default_factory=dict)
+    """request_ids that may be an ambiguous job's, to be confirmed, by job key."""
+    denials: Counter[str] = field(default_factory=Counter)
+    """How often the history denied that a listed request_id is ours."""
     held: Counter[str] = field(default_factory=Counter)
     """Pending jobs taken off the board because their model is closed, by model."""
 
@@ -101,6 +115,18 @@ class Board:
             return replace(event, retry_at=next_poll_at(asked, self.latencies, event.at))
         if event.kind is EventKind.GIVEN_UP and job.state is JobState.RECOVERING:
             return self._expired(job, event)
+        if event.kind is EventKind.ABSENT:
+            return self._absent(job, event)
+        return event
+
+    def _absent(self, job: Job, event: Event) -> Event:
+        """A submit proved absent goes out again, unless the policy or its own record forbids."""
+        if job.trouble >= PATIENCE:
+            reason = f"{job.reason}; refused {job.trouble} times in a row"
+            return replace(event, kind=EventKind.REFUSED, reason=reason)
+        if self.limits.when_absent is WhenAbsent.HOLD:
+            reason = f"{event.reason}; when_absent: hold leaves it to you"
+            return replace(event, kind=EventKind.SET_ASIDE, reason=reason)
         return event
 
     def _expired(self, job: Job, event: Event) -> Event:
@@ -115,7 +141,10 @@ class Board:
         job = change.after
         self.gates.observe(change.event, job.model)
         self._learn(change)
-        self._account(job)
+        self._slow_down(change.event)
+        self._account(job, paid_in_vain=change.event.kind is EventKind.AGAIN)
+        if job.state is not JobState.AMBIGUOUS:
+            self.candidates.pop(job.key, None)
         if job.ended:
             del self.jobs[job.key]
         elif job.state is JobState.PENDING and job.model in self.gates.closed_models:
@@ -135,9 +164,19 @@ class Board:
             if seen_s:
                 self.latencies.learn(change.after.model, seen_s)
 
-    def _account(self, job: Job) -> None:
-        """Money: reserved while an attempt may be billed, settled once its cost is known."""
+    def _slow_down(self, event: Event) -> None:
+        """A 429 holds every counted call until the instant it named, not only its own job's."""
+        if event.signal is Signal.RATE_LIMITED:
+            self.rate.blocked_until = max(self.rate.blocked_until, event.retry_at)
+
+    def _account(self, job: Job, *, paid_in_vain: bool = False) -> None:
+        """Money: reserved while an attempt may be billed, settled once its cost is known.
+
+        What was `paid_in_vain` stays spent when the job goes back to pending.
+        """
         reserved = self.money.reserved.pop(job.key, None)
+        if paid_in_vain:
+            self.money.standing_usd += reserved or 0.0
         if job.state is JobState.PENDING or job.state is JobState.FAILED:
             return
         price = job.price_usd or 0.0
@@ -148,6 +187,26 @@ class Board:
         else:
             cost = job.receipt.cost_usd
             self.money.settled_usd += price if cost is None else cost
+
+    @property
+    def foreign(self) -> frozenset[str]:
+        """request_ids of the history that are not ours: denied more than once by accident."""
+        return frozenset(id_ for id_, count in self.denials.items() if count >= DENIALS)
+
+    @property
+    def ambiguous(self) -> list[Job]:
+        """Jobs whose POST may or may not have been accepted."""
+        return [job for job in self.jobs.values() if job.state is JobState.AMBIGUOUS]
+
+    @property
+    def more_to_submit(self) -> bool:
+        """Whether later submits may still come, to show how far the history has caught up."""
+        if self.gates.holds_submits():
+            return False
+        waits = any(
+            job.state in {JobState.PENDING, JobState.SUBMITTING} for job in self.jobs.values()
+        )
+        return waits or not self.stock_ended
 
     @property
     def in_flight(self) -> int:

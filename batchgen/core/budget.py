@@ -45,15 +45,13 @@ class RateWindow:
         self._expire(now)
         return max(0, self.limit - self._under_way - len(self._answered_at))
 
-    def next_free_at(self, now: float) -> float | None:
-        """When a slot comes free; None while that depends on requests under way."""
+    def next_free_at(self, now: float, taken: int = 0) -> float | None:
+        """When a slot comes free beside `taken` ones; None while that depends on answers."""
         if now < self.blocked_until:
             return self.blocked_until
-        if self.free(now):
+        if self.free(now) > taken:
             return now
-        if self._answered_at:
-            return self._answered_at[0] + RATE_WINDOW_S + MARGIN_S
-        return None
+        return _free_again_at(self._answered_at[0]) if self._answered_at else None
 
     def start(self, count: int = 1) -> None:
         """Requests begin. They must have been `allow`ed."""
@@ -99,9 +97,13 @@ class RateWindow:
         return window
 
     def _expire(self, now: float) -> None:
-        edge = now - RATE_WINDOW_S - MARGIN_S
-        while self._answered_at and self._answered_at[0] <= edge:
+        # The same sum as in `next_free_at`: rounded otherwise, a timer could fire just too early.
+        while self._answered_at and _free_again_at(self._answered_at[0]) <= now:
             self._answered_at.popleft()
+
+
+def _free_again_at(answered_at: float) -> float:
+    return answered_at + RATE_WINDOW_S + MARGIN_S
 
 
 @dataclass(slots=True)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from urllib.parse import quote
 
 from batchgen.core.http import MAX_MEDIA_BYTES, Call, Host
 from batchgen.core.job import Job
+from batchgen.core.reconcile import PAGE_ROWS, HistoryRead
 from batchgen.core.spec import ApiVersion
 
 SYNC_TIMEOUT_S = 600.0
 """How long a v1 call may take; the SDK's own deadline for a job."""
 SUBMIT_TIMEOUT_S = 60.0
+DAY_S = 86_400.0
 RESULT_TIMEOUT_S = 300.0
 """A final body may carry the media itself."""
 
@@ -44,6 +47,27 @@ def record_call(request_id: str) -> Call:
     """The GET of one row of the account's history, of any age."""
     path = f"/inference-request/request-history/{quote(request_id, safe='')}"
     return Call("GET", path, host=Host.HISTORY)
+
+
+def history_call(read: HistoryRead, now: float) -> Call:
+    """The GET of the next page of a read of the account's history, newest first.
+
+    Days are UTC; one more on either side covers clocks that disagree. The service allows 31 days.
+    """
+    from_at = max(read.back_to - DAY_S, now - 29 * DAY_S)
+    query = (
+        ("page", str(read.page)),
+        ("per_page", str(PAGE_ROWS)),
+        ("from_date", _day(from_at)),
+        ("to_date", _day(now + DAY_S)),
+        ("sort_by", "model_created"),
+        ("sort_order", "desc"),
+    )
+    return Call("GET", "/inference-request/request-history", host=Host.HISTORY, query=query)
+
+
+def _day(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d")
 
 
 def credits_call() -> Call:

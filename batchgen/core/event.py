@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from batchgen.core.job import AttemptState, Job, Output, Receipt, SavedFile
+from batchgen.core.job import AttemptState, Doubt, Job, Output, Receipt, SavedFile
 from batchgen.core.signals import CallKind, Signal
 
 
@@ -64,7 +64,7 @@ class Event:
 
     A `retry_at` also says that the delay is not the job's own fault: it counts no trouble. `call`
     and `signal` say what was asked and what the service or the network said to it; the gates learn
-    from them. Only the fields its kind speaks of are filled.
+    from them. `doubt` counts for UNCLEAR. Only the fields its kind speaks of are filled.
     """
 
     kind: EventKind
@@ -75,6 +75,7 @@ class Event:
     retry_at: float = 0.0
     call: CallKind | None = None
     signal: Signal | None = None
+    doubt: Doubt = Doubt.OPEN
     outputs: tuple[Output, ...] = ()
     receipt: Receipt | None = None
     files: tuple[SavedFile, ...] = ()

@@ -23,6 +23,8 @@ class GateKind(StrEnum):
     """The account is empty or at its spend limit: nothing can be submitted."""
     OUTAGE = "outage"
     """The service does not answer, or only with server errors."""
+    HISTORY = "history"
+    """The account's history does not answer; holds back nothing by itself."""
     DISK = "disk"
     """No space for outputs."""
     HALT = "halt"
@@ -42,6 +44,7 @@ class Patience:
     outage_s: float = 2 * 3600.0
     first_contact_s: float = 30.0
     disk_s: float = 60.0
+    history_s: float = 600.0
     key_probes: int = 3
 
 
@@ -87,13 +90,14 @@ class Gates:
         if event.signal is None or event.call is None:
             return
         host = _host_of(event.call)
-        if event.signal in _OUTAGE_SIGNALS:
+        unreadable_history = host is Host.HISTORY and event.signal is Signal.UNREADABLE
+        if event.signal in _OUTAGE_SIGNALS or unreadable_history:
             self._count_fruitless(host, event)
             return
         self._fruitless[host] = 0
         if host is Host.API:
             self._reached = True
-            self.open(GateKind.OUTAGE)
+        self.open(GateKind.OUTAGE if host is Host.API else GateKind.HISTORY)
         treatment = TABLE[event.signal][event.call]
         self._treat(treatment, event, model)
 
@@ -115,9 +119,9 @@ class Gates:
 
     def _count_fruitless(self, host: Host, event: Event) -> None:
         count = self._fruitless[host] = self._fruitless.get(host, 0) + 1
-        # An outage of the history holds nothing else back: its callers have their own backoff.
-        if host is Host.API and count >= OUTAGE_AFTER:
-            self.close(GateKind.OUTAGE, event.reason, event.at)
+        if count >= OUTAGE_AFTER:
+            kind = GateKind.OUTAGE if host is Host.API else GateKind.HISTORY
+            self.close(kind, event.reason, event.at)
 
     def close(self, kind: GateKind, reason: str, now: float) -> None:
         """Close a gate; a closed one keeps its beginning."""
@@ -164,7 +168,7 @@ class Gates:
 
     def holds_submits(self) -> bool:
         """Whether nothing new may be submitted."""
-        return bool(self.closed)
+        return bool(self.closed.keys() - {GateKind.HISTORY})
 
     def holds_saves(self) -> bool:
         """Whether nothing may be written to the outputs."""

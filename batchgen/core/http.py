@@ -7,6 +7,7 @@ decided in `batchgen.core.wire`.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -16,6 +17,9 @@ MAX_JSON_BYTES = 64 * 2**20
 """Cap of a JSON answer. A guess: base64 videos stay far below, a 200 MB body is refused."""
 MAX_MEDIA_BYTES = 512 * 2**20
 """Cap of an answer that may be media (v1, and `response_url` of some models). A guess."""
+
+MAX_JSON_DEPTH = 100
+"""Deeper answers are refused: no model nests so, and writing them again could fail."""
 
 
 class Host(StrEnum):
@@ -56,11 +60,20 @@ class Answer:
     body: bytes = b""
 
     def json(self) -> Any:
-        """The body as JSON; ValueError when it is none (NaN and Infinity included)."""
+        """The body as JSON; ValueError when it is none.
+
+        That includes NaN, infinite numbers and nesting beyond `MAX_JSON_DEPTH`: whoever handles the
+        value may walk it and write it again without further care.
+        """
         try:
-            return json.loads(self.body, parse_constant=_refuse_constant)
+            value = json.loads(
+                self.body, parse_constant=_refuse_constant, parse_float=_finite_number
+            )
         except RecursionError as error:
             raise ValueError("nested too deeply") from error
+        if self.body.count(b"[") + self.body.count(b"{") > MAX_JSON_DEPTH and _is_deep(value):
+            raise ValueError("nested too deeply")
+        return value
 
     def object(self) -> dict[str, Any]:
         """The body as a JSON object, or an empty one when it is anything else."""
@@ -73,6 +86,27 @@ class Answer:
 
 def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
+
+
+def _finite_number(text: str) -> float:
+    """`1e999` is valid JSON and an infinite float, which could not be written again."""
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError(f"{text[:40]} is out of range")
+    return number
+
+
+def _is_deep(value: Any) -> bool:
+    """Level by level, because a recursion is what this guards against."""
+    level = [value]
+    for _ in range(MAX_JSON_DEPTH):
+        inner: list[Any] = []
+        for item in level:
+            inner += item.values() if isinstance(item, dict) else item
+        level = [item for item in inner if isinstance(item, dict | list)]
+        if not level:
+            return False
+    return True
 
 
 def canonical_json(value: Any) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import Any
 
@@ -59,6 +59,19 @@ class AttemptState(StrEnum):
     """Still ambiguous when the user chose to go on without it: may have been billed."""
 
 
+class Doubt(StrEnum):
+    """Why it is not known whether a POST was accepted, as far as it matters to the proof."""
+
+    NONE = ""
+    """It is known."""
+    OPEN = "open"
+    """Nothing speaks for either."""
+    SERVER_ERROR = "server error"
+    """The answer was a 5xx, which is documented as not accepted."""
+    ACCEPTED = "accepted"
+    """It was accepted, but its id is missing or of no use: absence cannot be proved."""
+
+
 @dataclass(frozen=True, slots=True)
 class Output:
     """One output of a job before it is a file: a URL to download or a staged file at home.
@@ -100,6 +113,15 @@ class Receipt:
     total_s: float | None = None
     seed: int | str | None = None
 
+    def updated(self, later: Receipt) -> Receipt:
+        """What both say; the later one where both speak."""
+        return Receipt(
+            *(
+                getattr(self if getattr(later, item.name) is None else later, item.name)
+                for item in fields(Receipt)
+            )
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Job:
@@ -110,6 +132,7 @@ class Job:
     the earliest instant from which its window can count. Nothing is started before `due_at`.
     `trouble` counts consecutive fruitless effects in the present state; `polls` those of the
     current attempt. `recoveries` counts how often the result had to be asked of the history.
+    `unclear_at` is when `doubt` arose about the current attempt.
     """
 
     key: int
@@ -128,6 +151,8 @@ class Job:
     trouble: int = 0
     polls: int = 0
     recoveries: int = 0
+    unclear_at: float = 0.0
+    doubt: Doubt = Doubt.NONE
     reason: str = ""
     outputs: tuple[Output, ...] = ()
     receipt: Receipt = field(default_factory=Receipt)
@@ -136,6 +161,16 @@ class Job:
     def ended(self) -> bool:
         """Whether the run does nothing more about it."""
         return self.state in ENDED
+
+    @property
+    def may_be_absent(self) -> bool:
+        """Whether absence from the history could prove that its POST was not accepted."""
+        return self.doubt is not Doubt.ACCEPTED
+
+    @property
+    def documented_absent(self) -> bool:
+        """Whether the service documents such an answer as not accepted."""
+        return self.doubt is Doubt.SERVER_ERROR
 
     def file_stem(self, output: Output) -> str:
         """The output's path below `outputs/` without extension.

@@ -16,8 +16,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from batchgen.core.event import Change, Event, EventKind
-from batchgen.core.job import AttemptState, Job, JobState
-from batchgen.core.retry import backoff_at
+from batchgen.core.job import AttemptState, Doubt, Job, JobState, Receipt
+from batchgen.core.retry import FIRST_READS_S, backoff_at
 from batchgen.core.spec import ApiVersion
 from batchgen.errors import IllegalTransitionError
 
@@ -35,6 +35,7 @@ TABLE: Mapping[JobState, Mapping[EventKind, JobState]] = {
     },
     _S.AMBIGUOUS: {
         _E.ADOPTED: _S.SUBMITTED,
+        _E.REFUSED: _S.FAILED,
         _E.RECOVERED: _S.FETCHING,
         _E.ABSENT: _S.PENDING,
         _E.FAILED: _S.FAILED,
@@ -118,8 +119,11 @@ def apply(job: Job, event: Event) -> Change:
 
 
 def _attempt_state(job: Job, event: Event) -> AttemptState | None:
-    if event.kind is EventKind.RECOVERED and job.state is JobState.AMBIGUOUS:
-        return AttemptState.ACKED
+    if job.state is JobState.AMBIGUOUS:
+        if event.kind in {EventKind.RECOVERED, EventKind.FAILED}:
+            return AttemptState.ACKED
+        if event.kind is EventKind.REFUSED:
+            return AttemptState.ABSENT
     if event.kind is EventKind.RETRIED and job.state is JobState.UNKNOWN and not job.request_id:
         return AttemptState.ABANDONED
     return _ATTEMPT.get(event.kind)
@@ -147,8 +151,17 @@ def _progress(after: Job, before: Job, event: Event) -> Job:
     if kind is EventKind.INTENDED:
         return replace(
             after, attempt=before.attempt + 1, sent_at=event.at, request_id="", polls=0,
-            outputs=(), due_at=event.at,
+            outputs=(), receipt=Receipt(), due_at=event.at,
         )  # fmt: skip
+    if kind is EventKind.UNCLEAR:
+        # A 5xx that comes back for the same job says something about the job.
+        trouble = before.trouble + (event.doubt is Doubt.SERVER_ERROR)
+        return replace(
+            after, trouble=trouble, unclear_at=event.at, doubt=event.doubt,
+            due_at=event.at + FIRST_READS_S[0],
+        )  # fmt: skip
+    if kind is EventKind.ABSENT:
+        return replace(after, due_at=event.at)
     if kind is EventKind.GONE:
         return replace(after, recoveries=before.recoveries + 1, trouble=0, due_at=event.at)
     if kind in {EventKind.RETRIED, EventKind.REOPENED}:
@@ -159,17 +172,21 @@ def _progress(after: Job, before: Job, event: Event) -> Job:
 def _bookkeeping(after: Job, event: Event) -> Job:
     """Facts the event brings: ids, outputs, receipt, reason, billable attempts."""
     changes: dict[str, object] = {}
+    if after.state not in {JobState.AMBIGUOUS, JobState.UNKNOWN}:
+        changes["doubt"] = Doubt.NONE
     if event.request_id:
         changes["request_id"] = event.request_id
     if event.outputs:
         changes["outputs"] = event.outputs
     if event.receipt is not None:
-        changes["receipt"] = event.receipt
+        changes["receipt"] = after.receipt.updated(event.receipt)
     if event.reason or event.kind not in _QUIET:
         changes["reason"] = event.reason
     if event.kind in _MAY_BE_BILLED:
         changes["billable"] = after.billable + 1
-    elif event.kind is EventKind.ABSENT:
+    elif event.kind is EventKind.ABSENT or (
+        event.kind is EventKind.REFUSED and after.doubt is not Doubt.NONE
+    ):
         changes["billable"] = max(0, after.billable - 1)
     elif event.kind is EventKind.RETRIED:
         changes["billable"] = 0

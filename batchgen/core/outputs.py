@@ -19,7 +19,7 @@ MAX_OUTPUTS = 1000
 MAX_DEPTH = 8
 """How deep an object is searched for URLs."""
 
-_MEDIA_KEYS = ("output", "images", "image", "videos", "video", "audios", "audio", "files", "file")
+MEDIA_KEYS = ("output", "images", "image", "videos", "video", "audios", "audio", "files", "file")
 _ACCOUNTING_KEYS = frozenset(
     {"status", "request_id", "metrics", "status_url", "response_url", "poll_url", "seed", "error"}
 )
@@ -46,7 +46,7 @@ def find_outputs(body: dict[str, Any]) -> tuple[Found, ...]:
     Raises `TooManyOutputsError` above `MAX_OUTPUTS`.
     """
     found: dict[tuple[str, bytes], Found] = {}
-    for key in _MEDIA_KEYS:
+    for key in MEDIA_KEYS:
         for item in _media_in(body.get(key), 0):
             found.setdefault((item.url, item.data), item)
             if len(found) > MAX_OUTPUTS:
@@ -57,8 +57,11 @@ def find_outputs(body: dict[str, Any]) -> tuple[Found, ...]:
 
 
 def is_url(text: str) -> bool:
-    """Whether a whole string is one http(s) URL."""
-    return text.startswith(("https://", "http://")) and not any(c.isspace() for c in text)
+    """Whether a whole string is one http(s) URL.
+
+    Printable, so that it can be stored and logged: JSON can carry halves of surrogate pairs.
+    """
+    return text.startswith(("https://", "http://")) and text.isprintable() and " " not in text
 
 
 def _media_in(value: Any, depth: int) -> Iterator[Found]:
@@ -108,5 +111,10 @@ def _text_of(body: dict[str, Any]) -> tuple[Found, ...]:
         if not any(value not in (None, "", [], {}) for value in output.values()):
             return ()
     if isinstance(output, str):
-        return (Found(data=output.encode(), media_type="text/plain"),)
-    return (Found(data=canonical_json(output).encode(), media_type="application/json"),)
+        return (Found(data=_utf8(output), media_type="text/plain"),)
+    return (Found(data=_utf8(canonical_json(output)), media_type="application/json"),)
+
+
+def _utf8(text: str) -> bytes:
+    """Half a surrogate pair, which JSON can carry, has no UTF-8 form and becomes `?`."""
+    return text.encode(errors="replace")

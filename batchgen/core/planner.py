@@ -5,7 +5,7 @@ nothing. The order in which it spends a tight request budget:
 
 1. results: a finished request is paid for; its window is running out
 2. polls that are due, nearest end of their window first
-3. lookups in the history, for paid results whose record is gone
+3. lookups in the history: paid results whose record is gone, submits whose answer was lost
 4. submits
 
 Downloads need no budget; the CDN is not the API.
@@ -20,6 +20,7 @@ from enum import StrEnum
 from batchgen.core.board import Board, RateScope
 from batchgen.core.gates import Gate, GateKind
 from batchgen.core.job import IN_FLIGHT, Job, JobState
+from batchgen.core.reconcile import HistoryRead, needs_lookup
 
 
 class EffectKind(StrEnum):
@@ -30,6 +31,10 @@ class EffectKind(StrEnum):
     FETCH = "fetch"
     SAVE = "save"
     RECOVER = "recover"
+    READ_HISTORY = "read history"
+    """The next page of the account's history, for every ambiguous job at once."""
+    CONFIRM = "confirm"
+    """Ask whether a row of the history is ours."""
     PROBE = "probe"
     """A free GET while the key or the service is in doubt."""
     CHECK_DISK = "check disk"
@@ -38,11 +43,17 @@ class EffectKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """One action; `job` is None for a probe. `counts` says that it takes a slot of the window."""
+    """One action. `counts` says that it takes a slot of the rate window.
+
+    `job` is None for probes and reads of the history. The shell fills in what the effect is about
+    when it starts: `read` for a page of the history, `request_id` for a confirmation.
+    """
 
     kind: EffectKind
     job: Job | None = None
     counts: bool = True
+    read: HistoryRead | None = None
+    request_id: str = ""
 
 
 class Verdict(StrEnum):
@@ -88,6 +99,8 @@ class _Pass:
         self.in_flight = 0
         self.active = 0
         for job in board.jobs.values():
+            if job.state is JobState.PENDING and job.model in board.gates.closed_models:
+                continue  # drawn before its model was closed
             self.in_flight += job.state in IN_FLIGHT
             self.active += job.state is not JobState.PENDING
             if job.key not in board.busy:
@@ -108,6 +121,7 @@ class _Pass:
             self._fetches()
             self._polls()
             self._recoveries()
+            self._reconciles()
             self._submits()
         self._probe()
         self._check_disk()
@@ -120,7 +134,7 @@ class _Pass:
             else:
                 self.wakes.append(job.due_at)
 
-    def _start(self, kind: EffectKind, job: Job) -> bool:
+    def _start(self, kind: EffectKind, job: Job | None) -> bool:
         """Start an effect that takes a slot, if there is one."""
         counts = kind is EffectKind.SUBMIT or self.board.limits.rate_scope is RateScope.ALL
         if counts:
@@ -162,6 +176,24 @@ class _Pass:
         for job in self._due(self.by_state[JobState.RECOVERING]):
             self._start(EffectKind.RECOVER, job)
 
+    def _reconciles(self) -> None:
+        """Candidates are confirmed; a due job starts a read, which then serves all of them."""
+        board = self.board
+        by_list = []
+        for job in self.by_state[JobState.AMBIGUOUS]:
+            if job.key in board.candidates:
+                for due in self._due([job]):
+                    self._start(EffectKind.CONFIRM, due)
+            elif needs_lookup(job):
+                for due in self._due([job]):
+                    self._start(EffectKind.RECOVER, due)
+            else:
+                by_list.append(job)
+        if board.reading:
+            return
+        if board.history is not None or any([*self._due(by_list)]):
+            self._start(EffectKind.READ_HISTORY, None)
+
     def _submits(self) -> None:
         if self.board.gates.holds_submits():
             return
@@ -194,7 +226,7 @@ class _Pass:
             return
         if gate.probe_at > self.now:
             self.wakes.append(gate.probe_at)
-        else:
+        elif not any(effect.kind is EffectKind.PROBE for effect in self.effects):
             self.effects.append(Effect(EffectKind.CHECK_DISK, counts=False))
 
     def _draw(self) -> int:
@@ -208,7 +240,8 @@ class _Pass:
 
     def _wake_at(self) -> float | None:
         if self.wants_slot:
-            free_at = self.board.rate.next_free_at(self.now)
+            taken = self.board.rate.free(self.now) - self.slots
+            free_at = self.board.rate.next_free_at(self.now, taken)
             if free_at is not None:
                 self.wakes.append(free_at)
         later = [at for at in self.wakes if at > self.now]
@@ -217,13 +250,15 @@ class _Pass:
     def _verdict(self) -> tuple[Verdict, Gate | None]:
         """Stop only when nothing is under way: what runs here is brought to its event first."""
         board = self.board
-        if board.busy or board.probing:
+        if board.busy or board.probing or board.reading:
             return Verdict.GO_ON, None
         if GateKind.STOP in board.gates.closed:
             return Verdict.STOP, board.gates.closed[GateKind.STOP]
         gate = board.gates.lost_patience(self.now)
         if gate is not None and not self._still_saving():
             return Verdict.STOP, gate
+        if self._only_history_is_missing():
+            return Verdict.STOP, board.gates.closed[GateKind.HISTORY]
         if self.active or self.effects:
             return Verdict.GO_ON, None
         pending = bool(self.by_state[JobState.PENDING]) or not board.stock_ended
@@ -232,6 +267,15 @@ class _Pass:
         if GateKind.CREDITS in board.gates.closed:
             return Verdict.STOP, board.gates.closed[GateKind.CREDITS]
         return self._out_of_money()
+
+    def _only_history_is_missing(self) -> bool:
+        """Whether all that is left needs a history that has not answered for long."""
+        gate = self.board.gates.closed.get(GateKind.HISTORY)
+        if gate is None or self.now - gate.since_at < self.board.gates.patience.history_s:
+            return False
+        waiting = (JobState.RECOVERING, JobState.AMBIGUOUS)
+        left = sum(len(self.by_state[state]) for state in waiting)
+        return left == self.active and not self.by_state[JobState.PENDING]
 
     def _still_saving(self) -> bool:
         return any(effect.kind is EffectKind.SAVE for effect in self.effects)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from statistics import quantiles
 
 from batchgen.core.job import Job
+from batchgen.core.treatment import WINDOW_S
 
 DEFAULT_LATENCY_S = 20.0
 """Assumed where neither the catalogue nor experience says anything; the median of the seeds."""
@@ -15,7 +16,11 @@ SAMPLE_COUNT = 200
 FIRST_INTERVAL_SHARE = 0.1
 GROWTH = 1.4
 """Polls after the first one grow apart geometrically: late ones are rare and say little."""
+MAX_GROWTHS = 50
+"""Far past the longest interval; without it the power overflows after a day of polls."""
 MIN_INTERVAL_S, MAX_INTERVAL_S = 1.0, 60.0
+MAX_FIRST_S = WINDOW_S / 2
+"""A latency in wrong units must not put the first poll behind the end of the window."""
 
 
 @dataclass(slots=True)
@@ -44,6 +49,6 @@ def next_poll_at(job: Job, latencies: Latencies, now: float) -> float:
     """
     typical_s = latencies.typical_s(job.model)
     if job.polls == 0:
-        return max(now, job.sent_at + typical_s)
-    interval = FIRST_INTERVAL_SHARE * typical_s * GROWTH ** (job.polls - 1)
+        return max(now, job.sent_at + min(typical_s, MAX_FIRST_S))
+    interval = FIRST_INTERVAL_SHARE * typical_s * GROWTH ** min(job.polls - 1, MAX_GROWTHS)
     return now + min(MAX_INTERVAL_S, max(MIN_INTERVAL_S, interval))

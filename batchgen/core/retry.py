@@ -6,6 +6,8 @@ import hashlib
 
 FIRST_BACKOFF_S = 1.0
 MAX_BACKOFF_S = 60.0
+FIRST_READS_S = (3.0, 10.0, 30.0, 60.0)
+"""When after a doubt arose the history is asked, until the settle time. Guesses: it may lag."""
 
 
 def backoff_at(now: float, trouble: int, salt: int) -> float:

@@ -117,7 +117,7 @@ TABLE: Mapping[Signal, Mapping[CallKind, Treatment]] = {
     Signal.WRONG_METHOD: _row(*[_T.HALT] * 6),
     Signal.NO_CREDITS: _row(*[_T.GATE_CREDITS] * 6),
     Signal.WRONG_CONTENT_TYPE: _row(_T.HALT, _ASIDE, _ASIDE, _ASIDE, _T.RETRY, _T.HALT),
-    Signal.PARAMETER_REFUSED: _row(_T.FINAL, _ASIDE, _ASIDE, _ASIDE, _T.RETRY, _T.FINAL),
+    Signal.PARAMETER_REFUSED: _row(_T.FINAL, _ASIDE, _ASIDE, _ASIDE, _T.RETRY, _T.HALT),
     Signal.RETIRED: _row(_T.CLOSE_MODEL, _T.BY_AGE, _T.BY_AGE, _T.NO_PROOF, _T.RETRY, _T.HALT),
     Signal.UNPROCESSABLE: _row(_T.FINAL, _T.BODY, _T.BODY, _T.RETRY, _T.RETRY, _T.FINAL),
     Signal.RATE_LIMITED: _row(*[_T.RETRY] * 6),

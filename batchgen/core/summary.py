@@ -44,7 +44,8 @@ class Tally:
             self._calls_at.setdefault(name, deque()).append(at)
         if after.state is JobState.DONE:
             self._done_at.append(at)
-            self.spent_usd += after.receipt.cost_usd or after.price_usd or 0.0
+            cost = after.receipt.cost_usd
+            self.spent_usd += (after.price_usd or 0.0) if cost is None else cost
         if after.state in {JobState.SUBMITTED, JobState.RECOVERING} or (
             after.state is JobState.FETCHING and not after.outputs
         ):

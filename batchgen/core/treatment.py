@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 
 from batchgen.core.event import Event, EventKind
 from batchgen.core.http import Answer
-from batchgen.core.job import Job, JobState
+from batchgen.core.instant import instant_of
+from batchgen.core.job import Doubt, Job, JobState
 from batchgen.core.retry import backoff_at
 from batchgen.core.signals import TABLE, CallKind, Signal, Treatment, error_text, printable
 from batchgen.errors import TransportError
@@ -22,6 +21,8 @@ PATIENCE = 5
 """Fruitless tries in a row before a strange answer is believed. With the backoff about 30 s."""
 MIN_RESET_S, MAX_RESET_S, DEFAULT_RESET_S = 1.0, 600.0, 5.0
 """Bounds of a wait after a 429, and the wait where no header names one. Guesses."""
+MAX_LAG_S = 180.0
+"""How long the history may need to know an id that an answer named. A guess."""
 MAX_RECOVERIES = 1
 """A result is asked of the history once; what it names is all there is."""
 
@@ -39,9 +40,7 @@ def failed_call(  # noqa: PLR0913  one call's whole circumstances
     `reason` replaces the description made from the outcome.
     """
     treatment = TABLE[signal][call]
-    kind = (
-        _submit_kind(job, treatment) if call is CallKind.SUBMIT else _get_kind(job, treatment, now)
-    )
+    kind = _submit_kind(treatment) if call is CallKind.SUBMIT else _get_kind(job, treatment, now)
     return Event(
         kind,
         job.key,
@@ -50,16 +49,14 @@ def failed_call(  # noqa: PLR0913  one call's whole circumstances
         retry_at=_retry_at(job, treatment, signal, outcome, now),
         call=call,
         signal=signal,
+        doubt=Doubt.SERVER_ERROR if signal is Signal.SERVER_ERROR else Doubt.OPEN,
     )
 
 
-def _submit_kind(job: Job, treatment: Treatment) -> EventKind:
-    if treatment is Treatment.AMBIGUOUS:
+def _submit_kind(treatment: Treatment) -> EventKind:
+    if treatment in {Treatment.AMBIGUOUS, Treatment.AMBIGUOUS_OR_RETRY}:
         return EventKind.UNCLEAR
     if treatment is Treatment.FINAL:
-        return EventKind.REFUSED
-    if treatment is Treatment.AMBIGUOUS_OR_RETRY and job.trouble >= PATIENCE:
-        # A 500 that comes back for the same job is a parameter problem more often than an outage.
         return EventKind.REFUSED
     return EventKind.NOT_ACCEPTED
 
@@ -73,8 +70,15 @@ def _get_kind(job: Job, treatment: Treatment, now: float) -> EventKind:
     if treatment in {Treatment.RETRY_THEN_SET_ASIDE, Treatment.BODY} and not patient:
         return EventKind.GIVEN_UP if job.state is JobState.RECOVERING else EventKind.SET_ASIDE
     if treatment is Treatment.NO_PROOF and not patient:
-        return EventKind.GIVEN_UP
+        return _unlisted(job, now)
     return EventKind.TROUBLE
+
+
+def _unlisted(job: Job, now: float) -> EventKind:
+    """The history does not know an id: a young one may come, an old one will not."""
+    if job.state is JobState.RECOVERING:
+        return EventKind.GIVEN_UP
+    return EventKind.SET_ASIDE if now - job.unclear_at > MAX_LAG_S else EventKind.TROUBLE
 
 
 def _by_age(job: Job, now: float) -> EventKind:
@@ -120,11 +124,11 @@ def reset_wait_s(headers: Mapping[str, str], now: float) -> float:
     `Retry-After` if it ever comes, else `x-rate-limit-reset-at-utc` minus the answer's own `Date`,
     so that a wrong clock on either side does no harm; without a usable header 5 s.
     """
-    base = _instant(headers.get("date", "")) or now
+    base = instant_of(headers.get("date", "")) or now
     retry_after = headers.get("retry-after", "")
     wait = _seconds(retry_after)
     if wait is None:
-        at = _instant(retry_after) or _instant(headers.get("x-rate-limit-reset-at-utc", ""))
+        at = instant_of(retry_after) or instant_of(headers.get("x-rate-limit-reset-at-utc", ""))
         wait = DEFAULT_RESET_S if at is None else at - base
     return min(MAX_RESET_S, max(MIN_RESET_S, wait))
 
@@ -135,31 +139,3 @@ def _seconds(text: str) -> float | None:
     except ValueError:
         return None
     return value if math.isfinite(value) and 0 <= value < 1e9 else None
-
-
-def _instant(text: str) -> float | None:
-    """An instant in ISO 8601, HTTP-date or epoch form; a missing zone is UTC."""
-    text = text.strip()
-    if not text:
-        return None
-    epoch = _epoch(text)
-    if epoch is not None:
-        return epoch
-    for parse in (datetime.fromisoformat, parsedate_to_datetime):
-        try:
-            value = parse(text)
-            at = value if value.tzinfo else value.replace(tzinfo=UTC)
-            return at.timestamp()
-        except (ValueError, TypeError, OverflowError):
-            continue
-    return None
-
-
-def _epoch(text: str) -> float | None:
-    try:
-        value = float(text)
-    except ValueError:
-        return None
-    if not math.isfinite(value) or value <= 0:
-        return None
-    return value / 1000 if value > 1e11 else value

@@ -7,22 +7,24 @@ media itself also brings the bytes, which the shell stages before the event is r
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeGuard
 
 from batchgen.core.event import Event, EventKind
 from batchgen.core.http import Answer
-from batchgen.core.job import Job, Output, Receipt
+from batchgen.core.job import Job, JobState, Output, Receipt
 from batchgen.core.media import sniff
-from batchgen.core.outputs import Found, TooManyOutputsError, find_outputs, is_url
+from batchgen.core.outputs import MEDIA_KEYS, Found, TooManyOutputsError, find_outputs, is_url
+from batchgen.core.receipt import amount, read_receipt
 from batchgen.core.signals import CallKind, Signal, printable, signal_of
 from batchgen.core.spec import ApiVersion
 from batchgen.core.treatment import Outcome, failed_call
 from batchgen.errors import TransportError
 
-RUNNING_STATES = frozenset({"QUEUED", "PROCESSING"})
+RUNNING_STATES = ("QUEUED", "PROCESSING")
+_BODY_DECIDES = frozenset({Signal.OK, Signal.UNPROCESSABLE})
+"""Where a body's FAILED is the job's. A refused key or a full window is never, whatever it says."""
 MAX_REQUEST_ID_CHARACTERS = 200
 
 
@@ -45,6 +47,11 @@ def read_submit(job: Job, outcome: Outcome, now: float) -> Reading:
         event = failed_call(CallKind.SUBMIT, job, outcome, signal, now)
         return Reading(_keep_id(event, outcome), {})
     if job.api is ApiVersion.V1:
+        body = outcome.object()
+        if body.get("status") == "FAILED":
+            return Reading(
+                replace(_failed(job, body, now, CallKind.SUBMIT), kind=EventKind.REFUSED), {}
+            )
         return _read_final(job, outcome, now, CallKind.SUBMIT)
     request_id = outcome.object().get("request_id")
     if not _is_request_id(request_id):
@@ -67,9 +74,9 @@ def read_status(job: Job, outcome: Outcome, now: float) -> Event:
     """What a poll says."""
     body = outcome.object() if isinstance(outcome, Answer) else {}
     state = body.get("status")
-    if state == "FAILED":
-        return _failed(job, body, now, CallKind.STATUS)
     signal = signal_of(outcome)
+    if state == "FAILED" and signal in _BODY_DECIDES:
+        return _failed(job, body, now, CallKind.STATUS)
     if signal is not Signal.OK:
         return failed_call(CallKind.STATUS, job, outcome, signal, now)
     if state == "COMPLETED":
@@ -86,15 +93,24 @@ def read_status(job: Job, outcome: Outcome, now: float) -> Event:
 def read_result(job: Job, outcome: Outcome, now: float) -> Reading:
     """What the final body says: outputs and receipt, or that it is not final after all."""
     body = outcome.object() if isinstance(outcome, Answer) else {}
-    if body.get("status") == "FAILED":
-        return Reading(_failed(job, body, now, CallKind.RESULT), {})
     signal = signal_of(outcome)
+    if body.get("status") == "FAILED" and signal in _BODY_DECIDES:
+        return Reading(_failed(job, body, now, CallKind.RESULT), {})
     if signal is not Signal.OK or isinstance(outcome, TransportError):
         return Reading(failed_call(CallKind.RESULT, job, outcome, signal, now), {})
-    if body.get("status") in RUNNING_STATES:
+    if _still_running(body):
         reason = "completed by its status, still running by its result"
         return Reading(_event(EventKind.RUNNING, job, now, CallKind.RESULT, reason), {})
     return _read_final(job, outcome, now, CallKind.RESULT)
+
+
+def _still_running(body: dict[str, Any]) -> bool:
+    """Asked too early: a state that is not terminal, and no media yet under an unknown one."""
+    state = body.get("status")
+    if state in RUNNING_STATES:
+        return True
+    unknown = isinstance(state, str) and state not in {"", "COMPLETED"}
+    return unknown and not any(body.get(key) for key in MEDIA_KEYS)
 
 
 def _read_final(job: Job, answer: Answer, now: float, call: CallKind) -> Reading:
@@ -146,7 +162,11 @@ def read_record(job: Job, outcome: Outcome, now: float) -> Event:
     signal = signal_of(outcome)
     if signal is not Signal.OK or isinstance(outcome, TransportError):
         return failed_call(CallKind.HISTORY, job, outcome, signal, now)
+    if not _is_json(outcome):
+        return failed_call(CallKind.HISTORY, job, outcome, Signal.UNREADABLE, now)
     row = history_row(outcome)
+    if _is_of_another(row, job):
+        row = {}
     status = row.get("model_status")
     urls = [url for url in _row_urls(row) if is_url(url)]
     if status == "FAILED":
@@ -159,12 +179,57 @@ def read_record(job: Job, outcome: Outcome, now: float) -> Event:
             call=CallKind.HISTORY,
             signal=Signal.OK,
             outputs=tuple(Output(index, url=url) for index, url in enumerate(urls)),
-            receipt=Receipt(cost_usd=_number(row.get("credits_deduction"))),
+            receipt=Receipt(cost_usd=amount(row.get("credits_deduction"))),
         )
     if row:
         reason = f"the history says {printable(str(status), 40)!r} and names no file"
-        return _event(EventKind.TROUBLE, job, now, CallKind.HISTORY, reason)
+        if status != "COMPLETED":
+            return _event(EventKind.TROUBLE, job, now, CallKind.HISTORY, reason)
+        return failed_call(CallKind.HISTORY, job, outcome, Signal.NOT_FOUND, now, reason)
     return failed_call(CallKind.HISTORY, job, outcome, Signal.NOT_FOUND, now)
+
+
+def _is_json(answer: Answer) -> bool:
+    """An error page under a 200 must not count as the history knowing nothing."""
+    try:
+        answer.json()
+    except ValueError:
+        return False
+    return True
+
+
+def _is_of_another(row: dict[str, Any], job: Job) -> bool:
+    """Asked without an id (a v1 answer may name none), the history lists anybody's rows."""
+    if not job.request_id:
+        return job.state is JobState.RECOVERING
+    return bool(row.get("request_id", job.request_id) != job.request_id)
+
+
+def read_confirmation(job: Job, request_id: str, outcome: Outcome, now: float) -> Event | None:
+    """Whether a row of the history is ours, asked by its id; None when it is not.
+
+    Lists also show the rows of team-mates; their ids are answered with 404. A v1 request cannot be
+    polled, so it is taken from the history itself once it is there.
+    """
+    signal = signal_of(outcome)
+    if signal is Signal.NOT_FOUND:
+        return None
+    if signal is not Signal.OK or isinstance(outcome, TransportError):
+        return failed_call(CallKind.HISTORY, job, outcome, signal, now)
+    row = history_row(outcome)
+    if row.get("request_id", request_id) != request_id or not row:
+        return None
+    if job.api is ApiVersion.V1 or row.get("model_status") == "FAILED":
+        return replace(read_record(job, outcome, now), request_id=request_id)
+    return Event(
+        EventKind.ADOPTED,
+        job.key,
+        now,
+        request_id=request_id,
+        call=CallKind.HISTORY,
+        signal=Signal.OK,
+        reason="found in the account's history",
+    )
 
 
 def history_row(answer: Answer) -> dict[str, Any]:
@@ -183,44 +248,6 @@ def _row_urls(row: dict[str, Any]) -> list[str]:
     value = row.get("generation_url")
     values = value if isinstance(value, list) else [value]
     return [item for item in values if isinstance(item, str)]
-
-
-def read_receipt(body: dict[str, Any], headers: Mapping[str, str] | None = None) -> Receipt:
-    """What was paid and how long it took: `metrics` of a body, or the headers of a v1 answer."""
-    metrics = body.get("metrics")
-    metrics = metrics if isinstance(metrics, dict) else {}
-    headers = headers or {}
-    seed = body.get("seed", headers.get("x-seed-value"))
-    return Receipt(
-        cost_usd=_number(metrics.get("cost", headers.get("x-cost"))),
-        remaining_credits=_number(
-            metrics.get("remaining_credits", headers.get("x-remaining-credits"))
-        ),
-        inference_s=_number(metrics.get("inference_time", headers.get("x-generation-time"))),
-        queue_s=_number(metrics.get("queue_time")),
-        total_s=_number(metrics.get("total_time")),
-        seed=_seed(seed),
-    )
-
-
-def _seed(value: Any) -> int | str | None:
-    if isinstance(value, bool) or value is None:
-        return None
-    if isinstance(value, int):
-        return value
-    text = printable(str(value), 40)
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else text or None
-
-
-def _number(value: Any) -> float | None:
-    """A finite, non-negative number, also from text; None for anything else."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        return None
-    try:
-        number = float(value)
-    except (ValueError, OverflowError):
-        return None
-    return number if math.isfinite(number) and number >= 0 else None
 
 
 def _failed(job: Job, body: dict[str, Any], now: float, call: CallKind) -> Event:
@@ -260,6 +287,7 @@ def _is_request_id(value: Any) -> TypeGuard[str]:
         and 0 < len(value) <= MAX_REQUEST_ID_CHARACTERS
         and value.isprintable()
         and not any(c in "/?#\\ " for c in value)
+        and value not in {".", ".."}
     )
 
 

@@ -5,20 +5,23 @@ Nothing here decides anything: calls come from `core.calls`, meanings from `core
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from batchgen.core import calls, wire
 from batchgen.core.event import Event, EventKind
 from batchgen.core.gates import GateKind
 from batchgen.core.http import Answer, Call
-from batchgen.core.job import Job, Output, SavedFile
+from batchgen.core.job import Doubt, Job, Output, SavedFile
 from batchgen.core.planner import Effect, EffectKind
-from batchgen.core.signals import CallKind, printable, signal_of
+from batchgen.core.reconcile import HistoryRead, Row, rows_of
+from batchgen.core.signals import CallKind, Signal, printable, signal_of
 from batchgen.core.treatment import PATIENCE, describe
 from batchgen.errors import InternalError, TransportError
 from batchgen.ports import Api, Clock, Outputs, SaveError, SaveFault, SaveOrder
 
+DENIAL_PAUSE_S = 10.0
+"""Between two questions whether a row is ours: a single 404 may be a glitch."""
 MIN_FREE_BYTES = 64 * 2**20
 """The disk gate opens again above this. A guess: some dozens of pictures."""
 
@@ -27,13 +30,17 @@ MIN_FREE_BYTES = 64 * 2**20
 class Landed:
     """How an effect ended: its event, and what the disk said.
 
-    `event` is None for an effect without a job (probes bring one for the gates only).
+    `event` is None for an effect without a job (probes and reads bring one for the gates only),
+    and for one that was cut off. `rows` is the page of a read, None when it failed; `foreign` says
+    that a confirmation was denied.
     """
 
     effect: Effect
     event: Event | None = None
     fault: SaveFault | None = None
     detail: str = ""
+    rows: Sequence[Row] | None = None
+    foreign: bool = False
 
 
 _HOLDING_FAULTS: Mapping[SaveFault, GateKind | None] = {
@@ -73,6 +80,8 @@ class Effects:
             case EffectKind.RECOVER:
                 outcome = await self._call(calls.record_call(effect.job.request_id))
                 return Landed(effect, wire.read_record(effect.job, outcome, self._clock.now()))
+            case EffectKind.CONFIRM:
+                return await self._confirm(effect, effect.job)
             case EffectKind.SAVE:
                 return await self._save(effect, effect.job)
             case _:
@@ -88,20 +97,34 @@ class Effects:
         if effect.kind is EffectKind.CHECK_DISK:
             short = await self._outputs.free_bytes() < MIN_FREE_BYTES
             return Landed(effect, fault=SaveFault.DISK_FULL if short else None)
+        if effect.kind is EffectKind.READ_HISTORY and effect.read is not None:
+            return await self._read_history(effect, effect.read)
         outcome = await self._call(calls.credits_call())
+        return Landed(effect, self._word(CallKind.CREDITS, outcome))
+
+    def _word(self, call: CallKind, outcome: Answer | TransportError) -> Event:
+        """An event that is about no job: the gates alone learn from it."""
         signal = signal_of(outcome)
-        reason = "" if isinstance(outcome, Answer) and outcome.status < 300 else describe(
-            signal, outcome
-        )  # fmt: skip
-        event = Event(
-            EventKind.HELD,
-            0,
-            self._clock.now(),
-            reason=reason,
-            call=CallKind.CREDITS,
-            signal=signal,
-        )
-        return Landed(effect, event)
+        reason = "" if signal is Signal.OK else describe(signal, outcome)
+        return Event(EventKind.HELD, 0, self._clock.now(), reason=reason, call=call, signal=signal)
+
+    async def _read_history(self, effect: Effect, read: HistoryRead) -> Landed:
+        outcome = await self._call(calls.history_call(read, self._clock.now()))
+        word = self._word(CallKind.HISTORY, outcome)
+        if isinstance(outcome, TransportError) or word.signal is not Signal.OK:
+            return Landed(effect, word, detail=word.reason)
+        rows = rows_of(outcome)
+        detail = "" if rows is not None else "the history answers without a list"
+        return Landed(effect, word, detail=detail, rows=rows)
+
+    async def _confirm(self, effect: Effect, job: Job) -> Landed:
+        outcome = await self._call(calls.record_call(effect.request_id))
+        now = self._clock.now()
+        event = wire.read_confirmation(job, effect.request_id, outcome, now)
+        denied = event is None
+        if event is None:
+            event = Event(EventKind.HELD, job.key, now, retry_at=now + DENIAL_PAUSE_S)
+        return Landed(effect, event, foreign=denied)
 
     async def _submit(self, effect: Effect, job: Job) -> Landed:
         outcome = await self._call(calls.submit_call(job))
@@ -113,6 +136,7 @@ class Effects:
             event = replace(
                 reading.event,
                 kind=EventKind.UNCLEAR,
+                doubt=Doubt.ACCEPTED,
                 outputs=(),
                 reason=f"answered, but not stored: {error}",
             )

@@ -16,27 +16,18 @@ from anyio.abc import TaskGroup
 from batchgen.core.board import Board
 from batchgen.core.event import Change, Event, EventKind
 from batchgen.core.gates import Gate, GateKind
-from batchgen.core.job import Job, JobState
+from batchgen.core.job import Doubt, Job
 from batchgen.core.lifecycle import apply, found_at_start
 from batchgen.core.planner import Effect, EffectKind, Plan, Verdict, plan
+from batchgen.core.signals import CallKind
 from batchgen.errors import BatchgenError, InternalError
-from batchgen.ports import Api, Clock, DuplicateRequestIdError, Outputs, Progress, SaveFault, State
+from batchgen.ports import DuplicateRequestIdError, Ports, SaveFault
 from batchgen.runner.effects import Effects, Landed, gate_of
+from batchgen.runner.history import begin_page, conclude, reject_candidate, take_in_page
 
 LONGEST_SLEEP_S = 30.0
 """The loop looks again at least so often: a suspended machine wakes with every instant past."""
 DISK_CHECK_S = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class Ports:
-    """Everything of the world the runner uses."""
-
-    api: Api
-    state: State
-    outputs: Outputs
-    clock: Clock
-    progress: Progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +97,7 @@ class Runner:
         while True:
             self._mail = anyio.Event()
             await self._record(self._empty_mailbox())
+            await self._record(await conclude(self.board, self._ports))
             now = self._ports.clock.now()
             decided = plan(self.board, now)
             self._tell_gates()
@@ -151,11 +143,15 @@ class Runner:
 
     def _launch(self, effect: Effect, tasks: TaskGroup) -> None:
         board = self.board
-        if effect.job is None:
+        if effect.kind is EffectKind.READ_HISTORY:
+            effect = replace(effect, read=begin_page(board, self._ports.clock.now()))
+        elif effect.job is None:
             board.probing = True
         else:
-            board.busy.add(effect.job.key)
-            effect = replace(effect, job=board.jobs[effect.job.key])
+            key = effect.job.key
+            board.busy.add(key)
+            candidate = board.candidates.get(key, "")
+            effect = replace(effect, job=board.jobs[key], request_id=candidate)
         if effect.counts:
             board.rate.start()
         tasks.start_soon(self._carry_out, effect, name=str(effect.kind))
@@ -179,7 +175,8 @@ class Runner:
     async def _wait(self, decided: Plan, now: float) -> None:
         if self._mailbox:
             return
-        if decided.wake_at is None and not (self.board.busy or self.board.probing):
+        board = self.board
+        if decided.wake_at is None and not (board.busy or board.probing or board.reading):
             raise InternalError(f"nothing to wait for: {self.board!r}")
         pause_s = LONGEST_SLEEP_S
         if decided.wake_at is not None:
@@ -192,10 +189,15 @@ class Runner:
         events: list[Event] = []
         for item in landed:
             self._observe_fault(item)
+            if item.effect.kind is EffectKind.READ_HISTORY:
+                take_in_page(self.board, item)
+                continue
             if item.effect.job is None:
                 self._take_in_probe(item)
                 continue
             self.board.busy.discard(item.effect.job.key)
+            if item.foreign:
+                reject_candidate(self.board, item.effect.job.key)
             if item.event is not None:
                 events.append(item.event)
         return events
@@ -231,6 +233,7 @@ class Runner:
                 await self._ports.state.record(changes, notes)
                 break
             except DuplicateRequestIdError as error:
+                self.board.candidates.pop(error.job_key, None)
                 events = [_doubted(event, error) for event in events]
         for change in changes:
             self.board.take_in(change)
@@ -244,9 +247,6 @@ class Runner:
             job = latest.get(event.job_key) or self.board.jobs[event.job_key]
             change = apply(job, self.board.digest(event))
             changes.append(change)
-            if change.after.state is JobState.AMBIGUOUS:
-                change = apply(change.after, _set_aside(change))
-                changes.append(change)
             latest[event.job_key] = change.after
         return changes
 
@@ -266,12 +266,11 @@ class Runner:
             self._ports.progress.said("gate_opened", "", {"gate": name})
 
 
-def _set_aside(change: Change) -> Event:
-    return Event(EventKind.SET_ASIDE, change.after.key, change.event.at, reason=change.event.reason)
-
-
 def _doubted(event: Event, error: DuplicateRequestIdError) -> Event:
-    """An id that another attempt already has is none: what became of the POST is unclear."""
+    """An id that another attempt already has is none: what became of the POST stays unclear."""
     if event.job_key != error.job_key:
         return event
-    return replace(event, kind=EventKind.UNCLEAR, request_id="", outputs=(), reason=str(error))
+    bare = replace(event, request_id="", outputs=(), reason=str(error))
+    if event.call is CallKind.HISTORY:
+        return replace(bare, kind=EventKind.HELD, retry_at=event.at + 1.0)
+    return replace(bare, kind=EventKind.UNCLEAR, doubt=Doubt.ACCEPTED)

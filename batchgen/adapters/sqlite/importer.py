@@ -96,8 +96,9 @@ def _merge(connection: sqlite3.Connection) -> Imported:
         f"FROM incoming i WHERE i.id = j.id AND {_CHANGED}"
     ).rowcount
     connection.execute(
-        "UPDATE jobs AS j SET price_usd = i.price_usd, listed = 1 FROM incoming i "
-        "WHERE i.id = j.id AND (j.listed = 0 OR j.price_usd IS NOT i.price_usd)"
+        "UPDATE jobs AS j SET price_usd = i.price_usd, fields = i.fields, listed = 1 "
+        "FROM incoming i WHERE i.id = j.id "
+        "AND (j.listed = 0 OR j.price_usd IS NOT i.price_usd OR j.fields <> i.fields)"
     )
     dropped = connection.execute(
         "UPDATE jobs SET listed = 0 WHERE listed = 1 AND id NOT IN (SELECT id FROM incoming)"

@@ -9,15 +9,20 @@ from contextlib import contextmanager
 from batchgen.adapters.sqlite.rows import JOB_COLUMNS, job_of, outputs_of
 from batchgen.core.event import Change, EventKind
 from batchgen.core.job import AttemptState, Job, JobState
+from batchgen.core.reconcile import OwnRequest
 from batchgen.errors import DiskError, InternalError
 from batchgen.ports import DuplicateRequestIdError, Totals
 
 _UPDATE_JOB = """
 UPDATE jobs SET state = ?, attempt = ?, billable = ?, request_id = ?, sent_at = ?, due_at = ?,
-  trouble = ?, polls = ?, recoveries = ?, reason = ?, cost_usd = ?, remaining_credits = ?,
+  trouble = ?, polls = ?, recoveries = ?, unclear_at = ?, doubt = ?, reason = ?,
+  cost_usd = ?, remaining_credits = ?,
   inference_s = ?, queue_s = ?, total_s = ?, seed = ?, changed_at = ?
 WHERE key = ? AND state = ?
 """
+
+_IDS_A_QUERY = 500
+"""Below SQLite's smallest limit of bound variables."""
 
 _RESERVED = """
 SELECT coalesce(sum(CASE
@@ -75,7 +80,8 @@ class Ledger:
         elif change.before.attempt:
             self._update_attempt(connection, change)
         self._update_job(connection, change)
-        if change.event.outputs:
+        if change.event.outputs or change.event.kind is EventKind.INTENDED:
+            # With the intent those of the attempt before go: a restart would save them as new.
             self._replace_outputs(connection, change.after)
         if change.files:
             self._save_files(connection, change)
@@ -86,7 +92,8 @@ class Ledger:
             _UPDATE_JOB,
             (
                 job.state, job.attempt, job.billable, job.request_id, job.sent_at, job.due_at,
-                job.trouble, job.polls, job.recoveries, job.reason, receipt.cost_usd,
+                job.trouble, job.polls, job.recoveries, job.unclear_at, job.doubt,
+                job.reason, receipt.cost_usd,
                 receipt.remaining_credits, receipt.inference_s, receipt.queue_s, receipt.total_s,
                 None if receipt.seed is None else str(receipt.seed), change.event.at,
                 job.key, change.before.state,
@@ -173,9 +180,41 @@ class Ledger:
         row = self.connection.execute("SELECT value FROM notes WHERE name = ?", (name,)).fetchone()
         return None if row is None else str(row[0])
 
+    def requests(self, request_ids: Sequence[str]) -> dict[str, OwnRequest]:
+        """Which of these ids are in the ledger, with what was sent and when."""
+        found: dict[str, OwnRequest] = {}
+        for start in range(0, len(request_ids), _IDS_A_QUERY):
+            some = request_ids[start : start + _IDS_A_QUERY]
+            marks = ", ".join("?" * len(some))
+            rows = self.connection.execute(
+                "SELECT a.request_id, j.body, a.intent_at FROM attempts a "
+                f"JOIN jobs j ON j.key = a.job_key WHERE a.request_id IN ({marks})",
+                list(some),
+            )
+            found.update((str(id_), OwnRequest(str(body), float(at))) for id_, body, at in rows)
+        return found
+
+    def staged_names(self) -> set[str]:
+        """Staged files that jobs under way still count on."""
+        rows = self.connection.execute(
+            "SELECT o.staged FROM outputs o JOIN jobs j ON j.key = o.job_key "
+            "WHERE o.staged <> '' AND j.state IN ('fetching', 'recovering')"
+        )
+        return {str(row[0]) for row in rows}
+
+    def unpriced_models(self) -> list[str]:
+        """Models of pending jobs without a price."""
+        rows = self.connection.execute(
+            "SELECT DISTINCT model FROM jobs WHERE state = 'pending' AND listed = 1 "
+            "AND price_usd IS NULL ORDER BY model LIMIT 20"
+        )
+        return [str(row[0]) for row in rows]
+
     def totals(self) -> Totals:
         """Counts by state, and money."""
-        counts = self.connection.execute("SELECT state, count(*) FROM jobs GROUP BY state")
+        counts = self.connection.execute(
+            "SELECT state, count(*) FROM jobs WHERE listed = 1 OR attempt > 0 GROUP BY state"
+        )
         settled = self.connection.execute(
             "SELECT coalesce(sum(cost_usd), 0) FROM attempts"
         ).fetchone()[0]
@@ -192,7 +231,8 @@ def _settled(change: Change) -> float | None:
         return change.event.receipt.cost_usd
     if change.after.state is JobState.DONE:
         # Completed without a stated cost: the expected price stands for it.
-        return change.after.receipt.cost_usd or change.after.price_usd
+        cost = change.after.receipt.cost_usd
+        return change.after.price_usd if cost is None else cost
     return None
 
 
@@ -200,6 +240,8 @@ def _disk_error(error: sqlite3.OperationalError) -> Exception:
     text = str(error).lower()
     if "full" in text:
         return DiskError("the disk is full: the state file cannot grow")
+    if "locked" in text:
+        return DiskError("the state file is locked by another program; close it and run again")
     if "i/o" in text or "readonly" in text or "unable to open" in text:
         return DiskError(f"the state file cannot be written: {error}")
     return InternalError(f"state file: {error}")

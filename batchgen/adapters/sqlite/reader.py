@@ -58,14 +58,15 @@ class StateReader:
     """A read-only view of a state file. Raises `StateError` when it is none."""
 
     def __init__(self, path: Path) -> None:
-        if not path.exists():
+        if not path.exists() or path.stat().st_size == 0:
             raise StateError(f"{path} does not exist: nothing was run here yet")
         check_header(path)
         uri = f"file:{quote(str(path))}?mode=ro"
+        self._connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=10.0)
         try:
-            self._connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=10.0)
             self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
         except sqlite3.DatabaseError as error:
+            self._connection.close()
             raise StateError(f"{path} cannot be read: {error}") from error
 
     def close(self) -> None:

@@ -6,12 +6,12 @@ import sqlite3
 from collections.abc import Iterable
 from typing import Any
 
-from batchgen.core.job import Job, JobState, Output, Receipt
+from batchgen.core.job import Doubt, Job, JobState, Output, Receipt
 from batchgen.core.spec import ApiVersion
 
 JOB_COLUMNS = (
     "key, id, model, body, stem, api, price_usd, state, attempt, billable, request_id, sent_at, "
-    "due_at, trouble, polls, recoveries, reason, "
+    "due_at, trouble, polls, recoveries, unclear_at, doubt, reason, "
     "cost_usd, remaining_credits, inference_s, queue_s, total_s, seed"
 )
 
@@ -20,8 +20,8 @@ def job_of(row: tuple[Any, ...], outputs: Iterable[Output] = ()) -> Job:
     """The job of a row of `JOB_COLUMNS`."""
     (
         key, id_, model, body, stem, api, price_usd, state, attempt, billable, request_id, sent_at,
-        due_at, trouble, polls, recoveries, reason, cost_usd, remaining, inference_s, queue_s,
-        total_s, seed,
+        due_at, trouble, polls, recoveries, unclear_at, doubt, reason, cost_usd,
+        remaining, inference_s, queue_s, total_s, seed,
     ) = row  # fmt: skip
     return Job(
         key=key,
@@ -40,6 +40,8 @@ def job_of(row: tuple[Any, ...], outputs: Iterable[Output] = ()) -> Job:
         trouble=trouble,
         polls=polls,
         recoveries=recoveries,
+        unclear_at=unclear_at,
+        doubt=Doubt(doubt),
         reason=reason,
         outputs=tuple(outputs),
         receipt=Receipt(cost_usd, remaining, inference_s, queue_s, total_s, seed_of(seed)),
@@ -50,7 +52,8 @@ def seed_of(text: object) -> int | str | None:
     """Seeds are stored as text: the service may echo numbers beyond 64 bits."""
     if text is None:
         return None
-    return int(str(text)) if str(text).isdigit() else str(text)
+    digits = str(text).removeprefix("-")
+    return int(str(text)) if digits.isascii() and digits.isdigit() else str(text)
 
 
 def outputs_of(connection: sqlite3.Connection, job_key: int) -> list[Output]:

@@ -41,6 +41,8 @@ CREATE TABLE jobs (
   trouble INTEGER NOT NULL DEFAULT 0,
   polls INTEGER NOT NULL DEFAULT 0,
   recoveries INTEGER NOT NULL DEFAULT 0,
+  unclear_at REAL NOT NULL DEFAULT 0,
+  doubt TEXT NOT NULL DEFAULT '',
   reason TEXT NOT NULL DEFAULT '',
   cost_usd REAL,
   remaining_credits REAL,
@@ -102,6 +104,7 @@ WHEN NOT (
   NEW.state = OLD.state
   OR OLD.state = 'intent'
   OR OLD.state = 'ambiguous' AND NEW.state IN ('acked', 'absent', 'abandoned')
+  OR OLD.state = 'acked' AND OLD.request_id IS NULL AND NEW.state = 'abandoned'
 )
 BEGIN SELECT RAISE(ABORT, 'an attempt cannot go back'); END;
 """
@@ -152,7 +155,6 @@ def check_header(path: Path) -> None:
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     try:
-        connection.execute("PRAGMA journal_mode = WAL")
         # NORMAL lost acknowledged ids in 28 % of simulated power cuts.
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
@@ -162,6 +164,8 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
             create_schema(connection)
         elif connection.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
             raise StateError(_damaged(path, "its pages do not agree with each other"))
+        # Only now: what `check_header` reads must stand in the file itself, not in its WAL.
+        connection.execute("PRAGMA journal_mode = WAL")
     except sqlite3.DatabaseError as error:
         raise StateError(_damaged(path, str(error))) from error
 

@@ -16,6 +16,7 @@ from batchgen.adapters.sqlite.lock import RunLock
 from batchgen.adapters.sqlite.schema import connect
 from batchgen.core.event import Change
 from batchgen.core.job import Job
+from batchgen.core.reconcile import OwnRequest
 from batchgen.ports import Totals
 
 T = TypeVar("T")
@@ -82,6 +83,14 @@ class SqliteState:
     async def note(self, name: str) -> str | None:
         """See `State.note`."""
         return await self._in_thread(partial(self.ledger.note, name))
+
+    async def requests(self, request_ids: Sequence[str]) -> Mapping[str, OwnRequest]:
+        """See `State.requests`."""
+        return await self._in_thread(partial(self.ledger.requests, request_ids))
+
+    async def staged_names(self) -> set[str]:
+        """Staged files that jobs under way still count on."""
+        return await self._in_thread(self.ledger.staged_names)
 
     async def totals(self) -> Totals:
         """See `State.totals`."""

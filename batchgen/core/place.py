@@ -1,0 +1,86 @@
+"""Where a value of a manifest stands: its path through the document, and its line and column."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from batchgen.errors import Problem
+
+Path = tuple[str | int, ...]
+"""Keys and list indexes (from 0) from the top of a document down to a value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A position in a text, both counted from 1; 0 is unknown."""
+
+    line: int = 0
+    column: int = 0
+
+
+class Places(Protocol):
+    """Finds the text position of a path; of its nearest ancestor, where it has none of its own."""
+
+    def key(self, path: Path) -> Place:
+        """Where the key stands (for a list item: the item)."""
+        ...
+
+    def value(self, path: Path) -> Place:
+        """Where the value begins."""
+        ...
+
+
+class Nowhere:
+    """For manifests made from Python values: no text, no positions."""
+
+    def key(self, path: Path) -> Place:  # noqa: ARG002  the protocol's signature
+        """Unknown."""
+        return Place()
+
+    def value(self, path: Path) -> Place:  # noqa: ARG002  the protocol's signature
+        """Unknown."""
+        return Place()
+
+
+NOWHERE = Nowhere()
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """Something to be said about the value at `path`, or, with `at_key`, about its key.
+
+    Remarks of one path and one remedy are the same thing said of several jobs.
+    """
+
+    path: Path
+    what: str
+    remedy: str
+    at_key: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What a manifest was read from: a name for messages, and where its values stand."""
+
+    name: str = ""
+    places: Places = NOWHERE
+
+    def problem(self, path: Path, what: str, remedy: str, *, at_key: bool = False) -> Problem:
+        """A problem with the value at `path`, or with the key itself."""
+        place = self.places.key(path) if at_key else self.places.value(path)
+        return Problem(what, remedy, self.name, place.line, place.column, dotted(path))
+
+
+def dotted(path: Path) -> str:
+    """A path as it is printed: `jobs[2].params.seed`; list indexes count from 0."""
+    text = ""
+    for part in path:
+        if isinstance(part, int):
+            text += f"[{part}]"
+        elif part.replace("_", "").replace("-", "").isalnum() and len(part) <= 100:
+            text += f".{part}" if text else part
+        else:
+            clipped = "".join(c if c.isprintable() else "�" for c in part[:100])
+            text += f'["{clipped}"]'
+    return text

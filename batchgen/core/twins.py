@@ -1,0 +1,41 @@
+"""Names given twice among millions, found with eight bytes a name.
+
+Every name goes in as a 64-bit digest; those that occur twice are told at the end. Two different
+names may share a digest, so twins are candidates: the caller compares the names themselves.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from array import array
+from itertools import pairwise
+
+from batchgen.core.names import collision_key
+
+_BUCKET_COUNT = 256
+"""Digests are sorted bucket by bucket, so that sorting needs little memory beside them."""
+
+
+class Twins:
+    """Takes names, and finds the digests that occurred more than once."""
+
+    def __init__(self) -> None:
+        self._buckets = tuple(array("Q") for _ in range(_BUCKET_COUNT))
+
+    def add(self, name: str) -> None:
+        """One more name; what counts is its `collision_key`."""
+        number = digest(name)
+        self._buckets[number % _BUCKET_COUNT].append(number)
+
+    def found(self) -> frozenset[int]:
+        """The digests that more than one name had."""
+        twice: set[int] = set()
+        for bucket in self._buckets:
+            twice.update(left for left, right in pairwise(sorted(bucket)) if left == right)
+        return frozenset(twice)
+
+
+def digest(name: str) -> int:
+    """64 bits of a hash over the collision key of a name."""
+    key = collision_key(name).encode("utf-8", "surrogatepass")
+    return int.from_bytes(hashlib.blake2b(key, digest_size=8).digest(), "big")

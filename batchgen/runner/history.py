@@ -1,0 +1,78 @@
+"""Reading the account's history for the ambiguous jobs: pages onto the board, findings off it."""
+
+from __future__ import annotations
+
+from batchgen.core.board import Board
+from batchgen.core.event import Event, EventKind
+from batchgen.core.reconcile import Decision, Finding, HistoryRead, Policy, decide, needs_lookup
+from batchgen.ports import Ports
+from batchgen.runner.effects import Landed
+
+
+def begin_page(board: Board, now: float) -> HistoryRead:
+    """The read whose next page is about to be fetched; a new one goes back to the oldest doubt."""
+    board.reading = True
+    if board.history is None:
+        oldest_at = min((job.sent_at for job in board.ambiguous), default=now)
+        board.history = HistoryRead(now, oldest_at)
+    return board.history
+
+
+def take_in_page(board: Board, landed: Landed) -> None:
+    """Put a page, or its failure, onto the board. A cut-off effect leaves the read as it was."""
+    board.reading = False
+    if landed.event is not None:
+        board.gates.observe(landed.event)
+    if board.history is None:
+        return
+    if landed.rows is not None:
+        board.history.take_in(landed.rows)
+    elif landed.event is not None:
+        board.history.failed = landed.detail
+
+
+def reject_candidate(board: Board, job_key: int) -> None:
+    """The history denied that the row is ours: it may be a team-mate's."""
+    candidate = board.candidates.pop(job_key, None)
+    if candidate is not None:
+        board.denials[candidate] += 1
+
+
+async def conclude(board: Board, ports: Ports) -> list[Event]:
+    """Draw the conclusions of an ended read; none while it goes on."""
+    read = board.history
+    if read is None or not read.ended or board.reading:
+        return []
+    board.history = None
+    own = await ports.state.requests(list(read.rows))
+    jobs = [
+        job
+        for job in board.ambiguous
+        # A doubt that arose after the read began was not looked for by it.
+        if job.key not in board.candidates
+        and job.key not in board.busy
+        and not needs_lookup(job)
+        and job.unclear_at <= read.started_at
+    ]
+    policy = Policy(
+        ports.clock.now(),
+        board.limits.settle_s,
+        board.more_to_submit,
+        frozenset(board.candidates.values()),
+    )
+    findings = decide(jobs, read, own, board.foreign, policy)
+    return [event for finding in findings if (event := _act(board, finding, policy.now))]
+
+
+def _act(board: Board, finding: Finding, now: float) -> Event | None:
+    job = finding.job
+    match finding.decision:
+        case Decision.CANDIDATE:
+            board.candidates[job.key] = finding.request_id
+            return None
+        case Decision.WAIT:
+            return Event(EventKind.HELD, job.key, now, retry_at=finding.look_at)
+        case Decision.ABSENT:
+            return Event(EventKind.ABSENT, job.key, now, reason=finding.reason)
+        case Decision.SET_ASIDE:
+            return Event(EventKind.SET_ASIDE, job.key, now, reason=finding.reason)

@@ -1,0 +1,137 @@
+"""In-memory ports: the real ledger on an in-memory database, outputs in a dict."""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import anyio
+
+from batchgen.adapters.sqlite.ledger import Ledger
+from batchgen.adapters.sqlite.schema import create_schema
+from batchgen.core.event import Change
+from batchgen.core.job import Job, SavedFile
+from batchgen.core.media import sniff
+from batchgen.core.reconcile import OwnRequest
+from batchgen.ports import SaveError, SaveFault, SaveOrder, Totals
+from batchgen.testing.world import World
+
+COMMIT_S = 0.0005
+
+
+class MemoryState:
+    """`State` with the real schema and the real SQL, on a database that lives with the world."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        connection = sqlite3.connect(":memory:", isolation_level=None)
+        connection.execute("PRAGMA foreign_keys = ON")
+        create_schema(connection)
+        self.ledger = Ledger(connection)
+
+    async def record(
+        self, changes: Sequence[Change], notes: Mapping[str, str] | None = None
+    ) -> None:
+        """See `State.record`. The process may die before or after the commit."""
+        self._world.step("before commit")
+        await anyio.sleep(COMMIT_S)
+        self._world.step("at commit")
+        self.ledger.record(changes, notes)
+        self._world.step("after commit")
+
+    async def draw(self, after_key: int, limit: int) -> list[Job]:
+        """See `State.draw`."""
+        self._world.step("draw")
+        return self.ledger.draw(after_key, limit)
+
+    async def active(self) -> list[Job]:
+        """See `State.active`."""
+        self._world.step("active")
+        return self.ledger.active()
+
+    async def note(self, name: str) -> str | None:
+        """See `State.note`."""
+        return self.ledger.note(name)
+
+    async def requests(self, request_ids: Sequence[str]) -> Mapping[str, OwnRequest]:
+        """See `State.requests`."""
+        self._world.step("requests")
+        return self.ledger.requests(request_ids)
+
+    async def totals(self) -> Totals:
+        """See `State.totals`."""
+        return self.ledger.totals()
+
+
+Download = Callable[[str], Awaitable[bytes | None]]
+"""Fetches a URL in memory; None for a 404."""
+
+
+@dataclass(slots=True)
+class MemoryOutputs:
+    """`Outputs` in a dict. `faults` are raised by the next saves, first one first."""
+
+    world: World
+    download: Download
+    files: dict[str, bytes] = field(default_factory=dict)
+    staged: dict[str, bytes] = field(default_factory=dict)
+    faults: list[SaveFault] = field(default_factory=list)
+    free: int = 10**12
+
+    async def stage(self, owner: str, index: int, data: bytes) -> str:
+        """See `Outputs.stage`."""
+        self.world.step("before stage")
+        name = f"{owner}-{index}"
+        self.staged[name] = data
+        self.world.step("after stage")
+        return name
+
+    async def save(self, order: SaveOrder) -> SavedFile:
+        """See `Outputs.save`."""
+        self.world.step("before save")
+        if self.faults:
+            raise SaveError(self.faults.pop(0), "injected")
+        data = await self._bytes(order)
+        self.world.step("before rename")
+        kind = sniff(data[:4096])
+        extension = kind.extension if kind is not None else "txt"
+        name = f"{order.stem}.{extension}"
+        if self.files.get(name, data) != data:
+            raise SaveError(SaveFault.BAD_CONTENT, f"{name} stands there with other bytes")
+        self.files[name] = data
+        self.world.step("after rename")
+        media_type = kind.mime if kind is not None else "text/plain"
+        digest = hashlib.sha256(data).hexdigest()
+        return SavedFile(order.output.index, name, len(data), digest, media_type)
+
+    async def _bytes(self, order: SaveOrder) -> bytes:
+        if order.output.staged:
+            if order.output.staged not in self.staged:
+                raise SaveError(SaveFault.GONE, "the staged file is gone")
+            return self.staged[order.output.staged]
+        data = await self.download(order.output.url)
+        if data is None:
+            raise SaveError(SaveFault.GONE, "HTTP 404")
+        return data
+
+    async def free_bytes(self) -> int:
+        """See `Outputs.free_bytes`."""
+        return self.free
+
+
+@dataclass(slots=True)
+class RecordingProgress:
+    """`Progress` that remembers."""
+
+    changes: list[Change] = field(default_factory=list)
+    words: list[tuple[str, str, dict[str, object]]] = field(default_factory=list)
+
+    def changed(self, changes: Iterable[Change]) -> None:
+        """Remember."""
+        self.changes.extend(changes)
+
+    def said(self, name: str, text: str, fields: Mapping[str, object]) -> None:
+        """Remember."""
+        self.words.append((name, text, dict(fields)))

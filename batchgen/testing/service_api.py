@@ -1,0 +1,105 @@
+"""`Api` straight into a simulated service: no sockets, virtual time, a network that outlives us."""
+
+from __future__ import annotations
+
+import heapq
+from urllib.parse import unquote
+
+import anyio
+
+from batchgen.core.http import Answer, Call
+from batchgen.errors import NetFault, TransportError
+from batchgen.ports import Clock
+from batchgen.simulator.messages import Fate, Reply, Request
+from batchgen.simulator.service import Service
+from batchgen.simulator.tiny import body_bytes
+from batchgen.testing.world import Killed, World
+
+KEY = "SG_0123456789abcdef"
+FASTEST_S, SLOWEST_S = 0.01, 0.15
+"""One way through the network."""
+
+
+class ServiceApi:
+    """Carries calls to a `Service` and its replies back, with the fates they meet.
+
+    A POST that is on its way when the process dies may still arrive later: `ghosts` counts those.
+    """
+
+    def __init__(self, service: Service, world: World, clock: Clock) -> None:
+        self.service = service
+        self.ghosts = 0
+        self._world = world
+        self._clock = clock
+        self._late: list[tuple[float, int, Request]] = []
+
+    async def call(self, call: Call) -> Answer:
+        """See `Api.call`."""
+        self._world.step(f"send {call.method} {call.path}")
+        started_at = self._clock.now()
+        request = _request(call)
+        await anyio.sleep(self._trip_s())
+        if self._world.dead:
+            self._lose(request)
+            raise Killed(call.path)
+        reply = self._deliver(request)
+        self._world.step(f"served {call.method} {call.path}")
+        try:
+            with anyio.fail_after(call.timeout_s - (self._clock.now() - started_at)):
+                await anyio.sleep(reply.delay_s + self._trip_s())
+        except TimeoutError:
+            raise TransportError(NetFault.LOST, "timeout") from None
+        self._world.step(f"answer {call.method} {call.path}")
+        return await self._arrive(call, reply)
+
+    def _trip_s(self) -> float:
+        return self._world.random.uniform(FASTEST_S, SLOWEST_S)
+
+    def _lose(self, request: Request) -> None:
+        """The sender died: the bytes are lost, or still on their way."""
+        if request.method == "POST" and self._world.random.random() < 0.5:
+            self.ghosts += 1
+            arrives_at = self._clock.now() + self._world.random.uniform(0.0, 60.0)
+            heapq.heappush(self._late, (arrives_at, self.ghosts, request))
+
+    def arrive_late(self) -> None:
+        """Let what dead processes sent arrive, as far as it is due."""
+        while self._late and self._late[0][0] <= self._clock.now():
+            self.service.handle(heapq.heappop(self._late)[2], self._clock.now())
+
+    def _deliver(self, request: Request) -> Reply:
+        self.arrive_late()
+        return self.service.handle(request, self._clock.now())
+
+    async def _arrive(self, call: Call, reply: Reply) -> Answer:
+        match reply.fate:
+            case Fate.DROP_BEFORE | Fate.DROP_AFTER:
+                raise TransportError(NetFault.LOST, "connection reset")
+            case Fate.STALL | Fate.DRIP:
+                await anyio.sleep(call.timeout_s)
+                raise TransportError(NetFault.CUT, "timeout", reply.status, reply.headers)
+            case Fate.CUT:
+                raise TransportError(NetFault.CUT, "cut off", reply.status, reply.headers)
+        body = body_bytes(reply)
+        if reply.fate is Fate.CUT_SILENTLY:
+            body = body[: len(body) // 2]
+        if len(body) > call.max_bytes:
+            raise TransportError(NetFault.TOO_LARGE, "too large", reply.status, reply.headers)
+        return Answer(reply.status, reply.headers, body)
+
+    async def download(self, url: str) -> bytes | None:
+        """What stands at a URL of the CDN; None for anything but a 200."""
+        self._world.step("download")
+        await anyio.sleep(self._trip_s())
+        path = unquote(url.removeprefix(self.service.urls.cdn))
+        reply = self.service.cdn(Request("GET", path), self._clock.now())
+        self._world.step("downloaded")
+        return body_bytes(reply) if reply.status == 200 else None
+
+
+def _request(call: Call) -> Request:
+    headers = {"x-api-key": KEY}
+    if call.body is not None:
+        headers["content-type"] = "application/json"
+    body = (call.body or "").encode()
+    return Request(call.method, unquote(call.path), dict(call.query), headers, body)
