@@ -1,0 +1,258 @@
+"""From a part to a finished file: check, sync, name, sync the folder. Blocking, in batches.
+
+Batches run in one thread call each: a hand-off per small step costs more than the steps, and files
+of one folder share its sync. The order inside a batch is what survives a power cut: contents first,
+then names, then folders, and only then the parts go.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from batchgen.adapters.durable import (
+    disk_faults,
+    hash_of,
+    holds,
+    move_unless_taken,
+    open_folder,
+    opened,
+    unlink_if_there,
+    write_all,
+)
+from batchgen.adapters.inspection import Inspected, inspect
+from batchgen.core.job import SavedFile
+from batchgen.core.media import SNIFF_BYTES, sniff, text_kind
+from batchgen.errors import BatchgenError, InternalError
+from batchgen.ports import SaveError, SaveFault, SaveOrder
+
+if TYPE_CHECKING:
+    from hashlib import _Hash
+
+MAX_NAMES = 1000
+"""How many names are tried when others are taken by different files."""
+STAGING_NAME = ".part"
+"""The staging folder inside the outputs: hidden, so that data set loaders pass it by."""
+
+_STAGED_NAME = re.compile(r"[^/\0]+~\d+~([0-9a-f]{24})\.([a-z0-9]+)\.part")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The open folders of the outputs and the staging, and the mode of finished files."""
+
+    root: int
+    staging: int
+    mode: int
+
+
+@dataclass(slots=True)
+class Package:
+    """One output whose bytes are here: in the staged file `name`, in `rest`, or the first in the
+    file (`written` says that there is one) and the last in `rest`.
+
+    `digest` has taken in what is in the file. `confirmed`: surely all bytes came.
+    """
+
+    order: SaveOrder
+    name: str
+    rest: bytes = b""
+    written: bool = False
+    confirmed: bool = True
+    digest: _Hash = field(default_factory=hashlib.sha256)
+
+    @property
+    def staged(self) -> bool:
+        """Whether the file was staged earlier and must outlive a failure."""
+        return bool(self.order.output.staged)
+
+
+class _Batch:
+    """Deliveries that share their folders' syncs. Folders stay open until the batch ends."""
+
+    def __init__(self, place: Place, stack: contextlib.ExitStack) -> None:
+        self._place = place
+        self._stack = stack
+        self._folders: dict[tuple[str, ...], int] = {}
+        self._faults: dict[tuple[str, ...], BatchgenError | None] = {}
+
+    def deliver(self, package: Package) -> SavedFile | BatchgenError:
+        """The file under its final name, its folder not yet synced; or what went wrong."""
+        try:
+            with disk_faults(package.order.stem):
+                return self._deliver(package)
+        except BatchgenError as error:
+            if not package.staged:
+                with contextlib.suppress(OSError):  # the first fault is the one to tell
+                    unlink_if_there(package.name, self._place.staging)
+            return error
+
+    def _deliver(self, package: Package) -> SavedFile:
+        parents, base = split_stem(package.order.stem)
+        try:
+            found, sha256 = _check(self._place, package)
+        except FileNotFoundError:
+            if not package.staged:
+                raise
+            return self._delivered_earlier(package, parents, base)
+        folder = self._folder(parents)
+        for name in _candidates(base, found.media_type.extension):
+            if move_unless_taken(package.name, self._place.staging, name, folder) or holds(
+                folder, name, found.size, sha256
+            ):
+                return _saved(package, (*parents, name), found, sha256)
+        raise _no_name(package.order.stem)
+
+    def _delivered_earlier(
+        self, package: Package, parents: tuple[str, ...], base: str
+    ) -> SavedFile:
+        """A staged file that is gone was delivered, and then the process died before saying so.
+
+        Its name tells the beginning of its hash and its extension.
+        """
+        known = _STAGED_NAME.fullmatch(package.name)
+        folder = self._folder(parents)
+        for name in _candidates(base, known[2]) if known else ():
+            if known and holds(folder, name, -1, known[1]):
+                with opened(name, os.O_RDONLY | os.O_NOFOLLOW, folder) as descriptor:
+                    found = _inspect(descriptor, package)
+                    sha256 = hash_of(descriptor, found.size)
+                return _saved(package, (*parents, name), found, sha256)
+            if not _exists(name, folder):
+                break
+        raise SaveError(SaveFault.GONE, f"the staged file {package.name} is missing")
+
+    def _folder(self, parents: tuple[str, ...]) -> int:
+        if parents not in self._folders:
+            folder = self._stack.enter_context(open_folder(self._place.root, parents))
+            self._folders[parents] = folder
+        return self._folders[parents]
+
+    def seal(self, package: Package, outcome: SavedFile) -> SavedFile | BatchgenError:
+        """Sync the folder of a delivered package, then drop its part.
+
+        Each folder is synced once: after a failed sync a second one may claim success.
+        """
+        parents, _ = split_stem(package.order.stem)
+        if parents not in self._faults:
+            self._faults[parents] = self._sync(parents)
+        fault = self._faults[parents]
+        if fault is not None:
+            return fault
+        try:
+            with disk_faults(package.name):
+                unlink_if_there(package.name, self._place.staging)
+        except BatchgenError as error:
+            return error
+        return outcome
+
+    def _sync(self, parents: tuple[str, ...]) -> BatchgenError | None:
+        try:
+            with disk_faults("/".join(parents) or "outputs"):
+                os.fsync(self._folders[parents])
+        except BatchgenError as error:
+            return error
+        return None
+
+
+def deliver_all(place: Place, packages: Sequence[Package]) -> list[SavedFile | BatchgenError]:
+    """Deliver each package durably; a fault of one is its outcome and does not touch the others.
+
+    Parts are gone afterwards; a staged file stays where its delivery failed.
+    """
+    with contextlib.ExitStack() as stack:
+        batch = _Batch(place, stack)
+        outcomes = [batch.deliver(package) for package in packages]
+        return [
+            batch.seal(package, outcome) if isinstance(outcome, SavedFile) else outcome
+            for package, outcome in zip(packages, outcomes, strict=True)
+        ]
+
+
+def _check(place: Place, package: Package) -> tuple[Inspected, str]:
+    """Write what is still in memory, look at the whole, sync it; what it is, and its SHA-256."""
+    if package.staged or package.written:
+        flags = os.O_RDWR | os.O_NOFOLLOW
+    else:
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL
+    with opened(package.name, flags, place.staging) as descriptor:
+        if package.rest:
+            os.lseek(descriptor, 0, os.SEEK_END)
+            write_all(descriptor, package.rest)
+            package.digest.update(package.rest)
+        found = _inspect(descriptor, package)
+        digest = package.digest.hexdigest()
+        sha256 = hash_of(descriptor, found.size) if package.staged else digest
+        os.fchmod(descriptor, place.mode)
+        os.fsync(descriptor)
+        return found, sha256
+
+
+def _inspect(descriptor: int, package: Package) -> Inspected:
+    declared = package.order.output.media_type
+    return inspect(descriptor, declared, ours=package.staged, confirmed=package.confirmed)
+
+
+def _saved(package: Package, parts: tuple[str, ...], found: Inspected, sha256: str) -> SavedFile:
+    return SavedFile(
+        index=package.order.output.index,
+        name="/".join(parts),
+        size=found.size,
+        sha256=sha256,
+        media_type=found.media_type.mime,
+        width=found.width,
+        height=found.height,
+    )
+
+
+def _candidates(base: str, extension: str) -> Iterator[str]:
+    yield f"{base}.{extension}"
+    for number in range(2, MAX_NAMES + 1):
+        yield f"{base}~other-{number}.{extension}"
+
+
+def _no_name(stem: str) -> SaveError:
+    detail = f"{stem}: {MAX_NAMES} names are taken by other files; move some of them away"
+    return SaveError(SaveFault.DISK_BROKEN, detail)
+
+
+def _exists(name: str, folder: int) -> bool:
+    try:
+        os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def split_stem(stem: str) -> tuple[tuple[str, ...], str]:
+    """Folders and base name of a stem. Raises `InternalError` for one that could lead elsewhere."""
+    parts = stem.split("/")
+    if any(part in ("", ".", "..") or "\0" in part for part in parts) or parts[0] == STAGING_NAME:
+        raise InternalError(f"not an output path: {stem!r}")
+    return tuple(parts[:-1]), parts[-1]
+
+
+def stage_bytes(place: Place, prefix: str, data: bytes) -> str:
+    """Write bytes durably into staging; their name there, the same for the same bytes."""
+    sha256 = hashlib.sha256(data).hexdigest()
+    kind = sniff(data[:SNIFF_BYTES]) or text_kind(data)
+    name = f"{prefix}~{sha256[:24]}.{kind.extension if kind else 'bin'}.part"
+    with disk_faults(name):
+        if holds(place.staging, name, len(data), sha256):
+            return name
+        temporary = f"{name}.new"
+        try:
+            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
+            with opened(temporary, flags, place.staging) as descriptor:
+                write_all(descriptor, data)
+                os.fsync(descriptor)
+            os.rename(temporary, name, src_dir_fd=place.staging, dst_dir_fd=place.staging)
+        finally:
+            unlink_if_there(temporary, place.staging)
+        os.fsync(place.staging)
+    return name

@@ -1,0 +1,1 @@
+"""Tests: core (tables, properties), adapters (real files, sockets, processes), runs."""

@@ -1,0 +1,1 @@
+"""The adapters against real files, sockets and processes."""
