@@ -1,1 +1,1 @@
-"""batchgen."""
+"""Arguments to composition to exit codes; the only place that builds adapters."""

@@ -51,7 +51,10 @@ def shown(value: Any) -> str:
         return quoted(value)
     if value is None or isinstance(value, bool):
         return "null" if value is None else str(value).lower()
-    text = repr(value) if not _is_huge(value) else "a number of very many digits"
+    try:
+        text = repr(value)
+    except ValueError:  # Python does not print integers of more than some thousand digits
+        text = "a number of very many digits"
     return text if len(text) <= _SHOWN_CHARACTERS else text[: _SHOWN_CHARACTERS - 1] + "…"
 
 
@@ -137,7 +140,7 @@ def _same_kind(value: Any, parameter: Parameter) -> bool:
 def _wrong_type(parameter: Parameter, value: Any) -> Finding:
     remedy = f"give {_type_words(parameter)}"
     if parameter.type is ParameterType.STRING and isinstance(value, (bool, int, float)):
-        remedy = f'put it in quotes, such as {parameter.name}: "…"'
+        remedy = 'put the value in quotes where it is written, such as "42"'
     return Finding(
         Severity.ERROR,
         parameter.name,
@@ -209,11 +212,6 @@ def _is_number(value: Any) -> TypeGuard[float]:
 
 def _is_whole(value: Any) -> bool:
     return _is_number(value) and (isinstance(value, int) or value.is_integer())
-
-
-def _is_huge(value: Any) -> bool:
-    """Python refuses to print integers of more than some thousand digits."""
-    return isinstance(value, int) and value.bit_length() > 1000
 
 
 def _is_text(value: Any) -> bool:

@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 
 from batchgen.core.check import quoted, shown
 from batchgen.core.model import nearest
-from batchgen.core.place import Path, Source
+from batchgen.core.place import MAX_PROBLEMS, Path, Source
 from batchgen.errors import Problem
 
 _ARTICLES: Mapping[str, str] = {
@@ -38,13 +38,17 @@ _LATER: Mapping[str, tuple[str, str]] = {
     ),
 }
 _MATRIX_FIELD = FieldInfo(examples=[[1, 2, 3]])
+_ROOT = "the manifest"
 _MATRIX_VALUE = "text, a number, true, false or null"
 
 
 def complaints(error: ValidationError, root: type[BaseModel], source: Source) -> list[Problem]:
-    """The problems of a validation error, in the order of the text, one for each place."""
+    """The problems of a validation error, in the order of the text, one for each place.
+
+    Of more than `MAX_PROBLEMS`, so many.
+    """
     problems: dict[tuple[Path, bool], Problem] = {}
-    for details in error.errors(include_url=False):
+    for details in error.errors(include_url=False)[:MAX_PROBLEMS]:
         path, field, keys = _follow(root, details["loc"])
         told = _tell(details, path, field, keys)
         at_key = details["type"] in {"extra_forbidden", "missing"}
@@ -104,7 +108,7 @@ def _tell(
         if kind.startswith(prefix):
             return told(name, details["input"], context, field)
     if "matrix" in path[2:3] and len(path) >= 5:
-        return f"{shown(details['input'])} cannot be a matrix value", f"give {_MATRIX_VALUE}"
+        return f"{_kind_of(details['input'])} cannot be a matrix value", f"give {_MATRIX_VALUE}"
     if details["input"] is None:
         wanted = _ARTICLES.get(kind, "a value")
         return f"{name} is empty, and {wanted} is needed", _example(name, field)
@@ -139,7 +143,7 @@ def _choice(
     what = f"{name} is {shown(value)}, which is not possible"
     if name == "version":
         return f"version is {shown(value)}, and this batchgen reads version 1", "write version: 1"
-    close = nearest(value, tuple(expected.split(", "))) if isinstance(value, str) else None
+    close = nearest(value, expected.split(", ")) if isinstance(value, str) else None
     advice = f"did you mean {close}? " if close else ""
     return what, f"{advice}possible are: {expected}"
 
@@ -173,7 +177,7 @@ _SPECIAL: Mapping[str, _Told] = {
 def _name(path: Path) -> str:
     """The last key of a path; list items are called after their list."""
     if not path:
-        return "the manifest"
+        return _ROOT
     if isinstance(path[-1], int):
         return f"item {path[-1] + 1} of {_name(path[:-1])}"
     return path[-1]
@@ -188,6 +192,8 @@ def _kind_of(value: Any) -> str:
 
 
 def _example(name: str, field: FieldInfo | None) -> str:
+    if name == _ROOT:
+        return "begin it with `version: 1`, `name: …` and `jobs:`"
     part = _model_of(field)
     if part is not None and not (field and field.examples):
         return f"give it keys ({', '.join(part.model_fields)}), or remove it"

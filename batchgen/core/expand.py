@@ -215,7 +215,8 @@ def _draft(plan: _Plan, fields: Fields, numbers: tuple[int, int], catalog: Catal
 def _slug(plan: _Plan, fields: Fields) -> str:
     slug = plan.model.text(fields)
     if not is_slug(slug):
-        path: Path = ("jobs", plan.index, "model") if plan.entry.model else ("defaults", "model")
+        own = plan.entry.model is not None
+        path: Path = ("jobs", plan.index, "model") if own else ("defaults", "model")
         what = f"the model {quoted(slug)} cannot be: it would be part of a URL"
         remedy = "give a slug such as flux-kontext-pro, as it stands in the URL of the model's page"
         raise _RefusedError(Remark(path, what, remedy))

@@ -6,12 +6,15 @@ The data stand in `batchgen/catalog/models`; this is their shape. What a page do
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 from batchgen.core.spec import ApiVersion
+
+_LONGEST_SLIP = 100
 
 
 class ParameterType(StrEnum):
@@ -108,10 +111,14 @@ class Catalog:
         return f"<Catalog: {', '.join(self._models)}>"
 
 
-def nearest(word: str, known: Mapping[str, Any] | tuple[str, ...]) -> str | None:
+def nearest(word: str, known: Iterable[str]) -> str | None:
     """The known word that `word` may be a slip of, or None. Long words are not searched for."""
-    if len(word) > 100:
-        return None
+    return _nearest(word, tuple(known)) if len(word) <= _LONGEST_SLIP else None
+
+
+@lru_cache(maxsize=1024)
+def _nearest(word: str, known: tuple[str, ...]) -> str | None:
+    """Remembered: the same slip often stands in every one of very many jobs."""
     lowered = {name.lower(): name for name in known}
     found = difflib.get_close_matches(word.lower(), lowered, n=1, cutoff=0.6)
     return lowered[found[0]] if found else None

@@ -10,6 +10,9 @@ from batchgen.errors import Problem
 Path = tuple[str | int, ...]
 """Keys and list indexes (from 0) from the top of a document down to a value."""
 
+MAX_PROBLEMS = 1_000
+"""Mistakes looked for in one manifest at each stage of reading it; what lies beyond is not told."""
+
 
 @dataclass(frozen=True, slots=True)
 class Place:

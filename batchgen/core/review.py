@@ -82,6 +82,7 @@ class _Reviewer:
                 continue
             job_count += 1
             self._check_params(item)
+            self._check_price(item)
             self._ids.add(item.spec.id)
             if not self._stems_follow_ids:
                 self._stems.add(item.spec.stem)
@@ -101,6 +102,14 @@ class _Reviewer:
             is_key = finding.param not in model.parameters
             remark = Remark(path, finding.what, finding.remedy, at_key=is_key)
             (self._errors if finding.severity is Severity.ERROR else self._notices).add(remark)
+
+    def _check_price(self, draft: Draft) -> None:
+        slug = draft.spec.model
+        if self._manifest.budget.max_spend is None or draft.spec.price_usd is not None:
+            return
+        what = f"what a job of {slug} costs is not known: under max_spend it does not start"
+        remedy = "add `price:` (USD a job), or remove max_spend"
+        self._notices.add(Remark(model_path(self._manifest, draft.entry), what, remedy))
 
     def _unknown_model(self, draft: Draft) -> None:
         slug = draft.spec.model

@@ -159,7 +159,7 @@ def _unknown(name: str, known: Collection[str]) -> TemplateError:
             f"{{{name}}} is no field: there are none without a matrix",
             f"add a matrix with {name}, or write {{{{{name}}}}} for literal braces",
         )
-    close = nearest(name, tuple(known))
+    close = nearest(name, sorted(known))
     advice = f"did you mean {{{close}}}? " if close else ""
     return TemplateError(
         f"{{{name}}} is no field here",

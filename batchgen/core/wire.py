@@ -220,7 +220,9 @@ def read_confirmation(job: Job, request_id: str, outcome: Outcome, now: float) -
     if row.get("request_id", request_id) != request_id or not row:
         return None
     if job.api is ApiVersion.V1 or row.get("model_status") == "FAILED":
-        return replace(read_record(job, outcome, now), request_id=request_id)
+        event = read_record(job, outcome, now)
+        final = event.kind in {EventKind.RECOVERED, EventKind.FAILED}
+        return replace(event, request_id=request_id) if final else event
     return Event(
         EventKind.ADOPTED,
         job.key,

@@ -18,7 +18,7 @@ from batchgen.core.planner import Verdict
 from batchgen.core.polling import Latencies
 from batchgen.core.spec import JobSpec
 from batchgen.errors import InternalError
-from batchgen.ports import Ports
+from batchgen.ports import Ports, SaveFault
 from batchgen.runner.runner import RunEnd, Runner
 from batchgen.simulator.config import SimulatorConfig
 from batchgen.simulator.messages import Urls
@@ -30,6 +30,7 @@ from batchgen.testing.world import Killed, World
 
 URLS = Urls("https://api.segmind.test", "https://cdn.segmind.test")
 MAX_PROCESSES = 200
+GIVE_UP_S = 24 * 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,9 @@ class Scenario:
     downtime_s: float = 5.0
     seed: int = 0
     patience: Patience = field(default_factory=Patience)
+    save_faults: Sequence[SaveFault] = ()
+    again_after_s: float = 1800.0
+    """A run that stopped early is started again after so long, as its user would."""
 
 
 @dataclass(slots=True)
@@ -93,7 +97,7 @@ async def _rehearse(scenario: Scenario) -> Report:
     import_jobs(state.ledger, scenario.specs)
     service = Service(scenario.service, started_at=START_AT, urls=URLS)
     api = ServiceApi(service, world, clock)
-    outputs = MemoryOutputs(world, api.download)
+    outputs = MemoryOutputs(world, api.download, faults=list(scenario.save_faults))
     progress = RecordingProgress()
     ports = Ports(api, state, outputs, clock, progress)
     kills = list(scenario.kills)
@@ -101,6 +105,10 @@ async def _rehearse(scenario: Scenario) -> Report:
         world.revive(kills.pop(0) if kills else None)
         board = _board(scenario, state, clock.now())
         end = await _one_process(Runner(board, ports))
+        stopped = end is not None and end.verdict is Verdict.STOP
+        if stopped and not _out_of_money(end) and clock.now() < START_AT + GIVE_UP_S:
+            await anyio.sleep(scenario.again_after_s)
+            continue
         if end is not None:
             api.arrive_late()
             elapsed_s = clock.now() - START_AT
@@ -109,6 +117,10 @@ async def _rehearse(scenario: Scenario) -> Report:
             )
         await anyio.sleep(scenario.downtime_s)
     raise InternalError(f"no end after {MAX_PROCESSES} processes")
+
+
+def _out_of_money(end: RunEnd | None) -> bool:
+    return end is not None and end.gate is not None and "max_spend" in end.gate.reason
 
 
 async def _one_process(runner: Runner) -> RunEnd | None:

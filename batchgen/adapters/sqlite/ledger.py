@@ -65,7 +65,7 @@ class Ledger:
         """Write changes and notes, all or nothing."""
         with self.transaction() as connection:
             for change in changes:
-                self._record_change(connection, change)
+                self.write_change(connection, change)
             if notes:
                 connection.executemany(
                     "INSERT INTO notes VALUES (?, ?) "
@@ -73,7 +73,8 @@ class Ledger:
                     list(notes.items()),
                 )
 
-    def _record_change(self, connection: sqlite3.Connection, change: Change) -> None:
+    def write_change(self, connection: sqlite3.Connection, change: Change) -> None:
+        """One change inside a transaction of the caller."""
         # The attempt first: its unique index must speak before the job claims anything.
         if change.event.kind is EventKind.INTENDED:
             self._insert_attempt(connection, change)

@@ -1,0 +1,86 @@
+"""`run.log`: JSON lines with stable event names."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TextIO
+
+from batchgen.core.event import Change, EventKind
+from batchgen.ports import Clock
+
+_QUIET = frozenset({EventKind.RUNNING})
+"""Polls that found nothing new are not logged: they are most of what happens."""
+
+
+class RunLog:
+    """A `Progress` that writes one line a change. Losing the log never stops a run.
+
+    It holds ids, states and reasons, never a body, a header or the key. 0600: reasons may quote
+    prompts.
+    """
+
+    def __init__(self, path: Path, clock: Clock) -> None:
+        self.path = path
+        self._clock = clock
+        self._file: TextIO | None = None
+
+    def __enter__(self) -> Self:
+        """Open for appending."""
+        self.path.touch(mode=0o600)
+        self._file = self.path.open("a", encoding="utf-8")
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close, whatever the disk says."""
+        if self._file is not None:
+            with contextlib.suppress(OSError):
+                self._file.close()
+            self._file = None
+
+    def changed(self, changes: Iterable[Change]) -> None:
+        """One line a change that says something new."""
+        for change in changes:
+            if change.event.kind not in _QUIET:
+                self._write(change.event.at, f"job_{change.event.kind}", _fields(change))
+
+    def said(self, name: str, text: str, fields: Mapping[str, object]) -> None:
+        """One line."""
+        self._write(self._clock.now(), name, {"text": text, **fields} if text else dict(fields))
+
+    def _write(self, at: float, name: str, fields: Mapping[str, object]) -> None:
+        if self._file is None:
+            return
+        instant = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
+        record = {"at": instant, "event": name.replace(" ", "_"), **fields}
+        try:
+            self._file.write(json.dumps(record, ensure_ascii=False) + "\n")
+            self._file.flush()
+        except OSError:
+            # The state file is the record; a log that cannot be written is given up quietly.
+            self._file = None
+
+
+def _fields(change: Change) -> dict[str, object]:
+    after, event = change.after, change.event
+    fields: dict[str, object] = {"id": after.id, "model": after.model, "state": after.state.value}
+    if after.attempt:
+        fields["attempt"] = after.attempt
+    if after.request_id:
+        fields["request_id"] = after.request_id
+    if event.reason:
+        fields["reason"] = event.reason
+    if event.receipt is not None and event.receipt.cost_usd is not None:
+        fields["cost_usd"] = event.receipt.cost_usd
+    if change.files:
+        fields["files"] = [file.name for file in change.files]
+    return fields

@@ -1,0 +1,58 @@
+"""What several commands share: finding a run, printing tables and JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from batchgen.adapters.run_directory import RunDirectory, find_run
+
+
+def run_of(run: str) -> RunDirectory:
+    """The run directory that a RUN argument names: a directory, or a manifest."""
+    path = Path(run)
+    if path.is_file() and path.suffix in {".yaml", ".yml"}:
+        from batchgen.adapters.manifest_file import load_manifest
+
+        return find_run(path, load_manifest(path).manifest.name)
+    return find_run(path)
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on stdout."""
+    click.echo(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def table(rows: Iterable[Sequence[object]], header: Sequence[str] = ()) -> str:
+    """Aligned columns; numbers to the right."""
+    texts = [[_cell(cell) for cell in row] for row in rows]
+    if header:
+        texts.insert(0, list(header))
+    widths = [max(len(row[i]) for row in texts) for i in range(len(texts[0]))] if texts else []
+    lines = []
+    for row in texts:
+        cells = [
+            cell.rjust(width) if _is_number(cell) else cell.ljust(width)
+            for cell, width in zip(row, widths, strict=True)
+        ]
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join(lines)
+
+
+def _cell(value: object) -> str:
+    return "–" if value is None else str(value)
+
+
+def _is_number(text: str) -> bool:
+    return text.lstrip("$-").replace(",", "").replace(".", "", 1).isdigit()
+
+
+def usd(value: float | None) -> str:
+    """Money for people: `$12.34`, with more digits where cents are too coarse."""
+    if value is None:
+        return "–"
+    return f"${value:.2f}" if abs(round(value * 100) - value * 100) < 1e-6 else f"${value:.4f}"

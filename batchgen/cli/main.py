@@ -1,0 +1,129 @@
+"""The command group: commands are imported when they are called, so `--help` stays instant."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+
+import click
+
+from batchgen.core.exit_code import ExitCode
+from batchgen.errors import BatchgenError, InternalError, StoppedEarly, UserError
+
+_COMMANDS = {
+    "run": "Run a manifest; run again, it resumes.",
+    "plan": "Validate and expand a manifest; spends nothing.",
+    "status": "Show how a run stands.",
+    "retry": "Put failed, lost or unknown jobs back to pending.",
+    "models": "Show the catalogue of models and their parameters.",
+    "schema": "Print the JSON Schema of the manifest, for editors.",
+    "simulator": "Serve a local Segmind look-alike.",
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands live in modules of their own: `batchgen.cli.<name>:command`."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  click's signature
+        """The commands in the order they are used."""
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Import one command."""
+        if cmd_name not in _COMMANDS:
+            return None
+        module = importlib.import_module(f"batchgen.cli.{cmd_name}")
+        command: click.Command = module.command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does it, with the nearest command in the message."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            import difflib
+
+            near = difflib.get_close_matches(args[0], _COMMANDS, n=1)
+            if not near:
+                raise
+            raise click.UsageError(f"{error.message} Did you mean {near[0]!r}?", ctx) from None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """The list of commands, without importing any."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
+
+
+_EXAMPLE = """Example:
+
+\b
+  export SEGMIND_API_KEY=SG_...
+  batchgen plan jobs/demo.yaml
+  batchgen run jobs/demo.yaml"""
+
+
+@click.group(
+    cls=LazyGroup,
+    epilog=_EXAMPLE,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(version("batchgen"), "--version", message="batchgen %(version)s")
+def cli() -> None:
+    """Bulk media generation on Segmind.
+
+    A manifest of jobs in; every file, every dollar and every failure accounted for.
+
+    Exit codes: 0 every job completed, 1 some jobs failed or need a decision, 2 wrong usage or
+    manifest (nothing was submitted), 3 stopped early and resumable, 130/143 stopped by a signal.
+    """
+
+
+def run_cli(arguments: Sequence[str]) -> int:
+    """Run the command line; returns the exit code. Nothing a user causes ends in a traceback."""
+    try:
+        result = cli.main(list(arguments), prog_name="batchgen", standalone_mode=False)
+        return int(result) if isinstance(result, int) else ExitCode.COMPLETED
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except click.Abort:
+        return ExitCode.INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        return ExitCode.USAGE
+    except KeyboardInterrupt:
+        return ExitCode.INTERRUPTED
+    except BrokenPipeError:
+        _silence_stdout()
+        return ExitCode.UNFINISHED
+    except (BatchgenError, BaseExceptionGroup) as error:
+        return _report(error)
+
+
+def _report(error: BaseException) -> int:
+    """Say what is wrong; only a bug of ours shows where."""
+    if isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        return _report(error.exceptions[0])
+    if isinstance(error, UserError):
+        click.echo(f"error: {error}", err=True)
+        return ExitCode.USAGE
+    if isinstance(error, StoppedEarly):
+        click.echo(f"stopped: {error}", err=True)
+        return ExitCode.STOPPED
+    if isinstance(error, BatchgenError) and not isinstance(error, InternalError):
+        click.echo(f"error: {error}", err=True)
+        return ExitCode.STOPPED
+    if isinstance(error, InternalError):
+        click.echo(f"bug in batchgen, please report it: {error}", err=True)
+        return ExitCode.INTERNAL
+    raise error
+
+
+def _silence_stdout() -> None:
+    """Whoever read our output is gone: keep the interpreter's own flush at exit quiet."""
+    devnull = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(devnull, sys.stdout.fileno())

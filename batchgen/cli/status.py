@@ -1,0 +1,112 @@
+"""`batchgen status`."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import click
+
+from batchgen.cli.common import print_json, run_of, table, usd
+from batchgen.core.exit_code import ExitCode
+from batchgen.core.job import ENDED, JobState
+
+_EXAMPLE = """Example:
+
+\b
+  batchgen status runs/demo
+  batchgen status jobs/demo.yaml --failed"""
+
+
+@click.command("status", epilog=_EXAMPLE)
+@click.argument("run")
+@click.option("--failed", is_flag=True, help="List failed, unknown and lost jobs with reasons.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def command(run: str, *, failed: bool, as_json: bool) -> int:
+    """Show how a run stands; RUN is a run directory or its manifest.
+
+    Reads the state file only, also while the run works.
+    """
+    from batchgen.adapters.clock import SystemClock
+    from batchgen.adapters.sqlite.reader import StateReader
+
+    directory = run_of(run)
+    reader = StateReader(directory.state)
+    try:
+        overview = reader.overview(SystemClock().now())
+        problems = list(reader.problems()) if failed else []
+    finally:
+        reader.close()
+    report = _report(str(directory.path), overview)
+    if failed:
+        report["problems"] = [
+            {name: getattr(problem, name) for name in problem.__slots__} for problem in problems
+        ]
+    if as_json:
+        print_json(report)
+    else:
+        _print(report)
+    return ExitCode.COMPLETED
+
+
+def _report(path: str, overview: Any) -> dict[str, Any]:
+    counts = {state.value: overview.counts.get(state.value, 0) for state in JobState}
+    ended = sum(counts[state.value] for state in ENDED)
+    minutes = 5.0
+    rate = overview.recent_done_count / minutes
+    left = sum(counts.values()) - ended
+    return {
+        "run": path,
+        "jobs": sum(counts.values()),
+        "counts": counts,
+        "attempts": dict(overview.attempts),
+        "dropped": overview.dropped_count,
+        "spent_usd": round(overview.totals.settled_usd, 6),
+        "reserved_usd": round(overview.totals.reserved_usd, 6),
+        "files": overview.file_count,
+        "bytes": overview.byte_count,
+        "done_per_minute": round(rate, 2),
+        "eta_s": round(left / rate * 60) if left and rate else None,
+        "next_deadline_at": overview.next_deadline_at,
+        "started_at": overview.first_intent_at,
+        "last_change_at": overview.last_change_at,
+    }
+
+
+def _print(report: dict[str, Any]) -> None:
+    counts = report["counts"]
+    click.echo(f"{report['run']}: {counts['done']} of {report['jobs']} jobs done")
+    shown = [(state, count) for state, count in counts.items() if count]
+    if report["dropped"]:
+        shown.append(("not in the manifest any more", report["dropped"]))
+    click.echo(_indented(table(shown)))
+    rows = [
+        ("spent", usd(report["spent_usd"])),
+        ("reserved", usd(report["reserved_usd"])),
+        ("files", f"{report['files']} ({_size(report['bytes'])})"),
+    ]
+    if report["done_per_minute"]:
+        rows.append(("rate", f"{report['done_per_minute']:g} jobs/min"))
+    if report["eta_s"]:
+        from batchgen.core.summary import duration
+
+        rows.append(("ETA", duration(report["eta_s"])))
+    if report["next_deadline_at"]:
+        at = datetime.fromtimestamp(report["next_deadline_at"]).astimezone()
+        rows.append(("nearest retention deadline", at.strftime("%Y-%m-%d %H:%M:%S")))
+    click.echo(_indented(table(rows)))
+    for problem in report.get("problems", []):
+        click.echo(f"{problem['state']:8} {problem['id']}: {problem['reason']}")
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f"  {line}" for line in text.splitlines())
+
+
+def _size(count: int) -> str:
+    size = float(count)
+    for unit in ("B", "KB", "MB", "GB"):
+        if size < 1000 or unit == "GB":
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{count} B"

@@ -1,0 +1,157 @@
+"""What must hold after any night, judged by the service's own ledger."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from batchgen.core.board import RateScope
+from batchgen.core.event import EventKind
+from batchgen.core.job import Job, JobState
+from batchgen.core.planner import Verdict
+from batchgen.simulator import Bill, FaultKind, Outcome, Place
+from batchgen.testing.rehearsal import Report, Scenario
+
+COMING_TO_REST = {JobState.DONE, JobState.FAILED, JobState.UNKNOWN, JobState.LOST}
+
+
+def violations(scenario: Scenario, report: Report) -> list[str]:
+    """Everything that should not be; empty after a good night."""
+    return [
+        *_unaccounted_bills(report),
+        *_double_payments(report),
+        *_missing_files(report),
+        *_unfinished(scenario, report),
+        *_broken_budget(scenario, report),
+        *_wrong_money(scenario, report),
+        *_leaks(report),
+    ]
+
+
+def _unaccounted_bills(report: Report) -> list[str]:
+    """Every bill is in our ledger by its request_id, or its job is set aside as unknown.
+
+    What FAILED is not charged, and a v1 call that FAILED tells no id.
+    """
+    known = {request_id for *_, request_id in report.attempts() if request_id}
+    doubtful = Counter(
+        (job.model, job.body) for job in report.jobs(JobState.UNKNOWN) if not job.request_id
+    )
+    found = []
+    for bill in report.service.ledger.bills:
+        if bill.request_id in known or bill.outcome is Outcome.FAILED:
+            continue
+        if doubtful[bill.model, bill.body] <= 0:
+            found.append(f"bill {bill.request_id} of {bill.model} is nobody's")
+        doubtful[bill.model, bill.body] -= 1
+    return found
+
+
+def _double_payments(report: Report) -> list[str]:
+    """A job is accepted twice only where its paid result was gone and the policy said: again."""
+    accepted = Counter(key for key, _, state, _ in report.attempts() if state == "acked")
+    again = Counter(
+        change.after.key
+        for change in report.progress.changes
+        if change.event.kind is EventKind.AGAIN
+    )
+    return [
+        f"job {key} was accepted {count} times, {again[key]} of them by policy"
+        for key, count in accepted.items()
+        if count > 1 + again[key]
+    ]
+
+
+def _missing_files(report: Report) -> list[str]:
+    """A done job has its files, whole and its own, and nothing else is under a final name."""
+    found, expected = [], set()
+    rows = report.state.ledger.connection.execute(
+        "SELECT j.id, o.name, o.sha256, o.size FROM outputs o JOIN jobs j ON j.key = o.job_key "
+        "WHERE j.state = 'done'"
+    ).fetchall()
+    for job_id, name, _, size in rows:
+        expected.add(name)
+        data = report.outputs.files.get(name)
+        if data is None or len(data) != size:
+            found.append(f"{job_id}: {name} is not there as recorded")
+    with_files = {row[0] for row in rows}
+    found += [
+        f"{job.id} is done without files"
+        for job in report.jobs(JobState.DONE)
+        if job.id not in with_files
+    ]
+    # A file whose record was cut off by a death right after the rename is taken up again, so at
+    # the end nothing may be left over for jobs that ended otherwise than by losing their record.
+    orphans = set(report.outputs.files) - expected
+    lost = {job.stem for job in report.jobs(JobState.LOST, JobState.UNKNOWN, JobState.FAILED)}
+    return found + [name for name in orphans if _stem(name) not in lost]
+
+
+def _stem(name: str) -> str:
+    return name.rsplit(".", 1)[0].split("~")[0]
+
+
+def _unfinished(scenario: Scenario, report: Report) -> list[str]:
+    """Liveness: the faults have stopped, so every job has come to rest, unless money ran out."""
+    if report.end.verdict is not Verdict.COMPLETE:
+        capped = scenario.max_spend_usd is not None and report.end.gate is not None
+        if capped and "max_spend" in report.end.gate.reason:
+            return []
+        return [f"ended as {report.end}"]
+    return [
+        f"{job.id} is still {job.state}: {job.reason}"
+        for job in report.jobs()
+        if job.state not in COMING_TO_REST
+    ]
+
+
+def _broken_budget(scenario: Scenario, report: Report) -> list[str]:
+    """The windows as the service counted them.
+
+    Requests that arrive after the connection died are beyond anybody's counting; so many more are
+    forgiven.
+    """
+    ledger, found = report.service.ledger, []
+    late = report.ghosts + _ghost_count(report)
+    places = (Place.SUBMIT, Place.SYNC) if scenario.limits.rate_scope is RateScope.SUBMIT else ()
+    busiest = ledger.busiest_window_count(places=places)
+    limit = scenario.requests_per_minute
+    if limit is not None and busiest > limit + late:
+        found.append(f"{busiest} requests in a minute, {limit} allowed")
+    if ledger.peak_in_flight() > scenario.limits.concurrency + late:
+        found.append(f"{ledger.peak_in_flight()} in flight, {scenario.limits.concurrency} allowed")
+    return found
+
+
+def _ghost_count(report: Report) -> int:
+    ghosts = [rule for rule in report.service.config.faults if rule.kind is FaultKind.GHOST]
+    return len(report.service.ledger.bills) if ghosts else 0
+
+
+def _wrong_money(scenario: Scenario, report: Report) -> list[str]:
+    """What we say was spent is what the service charged for the requests we know."""
+    known = {request_id: (key, state) for key, _, state, request_id in report.attempts()}
+    jobs = {job.key: job for job in report.jobs()}
+    now = report.service.ledger.bills[-1].finished_at + 1e6 if report.service.ledger.bills else 0.0
+    charged = sum(
+        bill.charged_usd(now)
+        for bill in report.service.ledger.bills
+        if bill.request_id in known and _is_settled(jobs[known[bill.request_id][0]], bill)
+    )
+    settled = report.state.ledger.totals().settled_usd
+    found = []
+    if settled > charged + 1e-6:
+        found.append(f"{settled} USD said to be spent, {charged} USD charged")
+    everything = report.service.ledger.charged_usd(now)
+    cap = scenario.max_spend_usd
+    if cap is not None and everything > cap + 1e-6 and not _ghost_count(report) + report.ghosts:
+        found.append(f"{everything} USD charged, {cap} USD allowed")
+    return found
+
+
+def _is_settled(job: Job, bill: Bill) -> bool:
+    return job.state in COMING_TO_REST or job.request_id != bill.request_id
+
+
+def _leaks(report: Report) -> list[str]:
+    count = report.service.ledger.leaked_key_count
+    return [f"the key reached the CDN {count} times"] if count else []
