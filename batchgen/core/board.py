@@ -92,6 +92,12 @@ class Board:
     """Whether a page of it is being fetched."""
     candidates: dict[int, str] = field(default_factory=dict)
     """request_ids that may be an ambiguous job's, to be confirmed, by job key."""
+    unlisted: set[int] = field(default_factory=set)
+    """Ambiguous jobs that a complete read after the settle time does not show, by key.
+
+    They no longer take a place of the concurrency: otherwise the later submit that is to prove
+    their absence might never find a place itself.
+    """
     denials: Counter[str] = field(default_factory=Counter)
     """How often the history denied that a listed request_id is ours."""
     held: Counter[str] = field(default_factory=Counter)
@@ -140,17 +146,23 @@ class Board:
         """A change that is on disk becomes part of the view."""
         job = change.after
         self.gates.observe(change.event, job.model)
+        self.hear(change.event)
         self._learn(change)
-        self._slow_down(change.event)
         self._account(job, paid_in_vain=change.event.kind is EventKind.AGAIN)
         if job.state is not JobState.AMBIGUOUS:
             self.candidates.pop(job.key, None)
+            self.unlisted.discard(job.key)
         if job.ended:
             del self.jobs[job.key]
         elif job.state is JobState.PENDING and job.model in self.gates.closed_models:
             self.hold_back(job)
         else:
             self.jobs[job.key] = job
+
+    def hear(self, event: Event) -> None:
+        """A 429 is the account's, not the job's: nothing counted starts before its reset."""
+        if event.signal is Signal.RATE_LIMITED:
+            self.rate.blocked_until = max(self.rate.blocked_until, event.retry_at)
 
     def hold_back(self, job: Job) -> None:
         """Take a pending job of a closed model off the board; it stays pending in the state."""
@@ -163,11 +175,6 @@ class Board:
             seen_s = receipt.total_s or receipt.inference_s
             if seen_s:
                 self.latencies.learn(change.after.model, seen_s)
-
-    def _slow_down(self, event: Event) -> None:
-        """A 429 holds every counted call until the instant it named, not only its own job's."""
-        if event.signal is Signal.RATE_LIMITED:
-            self.rate.blocked_until = max(self.rate.blocked_until, event.retry_at)
 
     def _account(self, job: Job, *, paid_in_vain: bool = False) -> None:
         """Money: reserved while an attempt may be billed, settled once its cost is known.
@@ -208,10 +215,14 @@ class Board:
         )
         return waits or not self.stock_ended
 
+    def is_in_flight(self, job: Job) -> bool:
+        """Whether a job takes a place: (maybe) accepted, and not known to be finished."""
+        return job.state in IN_FLIGHT and job.key not in self.unlisted
+
     @property
     def in_flight(self) -> int:
-        """Jobs that (may) have been accepted and are not known to be finished."""
-        return sum(1 for job in self.jobs.values() if job.state in IN_FLIGHT)
+        """How many places of the concurrency are taken."""
+        return sum(self.is_in_flight(job) for job in self.jobs.values())
 
     def __repr__(self) -> str:
         """A one-line dashboard."""

@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 
 from batchgen.core.check import quoted, shown
 from batchgen.core.model import nearest
-from batchgen.core.place import MAX_PROBLEMS, Path, Source
+from batchgen.core.place import MAX_PROBLEMS, KeyPath, Source
 from batchgen.errors import Problem
 
 _ARTICLES: Mapping[str, str] = {
@@ -20,17 +20,11 @@ _ARTICLES: Mapping[str, str] = {
     "int_type": "a whole number",
     "int_from_float": "a whole number",
     "float_type": "a number",
-    "bool_type": "true or false",
     "list_type": "a list",
     "dict_type": "a mapping (key: value)",
     "model_type": "a mapping (key: value)",
-    "model_attributes_type": "a mapping (key: value)",
 }
-_BOUNDS: Mapping[str, tuple[str, str]] = {
-    "greater_than_equal": ("at least", "ge"),
-    "greater_than": ("more than", "gt"),
-    "less_than_equal": ("at most", "le"),
-}
+_BOUNDS: Mapping[str, str] = {"ge": "at least", "gt": "more than", "le": "at most"}
 _LATER: Mapping[str, tuple[str, str]] = {
     "from": (
         "rows from a file (`from:`) come in a later version; this one cannot read them",
@@ -47,7 +41,7 @@ def complaints(error: ValidationError, root: type[BaseModel], source: Source) ->
 
     Of more than `MAX_PROBLEMS`, so many.
     """
-    problems: dict[tuple[Path, bool], Problem] = {}
+    problems: dict[tuple[KeyPath, bool], Problem] = {}
     for details in error.errors(include_url=False)[:MAX_PROBLEMS]:
         path, field, keys = _follow(root, details["loc"])
         told = _tell(details, path, field, keys)
@@ -60,7 +54,7 @@ def complaints(error: ValidationError, root: type[BaseModel], source: Source) ->
 
 def _follow(
     model: type[BaseModel], loc: tuple[int | str, ...]
-) -> tuple[Path, FieldInfo | None, tuple[str, ...]]:
+) -> tuple[KeyPath, FieldInfo | None, tuple[str, ...]]:
     """The path of an error in the document, the field it is about, and its neighbours' keys.
 
     Pydantic adds the names of union members to a path inside matrix values: they are left out.
@@ -92,7 +86,7 @@ def _model_of(field: FieldInfo | None) -> type[BaseModel] | None:
 
 
 def _tell(
-    details: ErrorDetails, path: Path, field: FieldInfo | None, keys: tuple[str, ...]
+    details: ErrorDetails, path: KeyPath, field: FieldInfo | None, keys: tuple[str, ...]
 ) -> tuple[str, str]:
     """What is wrong, and what to type next."""
     kind = details["type"]
@@ -121,7 +115,7 @@ def _tell(
 
 
 def _unknown_key(key: str, keys: tuple[str, ...]) -> tuple[str, str]:
-    if key in _LATER:
+    if key in _LATER and "matrix" in keys:
         return _LATER[key]
     close = nearest(key, keys)
     advice = f"did you mean {close}? " if close else ""
@@ -131,9 +125,8 @@ def _unknown_key(key: str, keys: tuple[str, ...]) -> tuple[str, str]:
 def _bound(
     name: str, value: Any, context: Mapping[str, Any], field: FieldInfo | None
 ) -> tuple[str, str]:
-    words = ((phrase, context[key]) for phrase, key in _BOUNDS.values() if key in context)
-    phrase, limit = next(words)
-    return f"{name} is {shown(value)}, and must be {phrase} {limit:,g}", _example(name, field)
+    phrase, limit = next((words, context[key]) for key, words in _BOUNDS.items() if key in context)
+    return f"{name} is {shown(value)}, and must be {phrase} {int(limit):,}", _example(name, field)
 
 
 def _choice(
@@ -174,7 +167,7 @@ _SPECIAL: Mapping[str, _Told] = {
 }
 
 
-def _name(path: Path) -> str:
+def _name(path: KeyPath) -> str:
     """The last key of a path; list items are called after their list."""
     if not path:
         return _ROOT

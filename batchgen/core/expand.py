@@ -25,7 +25,7 @@ from batchgen.core.http import canonical_json
 from batchgen.core.manifest import Entry, Manifest, is_slug
 from batchgen.core.model import Catalog
 from batchgen.core.names import NameFaultError, check_part, check_stem, safe_text
-from batchgen.core.place import Path, Remark, Source
+from batchgen.core.place import KeyPath, Remark, Source
 from batchgen.core.spec import ApiVersion, JobSpec
 from batchgen.core.templates import (
     Fields,
@@ -112,7 +112,7 @@ def unused_fields(manifest: Manifest, index: int) -> frozenset[str]:
     return frozenset(entry.matrix) - names_in([*texts, manifest.output.filename])
 
 
-def param_path(manifest: Manifest, index: int, name: str) -> Path:
+def param_path(manifest: Manifest, index: int, name: str) -> KeyPath:
     """Where a parameter of an entry's jobs was written: in the entry, or in the defaults."""
     if name in manifest.jobs[index].params:
         return ("jobs", index, "params", name)
@@ -121,7 +121,7 @@ def param_path(manifest: Manifest, index: int, name: str) -> Path:
     return ("jobs", index, "params") if manifest.jobs[index].params else ("jobs", index)
 
 
-def model_path(manifest: Manifest, index: int) -> Path:
+def model_path(manifest: Manifest, index: int) -> KeyPath:
     """Where the model of an entry was written."""
     own = manifest.jobs[index].model is not None
     return ("jobs", index, "model") if own else ("defaults", "model")
@@ -154,7 +154,7 @@ def _compile(manifest: Manifest, index: int, entry: Entry) -> _Plan:
         raise _RefusedError(Remark(("jobs", index), "the job names no model", remedy))
     remarks: list[Remark] = []
 
-    def template(path: Path, text: str, *more: str) -> Template:
+    def template(path: KeyPath, text: str, *more: str) -> Template:
         try:
             return parse(text, {*matrix, *more})
         except TemplateError as error:
@@ -216,7 +216,7 @@ def _slug(plan: _Plan, fields: Fields) -> str:
     slug = plan.model.text(fields)
     if not is_slug(slug):
         own = plan.entry.model is not None
-        path: Path = ("jobs", plan.index, "model") if own else ("defaults", "model")
+        path: KeyPath = ("jobs", plan.index, "model") if own else ("defaults", "model")
         what = f"the model {quoted(slug)} cannot be: it would be part of a URL"
         remedy = "give a slug such as flux-kontext-pro, as it stands in the URL of the model's page"
         raise _RefusedError(Remark(path, what, remedy))
@@ -232,7 +232,7 @@ def _id(plan: _Plan, fields: Fields, slug: str, combination: int) -> str:
         check_part(job_id)
     except NameFaultError as error:
         remedy = "ids become file names: use letters, digits, - and _"
-        path: Path = ("jobs", plan.index, "id")
+        path: KeyPath = ("jobs", plan.index, "id")
         raise _RefusedError(Remark(path, f"the id {quoted(job_id)} {error}", remedy)) from None
     return job_id
 
@@ -248,7 +248,7 @@ def _stem(plan: _Plan, fields: Fields, own: Mapping[str, Any]) -> str:
         check_stem(stem)
     except NameFaultError as error:
         id_alone = plan.filename == _ID_ALONE
-        path: Path = ("jobs", plan.index, "id") if id_alone else ("output", "filename")
+        path: KeyPath = ("jobs", plan.index, "id") if id_alone else ("output", "filename")
         remedy = "write a relative path of safe names without extension, such as {model}/{id}"
         what = f"the file name {quoted(stem)} {error}"
         remedy = "choose another id" if id_alone else remedy

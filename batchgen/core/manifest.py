@@ -50,12 +50,6 @@ def _whole(version: Any) -> Any:
     return version
 
 
-def _finite(value: float | None) -> float | None:
-    if value is not None and not abs(value) < float("inf"):
-        raise _fault("infinity and not-a-number are no amounts", "give a number")
-    return value
-
-
 def _matrix(matrix: dict[str, list[_Scalar]]) -> dict[str, list[_Scalar]]:
     for name, values in matrix.items():
         if not FIELD_NAME.fullmatch(name):
@@ -80,12 +74,12 @@ class _Part(BaseModel):
     """What all parts share: unknown keys refused, values taken as they are, nothing changed."""
 
     model_config = ConfigDict(
-        extra="forbid", frozen=True, strict=True, allow_inf_nan=True, use_attribute_docstrings=True
+        extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True
     )
 
 
 _Params = dict[str, Any]
-_Price = Annotated[float, Field(ge=0, le=10_000), AfterValidator(_finite)]
+_Price = Annotated[float, Field(ge=0, le=10_000)]
 _Api = Annotated[ApiVersion, Field(strict=False)]
 
 
@@ -101,7 +95,7 @@ class Budget(_Part):
     rate_limit_scope: Annotated[RateScope, Field(strict=False, examples=["all"])] = RateScope.ALL
     """Which calls count as requests: all of them, or submits only."""
     max_spend: Annotated[
-        Annotated[float, Field(gt=0, le=10_000_000), AfterValidator(_finite)] | None,
+        Annotated[float, Field(gt=0, le=10_000_000)] | None,
         Field(examples=[20.0]),
     ] = None
     """USD that may be spent, at most; jobs of unknown price do not start under it. null: no cap."""
@@ -117,7 +111,7 @@ class Retry(_Part):
 class Reconcile(_Part):
     """What becomes of a submit whose answer was lost, and of a result whose hour is over."""
 
-    settle: Annotated[float, Field(ge=0, le=3_600, examples=[120]), AfterValidator(_finite)] = 120.0
+    settle: Annotated[float, Field(ge=0, le=3_600, examples=[120])] = 120.0
     """Seconds after the submit before its absence from the history may count as proof."""
     when_absent: Annotated[WhenAbsent, Field(strict=False, examples=["resubmit"])] = (
         WhenAbsent.RESUBMIT

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from batchgen.errors import Problem
 
-Path = tuple[str | int, ...]
+KeyPath = tuple[str | int, ...]
 """Keys and list indexes (from 0) from the top of a document down to a value."""
 
 MAX_PROBLEMS = 1_000
@@ -25,11 +25,11 @@ class Place:
 class Places(Protocol):
     """Finds the text position of a path; of its nearest ancestor, where it has none of its own."""
 
-    def key(self, path: Path) -> Place:
+    def key(self, path: KeyPath) -> Place:
         """Where the key stands (for a list item: the item)."""
         ...
 
-    def value(self, path: Path) -> Place:
+    def value(self, path: KeyPath) -> Place:
         """Where the value begins."""
         ...
 
@@ -37,11 +37,11 @@ class Places(Protocol):
 class Nowhere:
     """For manifests made from Python values: no text, no positions."""
 
-    def key(self, path: Path) -> Place:  # noqa: ARG002  the protocol's signature
+    def key(self, path: KeyPath) -> Place:  # noqa: ARG002  the protocol's signature
         """Unknown."""
         return Place()
 
-    def value(self, path: Path) -> Place:  # noqa: ARG002  the protocol's signature
+    def value(self, path: KeyPath) -> Place:  # noqa: ARG002  the protocol's signature
         """Unknown."""
         return Place()
 
@@ -56,7 +56,7 @@ class Remark:
     Remarks of one path and one remedy are the same thing said of several jobs.
     """
 
-    path: Path
+    path: KeyPath
     what: str
     remedy: str
     at_key: bool = False
@@ -69,13 +69,13 @@ class Source:
     name: str = ""
     places: Places = NOWHERE
 
-    def problem(self, path: Path, what: str, remedy: str, *, at_key: bool = False) -> Problem:
+    def problem(self, path: KeyPath, what: str, remedy: str, *, at_key: bool = False) -> Problem:
         """A problem with the value at `path`, or with the key itself."""
         place = self.places.key(path) if at_key else self.places.value(path)
         return Problem(what, remedy, self.name, place.line, place.column, dotted(path))
 
 
-def dotted(path: Path) -> str:
+def dotted(path: KeyPath) -> str:
     """A path as it is printed: `jobs[2].params.seed`; list indexes count from 0."""
     text = ""
     for part in path:

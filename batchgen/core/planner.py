@@ -19,7 +19,7 @@ from enum import StrEnum
 
 from batchgen.core.board import Board, RateScope
 from batchgen.core.gates import Gate, GateKind
-from batchgen.core.job import IN_FLIGHT, Job, JobState
+from batchgen.core.job import Job, JobState
 from batchgen.core.reconcile import HistoryRead, needs_lookup
 
 
@@ -101,7 +101,7 @@ class _Pass:
         for job in board.jobs.values():
             if job.state is JobState.PENDING and job.model in board.gates.closed_models:
                 continue  # drawn before its model was closed
-            self.in_flight += job.state in IN_FLIGHT
+            self.in_flight += board.is_in_flight(job)
             self.active += job.state is not JobState.PENDING
             if job.key not in board.busy:
                 by_state[job.state].append(job)

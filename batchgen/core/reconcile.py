@@ -68,13 +68,17 @@ class Decision(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """The decision about one job: the candidate's id, or when to look again, or why not."""
+    """The decision about one job: the candidate's id, or when to look again, or why not.
+
+    `unlisted` says that a complete read after the settle time does not show it.
+    """
 
     job: Job
     decision: Decision
     request_id: str = ""
     look_at: float = 0.0
     reason: str = ""
+    unlisted: bool = False
 
 
 @dataclass(slots=True)
@@ -238,7 +242,8 @@ def _without_row(
         return Finding(job, Decision.ABSENT, reason="not in the account's history")
     patient = policy.now < settled_at + GRACE_S and policy.more_to_come
     if job.may_be_absent and (patient or (read.failed and policy.now < settled_at + GRACE_S)):
-        return Finding(job, Decision.WAIT, look_at=policy.now + LATER_READS_S)
+        look_at = policy.now + LATER_READS_S
+        return Finding(job, Decision.WAIT, look_at=look_at, unlisted=read.complete)
     return _undecided(job, read)
 
 

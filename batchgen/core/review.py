@@ -13,7 +13,7 @@ from batchgen.core.expand import Draft, drafts, model_path, param_path, unused_f
 from batchgen.core.manifest import Manifest
 from batchgen.core.model import Catalog
 from batchgen.core.names import collision_key
-from batchgen.core.place import Path, Remark, Source
+from batchgen.core.place import KeyPath, Remark, Source
 from batchgen.core.twins import Twins, digest
 from batchgen.errors import Problem
 
@@ -31,8 +31,8 @@ class Review:
 class _Remarks:
     """Remarks collected: the same one about many jobs is kept once, and counted."""
 
-    first: dict[tuple[Path, str], Remark] = field(default_factory=dict)
-    counts: dict[tuple[Path, str], int] = field(default_factory=dict)
+    first: dict[tuple[KeyPath, str], Remark] = field(default_factory=dict)
+    counts: dict[tuple[KeyPath, str], int] = field(default_factory=dict)
 
     def add(self, remark: Remark) -> None:
         """One more remark."""
@@ -153,7 +153,7 @@ class _Reviewer:
         if not taken:
             first[collision_key(name)] = (index, name)
             return False
-        path: Path = ("jobs", index, "id") if self._manifest.jobs[index].id else ("jobs", index)
+        path: KeyPath = ("jobs", index, "id") if self._manifest.jobs[index].id else ("jobs", index)
         line = self._source.places.key(("jobs", entry)).line
         whose = f"jobs[{entry}]" + (f" (line {line})" if line else "")
         if taken == name:
