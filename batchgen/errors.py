@@ -69,6 +69,10 @@ class DiskError(StoppedEarly):
     """The disk is full, read-only or broken: nothing more can be recorded or stored."""
 
 
+class DiskFullError(DiskError):
+    """No space is left; it may come back."""
+
+
 class ServiceError(BatchgenError):
     """A call outside the life of a job (credits, models) was answered with an error."""
 

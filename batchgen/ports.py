@@ -129,7 +129,8 @@ class State(Protocol):
     ) -> None:
         """Write changes and notes, all or nothing; durable when it returns.
 
-        A cancelled call may still have been written. Raises `DiskError` when it cannot be, and
+        A cancelled call may still have been written. Raises `DiskError` when it cannot be
+        (`DiskFullError` when even the reserve did not help), and
         `DuplicateRequestIdError` (nothing written) for a request_id that another attempt has.
         """
         ...
@@ -148,6 +149,14 @@ class State(Protocol):
 
     async def requests(self, request_ids: Sequence[str]) -> Mapping[str, OwnRequest]:
         """Which of these request_ids are in the ledger, with what was sent and when."""
+        ...
+
+    async def has_room(self) -> bool:
+        """Whether the record can grow without its reserve; lays the reserve anew if it was spent.
+
+        A reserve is kept on the disk so that what a POST brought home can be recorded even when
+        somebody else has filled the disk meanwhile.
+        """
         ...
 
     async def totals(self) -> Totals:

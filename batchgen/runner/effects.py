@@ -18,7 +18,7 @@ from batchgen.core.reconcile import HistoryRead, Row, rows_of
 from batchgen.core.signals import CallKind, Signal, printable, signal_of
 from batchgen.core.treatment import PATIENCE, describe
 from batchgen.errors import InternalError, TransportError
-from batchgen.ports import Api, Clock, Outputs, SaveError, SaveFault, SaveOrder
+from batchgen.ports import Ports, SaveError, SaveFault, SaveOrder
 
 DENIAL_PAUSE_S = 10.0
 """Between two questions whether a row is ours: a single 404 may be a glitch."""
@@ -59,10 +59,11 @@ def gate_of(fault: SaveFault) -> GateKind | None:
 class Effects:
     """Carries effects out over the ports."""
 
-    def __init__(self, api: Api, outputs: Outputs, clock: Clock) -> None:
-        self._api = api
-        self._outputs = outputs
-        self._clock = clock
+    def __init__(self, ports: Ports) -> None:
+        self._api = ports.api
+        self._outputs = ports.outputs
+        self._clock = ports.clock
+        self._state = ports.state
         self._saved: dict[int, dict[int, SavedFile]] = {}
 
     async def carry_out(self, effect: Effect) -> Landed:
@@ -87,6 +88,10 @@ class Effects:
             case _:
                 raise InternalError(f"no way to carry out {effect.kind} for a job")
 
+    async def has_space(self) -> bool:
+        """Whether outputs and the record have room: asked before submits, and at the disk gate."""
+        return await self._outputs.free_bytes() >= MIN_FREE_BYTES and await self._state.has_room()
+
     async def _call(self, call: Call) -> Answer | TransportError:
         try:
             return await self._api.call(call)
@@ -95,8 +100,8 @@ class Effects:
 
     async def _without_job(self, effect: Effect) -> Landed:
         if effect.kind is EffectKind.CHECK_DISK:
-            short = await self._outputs.free_bytes() < MIN_FREE_BYTES
-            return Landed(effect, fault=SaveFault.DISK_FULL if short else None)
+            fault = None if await self.has_space() else SaveFault.DISK_FULL
+            return Landed(effect, fault=fault)
         if effect.kind is EffectKind.READ_HISTORY and effect.read is not None:
             return await self._read_history(effect, effect.read)
         outcome = await self._call(calls.credits_call())

@@ -71,6 +71,8 @@ def _act(board: Board, finding: Finding, now: float) -> Event | None:
             board.candidates[job.key] = finding.request_id
             return None
         case Decision.WAIT:
+            if finding.unlisted:
+                board.unlisted.add(job.key)
             return Event(EventKind.HELD, job.key, now, retry_at=finding.look_at)
         case Decision.ABSENT:
             return Event(EventKind.ABSENT, job.key, now, reason=finding.reason)

@@ -44,12 +44,13 @@ class Runner:
     def __init__(self, board: Board, ports: Ports) -> None:
         self.board = board
         self._ports = ports
-        self._effects = Effects(ports.api, ports.outputs, ports.clock)
+        self._effects = Effects(ports)
         self._mailbox: list[Landed] = []
         self._mail = anyio.Event()
         self._gets: set[anyio.CancelScope] = set()
         self._post_scopes: set[anyio.CancelScope] = set()
         self._told: set[str] = set()
+        self._disk_seen_at = 0.0
 
     def stop(self, reason: str) -> None:
         """Start nothing more, let POSTs that left bring their ids home, then end."""
@@ -78,9 +79,8 @@ class Runner:
                     outcome = error
                     tasks.cancel_scope.cancel()
         finally:
-            if not isinstance(outcome, BatchgenError):
-                with anyio.CancelScope(shield=True):
-                    await self._land()
+            with anyio.CancelScope(shield=True):
+                await self._land(failed=isinstance(outcome, BatchgenError))
         if isinstance(outcome, RunEnd):
             return outcome
         raise outcome or InternalError("the run ended without an outcome")
@@ -126,7 +126,7 @@ class Runner:
 
     async def _start(self, effects: Sequence[Effect], now: float, tasks: TaskGroup) -> None:
         """Put intents and slots on disk, then let the effects go."""
-        if not effects:
+        if not effects or await self._is_disk_short(effects, now):
             return
         board = self.board
         intents = [
@@ -140,6 +140,19 @@ class Runner:
             await self._record(intents, notes)
         for effect in effects:
             self._launch(effect, tasks)
+
+    async def _is_disk_short(self, effects: Sequence[Effect], now: float) -> bool:
+        """Look at the free space before submits, now and then; too little closes the gate."""
+        submits = any(effect.kind is EffectKind.SUBMIT for effect in effects)
+        if not submits or now - self._disk_seen_at < DISK_CHECK_S:
+            return False
+        self._disk_seen_at = now
+        if await self._effects.has_space():
+            return False
+        self.board.gates.close(GateKind.DISK, "too little free space for outputs", now)
+        # Plan anew: the gate changes what may start.
+        self._mail.set()
+        return True
 
     def _launch(self, effect: Effect, tasks: TaskGroup) -> None:
         board = self.board
@@ -173,7 +186,7 @@ class Runner:
                 self._mail.set()
 
     async def _wait(self, decided: Plan, now: float) -> None:
-        if self._mailbox:
+        if self._mailbox or self._mail.is_set():
             return
         board = self.board
         if decided.wake_at is None and not (board.busy or board.probing or board.reading):
@@ -250,11 +263,18 @@ class Runner:
             latest[event.job_key] = change.after
         return changes
 
-    async def _land(self) -> None:
-        """Last words: what POSTs brought home during a cancellation, and the exact rate log."""
-        await self._record(self._empty_mailbox())
-        now = self._ports.clock.now()
-        await self._ports.state.record((), {"rate": self.board.rate.snapshot(now)})
+    async def _land(self, *, failed: bool) -> None:
+        """Last words: what POSTs brought home during a cancellation, and the exact rate log.
+
+        After a failure they are tried as well, but must not hide it.
+        """
+        try:
+            await self._record(self._empty_mailbox())
+            now = self._ports.clock.now()
+            await self._ports.state.record((), {"rate": self.board.rate.snapshot(now)})
+        except BatchgenError:
+            if not failed:
+                raise
 
     def _tell_gates(self) -> None:
         for kind, gate in self.board.gates.closed.items():

@@ -60,6 +60,10 @@ class MemoryState:
         self._world.step("requests")
         return self.ledger.requests(request_ids)
 
+    async def has_room(self) -> bool:
+        """See `State.has_room`."""
+        return True
+
     async def totals(self) -> Totals:
         """See `State.totals`."""
         return self.ledger.totals()

@@ -10,7 +10,7 @@ from batchgen.adapters.sqlite.rows import JOB_COLUMNS, job_of, outputs_of
 from batchgen.core.event import Change, EventKind
 from batchgen.core.job import AttemptState, Job, JobState
 from batchgen.core.reconcile import OwnRequest
-from batchgen.errors import DiskError, InternalError
+from batchgen.errors import DiskError, DiskFullError, InternalError
 from batchgen.ports import DuplicateRequestIdError, Totals
 
 _UPDATE_JOB = """
@@ -240,7 +240,7 @@ def _settled(change: Change) -> float | None:
 def _disk_error(error: sqlite3.OperationalError) -> Exception:
     text = str(error).lower()
     if "full" in text:
-        return DiskError("the disk is full: the state file cannot grow")
+        return DiskFullError("the disk is full: the state file cannot grow")
     if "locked" in text:
         return DiskError("the state file is locked by another program; close it and run again")
     if "i/o" in text or "readonly" in text or "unable to open" in text:

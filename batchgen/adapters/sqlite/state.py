@@ -11,12 +11,14 @@ from typing import Self, TypeVar
 import anyio
 from anyio import to_thread
 
+from batchgen.adapters.ballast import Ballast
 from batchgen.adapters.sqlite.ledger import Ledger
 from batchgen.adapters.sqlite.lock import RunLock
 from batchgen.adapters.sqlite.schema import connect
 from batchgen.core.event import Change
 from batchgen.core.job import Job
 from batchgen.core.reconcile import OwnRequest
+from batchgen.errors import DiskFullError
 from batchgen.ports import Totals
 
 T = TypeVar("T")
@@ -32,6 +34,7 @@ class SqliteState:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock = RunLock(path.with_name("run.lock"))
+        self._ballast = Ballast(path.with_name("ballast"))
         self._turn: anyio.CapacityLimiter | None = None
         self.ledger: Ledger
 
@@ -46,6 +49,7 @@ class SqliteState:
             self.ledger = Ledger(connect(self.path, create=True))
             if fresh:
                 self.path.chmod(0o600)
+            self._ballast.lay()
         except BaseException:
             self._lock.__exit__(None, None, None)
             raise
@@ -59,6 +63,7 @@ class SqliteState:
     ) -> None:
         """Close the file, then let go of the lock."""
         self.ledger.connection.close()
+        self._ballast.drop()
         self._lock.__exit__(exc_type, exc, traceback)
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
@@ -70,7 +75,20 @@ class SqliteState:
         self, changes: Sequence[Change], notes: Mapping[str, str] | None = None
     ) -> None:
         """See `State.record`."""
-        await self._in_thread(partial(self.ledger.record, changes, notes))
+        await self._in_thread(partial(self._record, changes, notes))
+
+    def _record(self, changes: Sequence[Change], notes: Mapping[str, str] | None) -> None:
+        """On a full disk the ballast makes room: an acknowledgement must not be lost."""
+        try:
+            self.ledger.record(changes, notes)
+        except DiskFullError:
+            if not self._ballast.drop():
+                raise
+            self.ledger.record(changes, notes)
+
+    async def has_room(self) -> bool:
+        """See `State.has_room`."""
+        return await self._in_thread(self._ballast.lay)
 
     async def draw(self, after_key: int, limit: int) -> list[Job]:
         """See `State.draw`."""

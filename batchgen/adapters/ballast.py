@@ -1,0 +1,38 @@
+"""A file that takes up space, to be given up when a full disk would cost something paid for."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+BALLAST_BYTES = 4 * 2**20
+"""Room for some thousand acknowledgements in the write-ahead log."""
+
+
+class Ballast:
+    """One file of `BALLAST_BYTES`, really allocated: a sparse file would reserve nothing."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def lay(self) -> bool:
+        """Have it on the disk; False when there is no room for it."""
+        try:
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+            try:
+                if os.fstat(descriptor).st_size < BALLAST_BYTES:
+                    os.posix_fallocate(descriptor, 0, BALLAST_BYTES)
+            finally:
+                os.close(descriptor)
+        except OSError:
+            self.drop()
+            return False
+        return True
+
+    def drop(self) -> bool:
+        """Give its space back; False when there was none."""
+        try:
+            self._path.unlink()
+        except OSError:
+            return False
+        return True
