@@ -1,0 +1,51 @@
+"""State files for the tests: fresh ones, and ones with a history."""
+
+from __future__ import annotations
+
+from batchgen.adapters.sqlite.importer import import_jobs
+from batchgen.adapters.sqlite.ledger import Ledger
+from batchgen.adapters.sqlite.schema import connect
+from batchgen.core.event import EventKind as E
+from batchgen.core.job import Job
+from batchgen.core.lifecycle import apply
+from batchgen.core.spec import JobSpec
+from tests.core.builders import NOW, event
+
+
+def spec(id_, body="{}", **changes):
+    """A job of a manifest."""
+    fields = {"model": "flux-pro", "body": body, "stem": id_, "price_usd": 0.1} | changes
+    return JobSpec(id_, **fields)
+
+
+def ledger_at(path, *ids):
+    """A ledger on a new file with jobs of these ids."""
+    ledger = Ledger(connect(path, create=True))
+    import_jobs(ledger, [spec(id_) for id_ in ids])
+    return ledger
+
+
+def load(ledger, id_) -> Job:
+    """The job as the state holds it, whatever its state is."""
+    (key,) = ledger.connection.execute("SELECT key FROM jobs WHERE id = ?", (id_,)).fetchone()
+    everything = [*ledger.active(), *ledger.draw(0, 1000)]
+    return next(found for found in everything if found.key == key)
+
+
+def live(ledger, current, *kinds, at=NOW, **fields):
+    """Events of one job, each recorded by itself; the job after them. Fields go to the last."""
+    for number, kind in enumerate(kinds):
+        some = fields if number == len(kinds) - 1 else {}
+        if kind in {E.ACKED, E.ADOPTED}:
+            some = {"request_id": f"r-{current.key}-{current.attempt}"} | some
+        change = apply(current, event(kind, at + number, job_key=current.key, **some))
+        ledger.record([change])
+        current = change.after
+    return current
+
+
+def dump(ledger, table):
+    """All rows of a table as dictionaries."""
+    cursor = ledger.connection.execute(f"SELECT * FROM {table}")
+    names = [column[0] for column in cursor.description]
+    return [dict(zip(names, row, strict=True)) for row in cursor]

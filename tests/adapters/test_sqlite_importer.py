@@ -1,0 +1,190 @@
+"""An edited manifest meets a state that has a history: by id, never by position."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from batchgen.adapters.sqlite.importer import MAX_NAMED, Imported, import_jobs
+from batchgen.adapters.sqlite.ledger import Ledger
+from batchgen.adapters.sqlite.schema import create_schema
+from batchgen.core.event import EventKind as E
+from tests.adapters.builders import dump, ledger_at, live, load, spec
+
+SENT = (E.INTENDED, E.ACKED)
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    made = ledger_at(tmp_path / "state.db", "a", "b", "c")
+    with closing(made.connection):
+        yield made
+
+
+def ids(ledger):
+    return [job.id for job in ledger.draw(0, 1000)]
+
+
+def test_new_jobs_come_in_the_order_of_the_manifest(tmp_path):
+    with closing(ledger_at(tmp_path / "state.db").connection) as connection:
+        ledger = Ledger(connection)
+        imported = import_jobs(ledger, [spec(id_) for id_ in "zebra"])
+
+        assert imported == Imported(new=5)
+        assert ids(ledger) == list("zebra")
+
+
+def test_the_same_manifest_again_changes_nothing(ledger):
+    before = dump(ledger, "jobs")
+
+    imported = import_jobs(ledger, [spec(id_) for id_ in "abc"])
+
+    assert imported == Imported(unchanged=3)
+    assert dump(ledger, "jobs") == before
+
+
+def test_reordered_and_with_a_new_one_in_front_nothing_old_moves(ledger):
+    imported = import_jobs(ledger, [spec(id_) for id_ in "ncba"])
+
+    assert imported == Imported(new=1, unchanged=3)
+    assert ids(ledger) == ["a", "b", "c", "n"]
+
+
+@pytest.mark.parametrize(
+    "changes", [{"body": '{"seed":1}'}, {"model": "flux-max"}, {"stem": "b/b"}], ids=str
+)
+def test_a_changed_job_follows_while_it_was_never_submitted(ledger, changes):
+    imported = import_jobs(ledger, [spec("a"), spec("b", **changes), spec("c")])
+
+    assert imported == Imported(changed=1, unchanged=2)
+    changed = load(ledger, "b")
+    assert {name: getattr(changed, name) for name in changes} == changes
+    assert ids(ledger) == ["a", "b", "c"]
+
+
+def test_a_submit_that_was_surely_not_accepted_does_not_bind(ledger):
+    live(ledger, load(ledger, "b"), E.INTENDED, E.NOT_ACCEPTED, reason="HTTP 503")
+
+    imported = import_jobs(ledger, [spec("a"), spec("b", body='{"seed":1}'), spec("c")])
+
+    assert imported.changed == 1
+    changed = load(ledger, "b")
+    assert (changed.body, changed.trouble, changed.due_at, changed.reason) == (
+        '{"seed":1}', 0, 0.0, "",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "kinds",
+    [
+        (E.INTENDED,),
+        SENT,
+        (E.INTENDED, E.UNCLEAR, E.SET_ASIDE),
+        (*SENT, E.FINISHED, E.SAVED),
+        (*SENT, E.GONE, E.AGAIN),
+    ],
+)
+def test_a_changed_job_that_may_have_been_paid_for_stops_the_import_whole(ledger, kinds):
+    live(ledger, load(ledger, "b"), *kinds)
+    before = dump(ledger, "jobs")
+
+    imported = import_jobs(
+        ledger, [spec("new"), spec("a", body='{"x":1}'), spec("b", body='{"x":1}')]
+    )
+
+    assert imported == Imported(paid=("b",), paid_count=1)
+    assert dump(ledger, "jobs") == before
+
+
+def test_many_paid_changes_are_counted_and_some_are_named(tmp_path):
+    names = [f"job-{number:02}" for number in range(MAX_NAMED + 5)]
+    ledger = ledger_at(tmp_path / "state.db", *names)
+    with closing(ledger.connection):
+        for name in names:
+            live(ledger, load(ledger, name), *SENT)
+
+        imported = import_jobs(ledger, [spec(name, body='{"x":1}') for name in names])
+
+    assert imported.paid == tuple(names[:MAX_NAMED])
+    assert imported.paid_count == MAX_NAMED + 5
+
+
+def test_price_and_fields_follow_also_for_paid_jobs(ledger):
+    live(ledger, load(ledger, "b"), *SENT)
+
+    imported = import_jobs(
+        ledger, [spec("a"), spec("b", price_usd=0.2, fields={"style": "ink"}), spec("c")]
+    )
+
+    assert imported == Imported(unchanged=3)
+    assert load(ledger, "b").price_usd == 0.2
+    assert dump(ledger, "jobs")[1]["fields"] == '{"style":"ink"}'
+
+
+def test_a_job_that_left_the_manifest_is_not_run_and_not_forgotten(ledger):
+    live(ledger, load(ledger, "a"), *SENT)
+
+    imported = import_jobs(ledger, [spec("c")])
+
+    assert imported == Imported(unchanged=1, dropped=2)
+    assert ids(ledger) == ["c"]
+    assert [job.id for job in ledger.active()] == ["a"], "it is paid for: its result is fetched"
+    assert import_jobs(ledger, [spec("c")]).dropped == 0, "dropped once, told once"
+
+
+def test_a_job_back_in_the_manifest_takes_its_old_place(ledger):
+    import_jobs(ledger, [spec("c")])
+
+    imported = import_jobs(ledger, [spec(id_) for id_ in "cba"])
+
+    assert imported == Imported(unchanged=3)
+    assert ids(ledger) == ["a", "b", "c"]
+
+
+def test_a_job_that_comes_back_changed_follows(ledger):
+    import_jobs(ledger, [spec("c")])
+
+    imported = import_jobs(ledger, [spec("a", body='{"x":1}'), spec("c")])
+
+    assert imported == Imported(changed=1, unchanged=1)
+    assert load(ledger, "a").body == '{"x":1}'
+
+
+def test_a_manifest_that_breaks_off_changes_nothing(ledger):
+    before = dump(ledger, "jobs")
+
+    def breaking():
+        yield spec("new")
+        raise ValueError("line 7")
+
+    with pytest.raises(ValueError, match="line 7"):
+        import_jobs(ledger, breaking())
+
+    assert dump(ledger, "jobs") == before
+    assert import_jobs(ledger, [spec(id_) for id_ in "abc"]) == Imported(unchanged=3)
+
+
+MANIFESTS = st.lists(
+    st.dictionaries(st.sampled_from("abcdef"), st.integers(0, 2), max_size=6), max_size=6
+)
+
+
+@given(MANIFESTS)
+@settings(max_examples=50)
+def test_after_any_edits_of_an_unpaid_manifest_the_state_is_the_manifest(manifests):
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        create_schema(connection)
+        ledger = Ledger(connection)
+        for manifest in manifests:
+            before = {job.id: job.body for job in ledger.draw(0, 99)}
+            wanted = {id_: f'{{"x":{number}}}' for id_, number in manifest.items()}
+
+            imported = import_jobs(ledger, [spec(id_, body) for id_, body in wanted.items()])
+
+            assert {job.id: job.body for job in ledger.draw(0, 99)} == wanted
+            assert imported.dropped == len(before.keys() - wanted.keys())
+            assert imported.new + imported.changed + imported.unchanged == len(wanted)

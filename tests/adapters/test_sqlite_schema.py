@@ -1,0 +1,259 @@
+"""The schema guards the protocol by itself, and files that are not ours stay as they are."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+
+import pytest
+
+from batchgen.adapters.sqlite.ledger import Ledger
+from batchgen.adapters.sqlite.reader import StateReader
+from batchgen.adapters.sqlite.schema import APPLICATION_ID, VERSION, connect
+from batchgen.core.job import AttemptState
+from batchgen.errors import StateError
+from tests.adapters.builders import ledger_at
+
+A = AttemptState
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "state.db"
+
+
+@pytest.fixture
+def database(path):
+    with closing(ledger_at(path, "a", "b").connection) as connection:
+        yield connection
+
+
+def attempt(database, job_key=1, number=1, state="intent", **columns):
+    columns = {"job_key": job_key, "number": number, "state": state, "intent_at": 1.0} | columns
+    marks = ", ".join("?" * len(columns))
+    database.execute(
+        f"INSERT INTO attempts ({', '.join(columns)}) VALUES ({marks})", list(columns.values())
+    )
+
+
+def refused(database, sql, *arguments, match=None):
+    with pytest.raises(sqlite3.IntegrityError, match=match):
+        database.execute(sql, arguments)
+
+
+def test_a_second_live_attempt_is_impossible(database):
+    attempt(database)
+    with pytest.raises(sqlite3.IntegrityError, match="UNIQUE"):
+        attempt(database, number=2)
+
+    database.execute("UPDATE attempts SET ended_at = 2.0")
+    attempt(database, number=2)
+    attempt(database, job_key=2)
+
+
+def test_an_attempt_belongs_to_a_job_and_counts_from_one(database):
+    for broken in ({"job_key": 99}, {"number": 0}, {"state": "maybe"}):
+        with pytest.raises(sqlite3.IntegrityError):
+            attempt(database, **broken)
+
+
+def test_a_request_id_is_written_down_once(database):
+    attempt(database, request_id="r")
+
+    with pytest.raises(sqlite3.IntegrityError, match=r"attempts\.request_id"):
+        attempt(database, job_key=2, request_id="r")
+
+
+def test_a_request_id_never_changes_and_is_never_forgotten(database):
+    attempt(database)
+    database.execute("UPDATE attempts SET request_id = 'r'")
+
+    for other in ("s", None):
+        refused(database, "UPDATE attempts SET request_id = ?", other, match="never changes")
+    database.execute("UPDATE attempts SET request_id = 'r'")
+
+
+def test_an_attempt_is_never_deleted(database):
+    attempt(database)
+
+    refused(database, "DELETE FROM attempts", match="append-only")
+    refused(database, "DELETE FROM jobs WHERE key = 1", match="FOREIGN KEY")
+
+
+def test_an_ended_attempt_does_not_rise_again(database):
+    attempt(database, ended_at=2.0)
+
+    for other in (None, 3.0):
+        refused(database, "UPDATE attempts SET ended_at = ?", other, match="stays ended")
+
+
+FORWARD = {
+    (A.INTENT, A.ACKED), (A.INTENT, A.REJECTED), (A.INTENT, A.AMBIGUOUS), (A.INTENT, A.ABSENT),
+    (A.INTENT, A.ABANDONED), (A.AMBIGUOUS, A.ACKED), (A.AMBIGUOUS, A.ABSENT),
+    (A.AMBIGUOUS, A.ABANDONED),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("after", A)
+@pytest.mark.parametrize("before", A)
+def test_an_attempt_only_goes_forward(database, before, after):
+    attempt(database, state=before, request_id="r")
+
+    if before is after or (before, after) in FORWARD:
+        database.execute("UPDATE attempts SET state = ?", (after,))
+    else:
+        refused(database, "UPDATE attempts SET state = ?", after, match="cannot go back")
+
+
+def test_an_accepted_attempt_without_id_can_be_abandoned(database):
+    """A v1 answer may name no id; when its job is retried nobody can ask for it any more."""
+    attempt(database, state=A.ACKED)
+
+    database.execute("UPDATE attempts SET state = 'abandoned'")
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("attempt", "one"), ("sent_at", "soon"), ("trouble", 1.5), ("state", "odd"), ("api", "v3"),
+     ("listed", 2), ("model", None), ("reason", None), ("body", b"\x00")],
+)  # fmt: skip
+def test_columns_hold_what_they_say(database, column, value):
+    refused(database, f"UPDATE jobs SET {column} = ? WHERE key = 1", value)
+
+
+@pytest.mark.parametrize(
+    "assignment",
+    ["state = 'submitting'", "state = 'ambiguous'", "state = 'submitted', attempt = 1"],
+)
+def test_a_state_needs_what_it_stands_on(database, assignment):
+    refused(database, f"UPDATE jobs SET {assignment} WHERE key = 1", match="CHECK")
+
+
+def test_two_files_never_share_a_name(database):
+    database.execute("INSERT INTO outputs (job_key, idx, name) VALUES (1, 0, 'a.png')")
+
+    refused(
+        database,
+        "INSERT INTO outputs (job_key, idx, name) VALUES (2, 0, 'a.png')",
+        match=r"outputs\.name",
+    )
+
+
+@pytest.mark.parametrize(
+    ("pragma", "value"),
+    [("journal_mode", "wal"), ("synchronous", 2), ("foreign_keys", 1), ("trusted_schema", 0),
+     ("application_id", APPLICATION_ID), ("user_version", VERSION)],
+)  # fmt: skip
+def test_the_connection_is_set_up_for_power_cuts(database, pragma, value):
+    assert database.execute(f"PRAGMA {pragma}").fetchone()[0] == value
+
+
+# ------------------------------------------------------------------ files that are not ours
+
+
+def write_foreign(path):
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("CREATE TABLE t (x)")
+        other.execute("PRAGMA user_version = 1")
+
+
+def write_newer(path):
+    connect(path, create=True).close()
+    with closing(sqlite3.connect(path)) as ours:
+        ours.execute(f"PRAGMA user_version = {VERSION + 1}")
+
+
+def write_filled(path):
+    ledger = ledger_at(path, *(f"job-{number}" for number in range(500)))
+    ledger.connection.close()
+
+
+def write_truncated(path):
+    write_filled(path)
+    path.write_bytes(path.read_bytes()[:-6000])
+
+
+def write_scrambled(path):
+    write_filled(path)
+    whole = bytearray(path.read_bytes())
+    whole[4096 : 4096 + 8000] = b"\xa5" * 8000
+    path.write_bytes(whole)
+
+
+UNUSABLE = [
+    (write_foreign, "another program"),
+    (write_newer, "upgrade batchgen"),
+    (write_truncated, "damaged"),
+    (write_scrambled, "damaged"),
+    (lambda path: path.write_bytes(b"name: not a database\n" * 50), "not a SQLite file"),
+    (lambda path: path.write_bytes(b"SQLite format 3\0"), "not a SQLite file"),
+]
+
+
+@pytest.mark.parametrize(
+    ("write", "told"),
+    UNUSABLE,
+    ids=["foreign", "newer", "truncated", "scrambled", "text", "header cut"],
+)
+def test_an_unusable_file_is_refused_and_left_as_it_is(path, write, told):
+    write(path)
+    before = path.read_bytes()
+
+    with pytest.raises(StateError, match=told) as caught:
+        connect(path, create=True)
+
+    assert str(path) in str(caught.value)
+    assert path.read_bytes() == before
+    assert [other.name for other in path.parent.iterdir()] == ["state.db"]
+
+
+@pytest.mark.parametrize(("write", "told"), [UNUSABLE[0], UNUSABLE[1], UNUSABLE[4], UNUSABLE[5]])
+def test_a_reader_refuses_it_too(path, write, told):
+    write(path)
+
+    with pytest.raises(StateError, match=told):
+        StateReader(path)
+
+
+def test_a_missing_file_is_made_only_where_that_is_meant(path):
+    with pytest.raises(StateError, match="nothing was run here yet"):
+        connect(path, create=False)
+
+    assert not path.exists()
+
+
+def test_an_empty_file_becomes_a_state_file(path):
+    path.touch()
+
+    with closing(connect(path, create=True)) as database:
+        assert database.execute("SELECT count(*) FROM jobs").fetchone() == (0,)
+
+
+def test_an_opened_file_is_opened_again(path):
+    ledger_at(path, "a").connection.close()
+
+    with closing(connect(path, create=False)) as database:
+        assert database.execute("SELECT id FROM jobs").fetchall() == [("a",)]
+
+
+KILLED_AT_BIRTH = """
+import os, signal, sys
+from pathlib import Path
+from batchgen.adapters.sqlite.schema import connect
+connection = connect(Path(sys.argv[1]), create=True)
+connection.execute("INSERT INTO notes VALUES ('a', 'b')")
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_first_run_that_was_killed_left_a_file_that_is_known_as_ours(path):
+    """Before the first checkpoint everything young stands in the WAL; the header must not."""
+    subprocess.run([sys.executable, "-c", KILLED_AT_BIRTH, str(path)], check=False, timeout=60)
+
+    reader = StateReader(path)
+    assert reader.overview(0.0).notes == {"a": "b"}
+    reader.close()
+    with closing(connect(path, create=True)) as database:
+        assert Ledger(database).note("a") == "b"

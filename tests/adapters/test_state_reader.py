@@ -1,0 +1,186 @@
+"""Looking at a run without touching it, also while it runs."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+
+import pytest
+
+from batchgen.adapters.sqlite.importer import import_jobs
+from batchgen.adapters.sqlite.reader import StateReader
+from batchgen.core.event import EventKind as E
+from batchgen.core.job import Receipt
+from batchgen.core.treatment import WINDOW_S
+from batchgen.errors import StateError
+from tests.adapters.builders import ledger_at, live, load, spec
+from tests.core.builders import NOW, output, saved
+
+SENT = (E.INTENDED, E.ACKED)
+HOME = (*SENT, E.FINISHED, E.RESULT)
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "a run?#%20" / "state.db"
+
+
+@pytest.fixture
+def ledger(path):
+    path.parent.mkdir()
+    made = ledger_at(path, *"abcdef")
+    with closing(made.connection):
+        yield made
+
+
+@pytest.fixture
+def reader(path, ledger):
+    with closing(StateReader(path)) as made:
+        yield made
+
+
+def finish(ledger, id_, name, **receipt):
+    fetched = live(
+        ledger, load(ledger, id_), *HOME, outputs=(output(),), receipt=Receipt(**receipt)
+    )
+    return live(ledger, fetched, E.SAVED, files=(saved(0, name),), at=NOW + 100)
+
+
+def test_a_reader_sees_each_commit_of_a_writer_at_work(ledger, reader):
+    assert reader.overview(NOW).counts == {"pending": 6}
+
+    with ledger.transaction() as connection:
+        connection.execute("UPDATE jobs SET reason = 'half a transaction'")
+        assert reader.overview(NOW).counts == {"pending": 6}, "the reader waits for nobody"
+
+    live(ledger, load(ledger, "a"), *SENT)
+    assert reader.overview(NOW).counts == {"pending": 5, "submitted": 1}
+
+
+def test_a_reader_modifies_nothing(path, ledger):
+    ledger.connection.close()
+    before = path.read_bytes()
+
+    with closing(StateReader(path)) as reader:
+        reader.overview(NOW)
+        assert list(reader.files()) == []
+        with pytest.raises(sqlite3.OperationalError, match="readonly"):
+            reader._connection.execute("DELETE FROM notes")
+
+    assert path.read_bytes() == before
+    wal = path.with_name("state.db-wal")
+    assert not wal.exists() or wal.stat().st_size == 0, "nothing waits to be written either"
+
+
+def test_everything_status_shows(ledger, reader):
+    finish(ledger, "a", "a.png", cost_usd=0.04)
+    live(ledger, load(ledger, "b"), *SENT)
+    live(ledger, load(ledger, "c"), E.INTENDED, E.REFUSED, reason="HTTP 400: no", at=NOW + 5)
+    import_jobs(ledger, [spec(id_) for id_ in "abcd"])
+    ledger.record([], {"service": "segmind"})
+
+    seen = reader.overview(NOW + 200)
+
+    assert seen.counts == {"done": 1, "submitted": 1, "failed": 1, "pending": 1}
+    assert seen.attempts == {"acked": 2, "rejected": 1}
+    assert (seen.totals.settled_usd, seen.totals.reserved_usd) == pytest.approx((0.04, 0.1))
+    assert (seen.dropped_count, seen.file_count, seen.byte_count) == (2, 1, 72)
+    assert seen.next_deadline_at == NOW + WINDOW_S
+    assert (seen.first_intent_at, seen.last_change_at) == (NOW, NOW + 100)
+    assert seen.recent_done_count == 1
+    assert reader.overview(NOW + 500).recent_done_count == 0
+    assert seen.notes == {"service": "segmind"}
+
+
+def test_a_run_that_has_not_begun(reader):
+    seen = reader.overview(NOW)
+
+    assert seen.next_deadline_at is seen.first_intent_at is seen.last_change_at is None
+    assert (seen.file_count, seen.byte_count, seen.recent_done_count) == (0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("kinds", "fields", "has_deadline"),
+    [
+        (SENT, {}, True),
+        ((*SENT, E.FINISHED), {}, True),
+        ((*SENT, E.GONE), {}, True),
+        (HOME, {"outputs": (output(),)}, False),
+        ((*SENT, E.FAILED), {}, False),
+    ],
+)
+def test_which_jobs_have_a_deadline(ledger, reader, kinds, fields, has_deadline):
+    live(ledger, load(ledger, "a"), *kinds, **fields)
+
+    assert (reader.overview(NOW).next_deadline_at is not None) is has_deadline
+
+
+def test_the_jobs_with_a_problem_and_their_reasons(ledger, reader):
+    live(ledger, load(ledger, "a"), *SENT, E.FAILED, reason="blocked")
+    live(ledger, load(ledger, "b"), E.INTENDED, E.UNCLEAR, E.SET_ASIDE, reason="answer lost")
+    live(ledger, load(ledger, "c"), *SENT, E.GONE, E.GIVEN_UP, reason="expired")
+    finish(ledger, "d", "d.png")
+
+    assert [(p.id, p.state, p.reason, p.request_id, p.attempts) for p in reader.problems()] == [
+        ("a", "failed", "blocked", "r-1-1", 1),
+        ("b", "unknown", "answer lost", "", 1),
+        ("c", "lost", "expired", "r-3-1", 1),
+    ]
+
+
+def test_a_row_of_metadata(tmp_path):
+    ledger = ledger_at(tmp_path / "state.db")
+    body = '{"id":"theirs","prompt":"a cup","seed":5}'
+    import_jobs(ledger, [spec("a", body, fields={"style": "ink", "prompt": "template"})])
+    finish(ledger, "a", "x/a.png", cost_usd=0.04, inference_s=21.0, seed=42)
+
+    with closing(StateReader(tmp_path / "state.db")) as reader:
+        (row,) = reader.files()
+    ledger.connection.close()
+
+    assert row == {
+        "style": "ink", "prompt": "a cup", "seed": 42, "file_name": "x/a.png", "id": "a",
+        "model": "flux-pro", "request_id": "r-1-1", "cost": 0.04, "inference_time": 21.0,
+        "sha256": "0" * 64, "bytes": 72, "media_type": "image/png", "width": 3, "height": 2,
+    }  # fmt: skip
+
+
+def test_without_an_echo_the_seed_asked_for_is_named(tmp_path):
+    ledger = ledger_at(tmp_path / "state.db")
+    import_jobs(ledger, [spec("a", '{"seed":5}'), spec("b")])
+    finish(ledger, "a", "a.png")
+    finish(ledger, "b", "b.png")
+
+    with closing(StateReader(tmp_path / "state.db")) as reader:
+        assert [row["seed"] for row in reader.files()] == [5, None]
+    ledger.connection.close()
+
+
+def test_files_of_a_job_that_is_not_done_are_not_shown(ledger, reader):
+    done = finish(ledger, "a", "a.png")
+    assert len(list(reader.files())) == 1
+
+    live(ledger, done, E.RETRIED, at=NOW + 200)
+
+    assert list(reader.files()) == []
+
+
+@pytest.mark.parametrize("empty", [False, True], ids=["missing", "empty"])
+def test_where_nothing_was_run_the_reader_says_so_and_makes_nothing(tmp_path, empty):
+    path = tmp_path / "state.db"
+    if empty:
+        path.touch()
+
+    with pytest.raises(StateError, match="nothing was run here yet"):
+        StateReader(path)
+
+    assert path.exists() is empty
+
+
+def test_a_damaged_file_is_told_as_such(path, ledger):
+    ledger.connection.close()
+    whole = path.read_bytes()
+    path.write_bytes(whole[:100] + b"\xa5" * (len(whole) - 100))
+
+    with pytest.raises(StateError, match="cannot be read"):
+        StateReader(path)

@@ -1,0 +1,70 @@
+"""Values the tests of the core are made of: jobs in each state, answers, boards."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+from batchgen.core.board import Board, Limits
+from batchgen.core.budget import Money, RateWindow
+from batchgen.core.event import Event, EventKind
+from batchgen.core.gates import Gates
+from batchgen.core.http import Answer
+from batchgen.core.job import Job, JobState, Output, SavedFile
+
+NOW = 1_800_000_000.0
+"""An instant in 2027; the hour around it has nothing special."""
+
+PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 56 + b"\0\0\0\0IEND\xaeB`\x82"
+"""Bytes that begin and end as a PNG does; long enough to pass for media in base64."""
+
+WITH_ID = frozenset({JobState.SUBMITTED, JobState.FETCHING, JobState.RECOVERING})
+
+
+def job(state: JobState = JobState.PENDING, key: int = 1, **changes: Any) -> Job:
+    """A job as it would stand in this state after its first POST, ten seconds ago."""
+    made = Job(key, f"job-{key}", "flux-pro", '{"prompt":"a cup"}', f"job-{key}", state=state)
+    if state is not JobState.PENDING:
+        made = replace(made, attempt=1, sent_at=NOW - 10.0)
+    if state not in {JobState.PENDING, JobState.SUBMITTING, JobState.FAILED}:
+        made = replace(made, billable=1)
+    if state in WITH_ID:
+        made = replace(made, request_id=f"req-{key}")
+    return replace(made, **changes)
+
+
+def event(kind: EventKind, at: float = NOW, **fields: Any) -> Event:
+    """An event of job 1."""
+    return Event(kind, fields.pop("job_key", 1), at, **fields)
+
+
+def answer(body: Any = None, status: int = 200, **headers: str) -> Answer:
+    """An answer with a JSON body; `_` in header names stands for `-`."""
+    raw = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
+    return Answer(status, {name.replace("_", "-"): text for name, text in headers.items()}, raw)
+
+
+def saved(index: int = 0, name: str = "job-1.png") -> SavedFile:
+    """A finished file of 3 × 2 pixels."""
+    return SavedFile(index, name, 72, "0" * 64, "image/png", 3, 2)
+
+
+def output(index: int = 0) -> Output:
+    """An output to be downloaded."""
+    return Output(index, url=f"https://cdn.example/{index}.png")
+
+
+def board(jobs: Iterable[Job] = (), **parts: Any) -> Board:
+    """A board without limits on requests and money, and nothing left to draw."""
+    made = Board(
+        limits=parts.pop("limits", Limits()),
+        rate=parts.pop("rate", RateWindow(None)),
+        money=parts.pop("money", Money()),
+        gates=parts.pop("gates", Gates()),
+        stock_ended=parts.pop("stock_ended", True),
+        **parts,
+    )
+    made.put(jobs)
+    return made

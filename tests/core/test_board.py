@@ -1,0 +1,293 @@
+"""The board: policies, money and what it learns from changes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from batchgen.core.board import Limits, OnExpired, WhenAbsent
+from batchgen.core.budget import Money
+from batchgen.core.event import EventKind as E
+from batchgen.core.gates import GateKind, Gates
+from batchgen.core.job import JobState as S
+from batchgen.core.job import Receipt
+from batchgen.core.lifecycle import TABLE, apply
+from batchgen.core.planner import EffectKind, plan
+from batchgen.core.polling import Latencies
+from batchgen.core.signals import CallKind, Signal
+from batchgen.core.treatment import PATIENCE
+from tests.core.builders import NOW, board, event, job, output
+
+
+def happened(made, kind, **fields):
+    """An event on the board as the runner brings it there; the job after it."""
+    digested = made.digest(event(kind, **fields))
+    change = apply(made.jobs[digested.job_key], digested)
+    made.take_in(change)
+    return change.after
+
+
+# ------------------------------------------------------------------ policies
+
+
+@pytest.mark.parametrize(
+    ("policy", "billable", "state"),
+    [
+        (OnExpired.RECOVER, 1, S.PENDING),
+        (OnExpired.RECOVER, 2, S.PENDING),
+        (OnExpired.RECOVER, 3, S.LOST),
+        (OnExpired.RECOVER_ONLY, 1, S.LOST),
+        (OnExpired.FAIL, 1, S.LOST),
+    ],
+)
+def test_an_expired_result_is_paid_again_only_where_policy_and_attempts_allow(
+    policy, billable, state
+):
+    limits = Limits(on_expired=policy, max_attempts=3)
+    made = board([job(S.RECOVERING, attempt=billable, billable=billable)], limits=limits)
+
+    assert happened(made, E.GIVEN_UP).state is state
+
+
+def test_a_file_that_cannot_be_had_twice_is_lost_under_any_policy():
+    made = board([job(S.FETCHING, recoveries=1)])
+
+    assert happened(made, E.GIVEN_UP).state is S.LOST
+
+
+@pytest.mark.parametrize(
+    ("policy", "trouble", "state"),
+    [
+        (WhenAbsent.RESUBMIT, 0, S.PENDING),
+        (WhenAbsent.RESUBMIT, PATIENCE, S.FAILED),
+        (WhenAbsent.HOLD, 0, S.UNKNOWN),
+        (WhenAbsent.HOLD, PATIENCE, S.FAILED),
+    ],
+)
+def test_a_submit_proved_absent_goes_out_again_unless_policy_or_record_forbid(
+    policy, trouble, state
+):
+    made = board([job(S.AMBIGUOUS, trouble=trouble)], limits=Limits(when_absent=policy))
+
+    after = happened(made, E.ABSENT, reason="not in the history")
+
+    assert after.state is state
+    assert state is S.PENDING or after.reason
+
+
+# ------------------------------------------------------------------ polls
+
+
+@pytest.mark.parametrize(
+    ("state", "kind", "fields"),
+    [(S.SUBMITTING, E.ACKED, {"request_id": "r"}), (S.AMBIGUOUS, E.ADOPTED, {"request_id": "r"})],
+)
+def test_an_accepted_job_is_polled_when_most_such_jobs_are_done(state, kind, fields):
+    made = board([job(state)], latencies=Latencies({"flux-pro": 25.0}))
+
+    after = happened(made, kind, **fields)
+
+    assert after.due_at == pytest.approx(NOW - 10 + 25)
+
+
+def test_a_running_job_is_polled_again_later_each_time():
+    made, gaps, at = board([job(S.SUBMITTED)]), [], NOW
+    for _ in range(6):
+        after = happened(made, E.RUNNING, at=at)
+        gaps.append(after.due_at - at)
+        at = after.due_at
+
+    assert gaps == sorted(gaps)
+    assert gaps[0] >= 1.0
+    assert after.polls == 6
+
+
+def test_an_instant_the_service_named_is_kept():
+    made = board([job(S.SUBMITTED)])
+
+    assert happened(made, E.RUNNING, retry_at=NOW + 77).due_at == NOW + 77
+
+
+def test_results_teach_latencies():
+    made = board([job(S.FETCHING, key) for key in range(1, 6)])
+    for key in range(1, 6):
+        seen = Receipt(total_s=40.0) if key % 2 else Receipt(inference_s=40.0)
+        happened(made, E.RESULT, job_key=key, receipt=seen, outputs=(output(),))
+
+    assert made.latencies.typical_s("flux-pro") == pytest.approx(40.0)
+
+
+# ------------------------------------------------------------------ who stands on it
+
+
+@pytest.mark.parametrize(
+    ("state", "kind"), [(S.FETCHING, E.SAVED), (S.SUBMITTED, E.FAILED), (S.SUBMITTED, E.SET_ASIDE)]
+)
+def test_an_ended_job_leaves(state, kind):
+    made = board([job(state)])
+
+    happened(made, kind)
+
+    assert made.jobs == {}
+
+
+def test_a_job_whose_model_was_closed_by_its_own_submit_leaves_and_stays_pending():
+    made = board([job(S.SUBMITTING), job(key=2)])
+
+    after = happened(
+        made, E.NOT_ACCEPTED, reason="HTTP 404", call=CallKind.SUBMIT, signal=Signal.NOT_FOUND
+    )
+
+    assert after.state is S.PENDING
+    assert set(made.jobs) == {2}
+    assert made.held == {"flux-pro": 1}
+    assert not plan(made, NOW).effects, "the closed model was submitted again"
+
+
+def test_what_calls_report_reaches_the_gates():
+    made = board([job(S.SUBMITTED)])
+
+    happened(made, E.HELD, call=CallKind.STATUS, signal=Signal.KEY_REFUSED, reason="HTTP 401")
+
+    assert set(made.gates.closed) == {GateKind.KEY}
+
+
+@pytest.mark.parametrize(
+    ("state", "kind", "call"),
+    [
+        (S.SUBMITTING, E.NOT_ACCEPTED, CallKind.SUBMIT),
+        (S.SUBMITTED, E.TROUBLE, CallKind.STATUS),
+        (S.FETCHING, E.TROUBLE, CallKind.RESULT),
+    ],
+)
+def test_a_429_holds_everybody_until_the_instant_it_named(state, kind, call):
+    made = board([job(state), job(S.SUBMITTED, 2), job(key=3)])
+
+    happened(made, kind, retry_at=NOW + 40, call=call, signal=Signal.RATE_LIMITED)
+    happened(made, E.TROUBLE, job_key=2, retry_at=NOW + 5, call=CallKind.STATUS,
+             signal=Signal.RATE_LIMITED)  # fmt: skip
+
+    assert plan(made, NOW + 39).effects == ()
+    assert plan(made, NOW + 40).effects
+
+
+def test_ambiguous_jobs_and_candidates():
+    made = board([job(S.AMBIGUOUS), job(S.AMBIGUOUS, 2), job(key=3)], candidates={1: "r", 2: "s"})
+    assert [doubtful.key for doubtful in made.ambiguous] == [1, 2]
+
+    happened(made, E.ADOPTED, request_id="r")
+    happened(made, E.HELD, job_key=2)
+
+    assert made.candidates == {2: "s"}
+
+
+@pytest.mark.parametrize(
+    ("jobs", "stock_ended", "gates", "more"),
+    [
+        ([], True, Gates(), False),
+        ([], False, Gates(), True),
+        ([job(S.AMBIGUOUS)], True, Gates(), False),
+        ([job()], True, Gates(), True),
+        ([job(S.SUBMITTING)], True, Gates(), True),
+    ],
+)
+def test_whether_later_submits_may_still_come(jobs, stock_ended, gates, more):
+    assert board(jobs, stock_ended=stock_ended, gates=gates).more_to_submit is more
+
+
+def test_no_later_submit_comes_through_a_closed_gate():
+    made = board([job()])
+    made.gates.close(GateKind.CREDITS, "why", NOW)
+
+    assert not made.more_to_submit
+
+
+def test_the_dashboard():
+    made = board([job(S.SUBMITTED), job(key=2), job(key=3)])
+    assert repr(made) == "<Board pending=2 submitted=1 busy=0 gates=open>"
+
+    made.busy.add(1)
+    made.gates.close(GateKind.DISK, "full", NOW)
+    assert repr(made) == "<Board pending=2 submitted=1 busy=1 gates=disk>"
+    assert repr(board()) == "<Board empty busy=0 gates=open>"
+
+
+# ------------------------------------------------------------------ money
+
+PRICE = 0.1
+
+
+def priced(state=S.PENDING, **changes):
+    return job(state, price_usd=PRICE, **changes)
+
+
+def committed(made):
+    money = made.money
+    return (round(money.settled_usd, 6), round(money.standing_usd, 6), round(
+        sum(money.reserved.values()), 6))  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("state", "kind", "fields", "after"),
+    [
+        (S.PENDING, E.INTENDED, {}, (0, 0, PRICE)),
+        (S.SUBMITTING, E.NOT_ACCEPTED, {}, (0, 0, 0)),
+        (S.SUBMITTING, E.REFUSED, {}, (0, 0, 0)),
+        (S.SUBMITTING, E.UNCLEAR, {}, (0, 0, PRICE)),
+        (S.SUBMITTING, E.ACKED, {"request_id": "r"}, (0, 0, PRICE)),
+        (S.AMBIGUOUS, E.ABSENT, {}, (0, 0, 0)),
+        (S.AMBIGUOUS, E.SET_ASIDE, {}, (0, PRICE, 0)),
+        (S.SUBMITTED, E.FAILED, {}, (0, 0, 0)),
+        (S.SUBMITTED, E.SET_ASIDE, {}, (0, PRICE, 0)),
+        (S.SUBMITTED, E.GONE, {}, (0, 0, PRICE)),
+        (S.FETCHING, E.SAVED, {}, (PRICE, 0, 0)),
+        (S.FETCHING, E.SAVED, {"receipt": Receipt(cost_usd=0.04)}, (0.04, 0, 0)),
+        (S.FETCHING, E.SAVED, {"receipt": Receipt(cost_usd=0.0)}, (0, 0, 0)),
+        (S.FETCHING, E.GIVEN_UP, {}, (PRICE, 0, 0)),
+        (S.RECOVERING, E.GIVEN_UP, {}, (0, PRICE, 0)),
+    ],
+)
+def test_what_an_event_does_to_the_money(state, kind, fields, after):
+    """Settled, standing and reserved. The last case is paid for again: the first payment stands."""
+    made = board([priced(state)], money=Money(9.0))
+
+    happened(made, kind, **fields)
+
+    assert committed(made) == after
+
+
+def test_a_price_changed_on_the_way_does_not_move_what_was_reserved():
+    made = board([priced(S.SUBMITTED)])
+    made.put([replace(made.jobs[1], price_usd=5.0)])
+
+    assert committed(made) == (0, 0, PRICE)
+
+
+@given(st.data(), st.sampled_from([0.0, 0.1, 0.25, 1.0]))
+def test_money_never_overshoots_the_cap_whatever_happens(data, cap):
+    """Every attempt that ended accepted, or may have been, is billed in full by the service."""
+    made = board([replace(priced(), key=key) for key in range(1, 5)], money=Money(cap))
+    billed = 0.0
+    for step in range(data.draw(st.integers(0, 30))):
+        submits = {e.job.key for e in plan(made, NOW + step).effects
+                   if e.kind is EffectKind.SUBMIT}  # fmt: skip
+        moves = [
+            (key, kind)
+            for key, standing in made.jobs.items()
+            for kind in sorted(TABLE[standing.state])
+            if kind is not E.INTENDED or key in submits
+        ]
+        if not moves:
+            return
+        key, kind = data.draw(st.sampled_from(moves))
+        fields = {"request_id": f"r-{step}"} if kind in {E.ACKED, E.ADOPTED} else {}
+        after = happened(made, kind, at=NOW + step, job_key=key, **fields)
+        if kind is E.INTENDED:
+            billed += PRICE
+        elif kind in {E.NOT_ACCEPTED, E.REFUSED, E.ABSENT} or after.state is S.FAILED:
+            billed -= PRICE
+        assert billed <= cap + 1e-6
+        assert made.money.committed_usd >= billed - 1e-6

@@ -1,0 +1,297 @@
+"""The life of a job: every legal move, every illegal one, and what holds over any history."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from batchgen.core.event import EventKind as E
+from batchgen.core.job import ENDED, IN_FLIGHT, AttemptState, Job, Receipt
+from batchgen.core.job import JobState as S
+from batchgen.core.lifecycle import TABLE, apply, diagram, found_at_start
+from batchgen.core.spec import ApiVersion
+from batchgen.errors import IllegalTransitionError
+from tests.core.builders import NOW, event, job, output, saved
+
+LEGAL = [
+    (S.PENDING, E.INTENDED, S.SUBMITTING),
+    (S.SUBMITTING, E.ACKED, S.SUBMITTED),
+    (S.SUBMITTING, E.ANSWERED, S.FETCHING),
+    (S.SUBMITTING, E.NOT_ACCEPTED, S.PENDING),
+    (S.SUBMITTING, E.REFUSED, S.FAILED),
+    (S.SUBMITTING, E.UNCLEAR, S.AMBIGUOUS),
+    (S.AMBIGUOUS, E.ADOPTED, S.SUBMITTED),
+    (S.AMBIGUOUS, E.RECOVERED, S.FETCHING),
+    (S.AMBIGUOUS, E.ABSENT, S.PENDING),
+    (S.AMBIGUOUS, E.FAILED, S.FAILED),
+    (S.AMBIGUOUS, E.REFUSED, S.FAILED),
+    (S.AMBIGUOUS, E.TROUBLE, S.AMBIGUOUS),
+    (S.AMBIGUOUS, E.HELD, S.AMBIGUOUS),
+    (S.AMBIGUOUS, E.SET_ASIDE, S.UNKNOWN),
+    (S.SUBMITTED, E.RUNNING, S.SUBMITTED),
+    (S.SUBMITTED, E.FINISHED, S.FETCHING),
+    (S.SUBMITTED, E.FAILED, S.FAILED),
+    (S.SUBMITTED, E.TROUBLE, S.SUBMITTED),
+    (S.SUBMITTED, E.HELD, S.SUBMITTED),
+    (S.SUBMITTED, E.GONE, S.RECOVERING),
+    (S.SUBMITTED, E.SET_ASIDE, S.UNKNOWN),
+    (S.FETCHING, E.RESULT, S.FETCHING),
+    (S.FETCHING, E.SAVED, S.DONE),
+    (S.FETCHING, E.RUNNING, S.SUBMITTED),
+    (S.FETCHING, E.FAILED, S.FAILED),
+    (S.FETCHING, E.TROUBLE, S.FETCHING),
+    (S.FETCHING, E.HELD, S.FETCHING),
+    (S.FETCHING, E.GONE, S.RECOVERING),
+    (S.FETCHING, E.GIVEN_UP, S.LOST),
+    (S.FETCHING, E.SET_ASIDE, S.UNKNOWN),
+    (S.RECOVERING, E.RECOVERED, S.FETCHING),
+    (S.RECOVERING, E.RUNNING, S.SUBMITTED),
+    (S.RECOVERING, E.FAILED, S.FAILED),
+    (S.RECOVERING, E.TROUBLE, S.RECOVERING),
+    (S.RECOVERING, E.HELD, S.RECOVERING),
+    (S.RECOVERING, E.AGAIN, S.PENDING),
+    (S.RECOVERING, E.GIVEN_UP, S.LOST),
+    (S.DONE, E.RETRIED, S.PENDING),
+    (S.FAILED, E.RETRIED, S.PENDING),
+    (S.LOST, E.RETRIED, S.PENDING),
+    (S.LOST, E.REOPENED, S.SUBMITTED),
+    (S.UNKNOWN, E.RETRIED, S.PENDING),
+    (S.UNKNOWN, E.REOPENED, S.SUBMITTED),
+]
+_LEGAL_PAIRS = {(state, kind) for state, kind, _ in LEGAL}
+ILLEGAL = [(state, kind) for state in S for kind in E if (state, kind) not in _LEGAL_PAIRS]
+
+USER_EVENTS = {E.RETRIED, E.REOPENED}
+MAY_BE_BILLED = {E.ACKED, E.ANSWERED, E.UNCLEAR}
+
+
+@pytest.mark.parametrize(("state", "kind", "target"), LEGAL, ids=lambda value: value.name)
+def test_a_legal_move_leads_to_its_state(state, kind, target):
+    change = apply(job(state), event(kind))
+
+    assert change.before.state is state
+    assert change.after.state is target
+
+
+@pytest.mark.parametrize(("state", "kind"), ILLEGAL, ids=lambda value: value.name)
+def test_any_other_pair_is_an_error_that_names_job_state_and_event(state, kind):
+    with pytest.raises(IllegalTransitionError) as caught:
+        apply(job(state), event(kind))
+
+    told = str(caught.value)
+    assert "'job-1'" in told
+    assert state.value in told
+    assert kind.value in told
+
+
+ATTEMPTS = [
+    (S.PENDING, E.INTENDED, AttemptState.INTENT, False),
+    (S.SUBMITTING, E.ACKED, AttemptState.ACKED, False),
+    (S.SUBMITTING, E.ANSWERED, AttemptState.ACKED, False),
+    (S.SUBMITTING, E.NOT_ACCEPTED, AttemptState.REJECTED, True),
+    (S.SUBMITTING, E.REFUSED, AttemptState.REJECTED, True),
+    (S.SUBMITTING, E.UNCLEAR, AttemptState.AMBIGUOUS, False),
+    (S.AMBIGUOUS, E.ADOPTED, AttemptState.ACKED, False),
+    (S.AMBIGUOUS, E.RECOVERED, AttemptState.ACKED, False),
+    (S.AMBIGUOUS, E.ABSENT, AttemptState.ABSENT, True),
+    (S.AMBIGUOUS, E.FAILED, AttemptState.ACKED, True),
+    (S.AMBIGUOUS, E.REFUSED, AttemptState.ABSENT, True),
+    (S.AMBIGUOUS, E.SET_ASIDE, None, False),
+    (S.SUBMITTED, E.FAILED, None, True),
+    (S.FETCHING, E.SAVED, None, True),
+    (S.FETCHING, E.GIVEN_UP, None, False),
+    (S.RECOVERING, E.AGAIN, None, True),
+    (S.RECOVERING, E.GIVEN_UP, None, False),
+    (S.RECOVERING, E.RECOVERED, None, False),
+    (S.UNKNOWN, E.RETRIED, AttemptState.ABANDONED, True),
+    (S.UNKNOWN, E.REOPENED, None, False),
+    (S.LOST, E.RETRIED, None, True),
+    (S.LOST, E.REOPENED, None, False),
+]
+
+
+@pytest.mark.parametrize(("state", "kind", "attempt", "ended"), ATTEMPTS)
+def test_what_an_event_means_for_the_attempt(state, kind, attempt, ended):
+    change = apply(job(state), event(kind))
+
+    assert change.attempt_state is attempt
+    assert change.attempt_ended is ended
+
+
+def test_an_unknown_job_with_an_id_was_accepted_and_stays_so_in_the_ledger():
+    change = apply(job(S.UNKNOWN, request_id="req-1"), event(E.RETRIED))
+
+    assert change.attempt_state is None
+    assert change.attempt_ended
+
+
+@pytest.mark.parametrize(
+    ("state", "kind", "billable"),
+    [
+        (S.SUBMITTING, E.ACKED, 3),
+        (S.SUBMITTING, E.ANSWERED, 3),
+        (S.SUBMITTING, E.UNCLEAR, 3),
+        (S.SUBMITTING, E.NOT_ACCEPTED, 2),
+        (S.SUBMITTING, E.REFUSED, 2),
+        (S.AMBIGUOUS, E.ADOPTED, 2),
+        (S.AMBIGUOUS, E.ABSENT, 1),
+        (S.RECOVERING, E.AGAIN, 2),
+        (S.UNKNOWN, E.RETRIED, 0),
+    ],
+)
+def test_attempts_that_may_be_billed_are_counted(state, kind, billable):
+    assert apply(job(state, billable=2), event(kind)).after.billable == billable
+
+
+def test_an_intent_begins_a_new_attempt_and_forgets_the_last_one():
+    before = job(
+        attempt=1, request_id="old", polls=7, outputs=(output(),), receipt=Receipt(cost_usd=0.1)
+    )
+
+    after = apply(before, event(E.INTENDED)).after
+
+    assert (after.attempt, after.sent_at, after.polls) == (2, NOW, 0)
+    assert (after.request_id, after.outputs, after.receipt) == ("", (), Receipt())
+
+
+def test_trouble_grows_and_backs_off_until_something_else_happens():
+    first = apply(job(S.SUBMITTED), event(E.TROUBLE, reason="HTTP 400")).after
+    second = apply(first, event(E.TROUBLE, reason="HTTP 400")).after
+    good = apply(second, event(E.RUNNING)).after
+
+    assert (first.trouble, second.trouble, good.trouble) == (1, 2, 0)
+    assert NOW + 0.5 <= first.due_at <= NOW + 2.0
+    assert NOW + 0.5 <= second.due_at <= NOW + 4.0
+    assert second.reason == "HTTP 400"
+
+
+@pytest.mark.parametrize(
+    ("state", "kind"), [(S.SUBMITTED, E.TROUBLE), (S.SUBMITTING, E.NOT_ACCEPTED)]
+)
+def test_a_named_instant_is_kept_and_is_not_the_jobs_fault(state, kind):
+    after = apply(job(state, trouble=2), event(kind, retry_at=NOW + 33.0)).after
+
+    assert (after.trouble, after.due_at) == (2, NOW + 33.0)
+
+
+def test_trouble_of_submits_survives_the_next_intent():
+    """Otherwise a 500 that comes back for ever would never be believed."""
+    pending = apply(job(S.SUBMITTING, trouble=3), event(E.NOT_ACCEPTED)).after
+
+    assert apply(pending, event(E.INTENDED)).after.trouble == 4
+
+
+@pytest.mark.parametrize("state", [S.AMBIGUOUS, S.SUBMITTED, S.FETCHING, S.RECOVERING])
+def test_a_gate_changes_nothing_but_the_instant(state):
+    before = job(state, trouble=2, polls=3, reason="earlier")
+
+    after = apply(before, event(E.HELD, retry_at=NOW + 5.0)).after
+
+    assert after == job(state, trouble=2, polls=3, reason="earlier", due_at=NOW + 5.0)
+
+
+def test_the_last_reason_stands_through_quiet_events_and_goes_with_progress():
+    before = job(S.SUBMITTED, reason="HTTP 500")
+
+    assert apply(before, event(E.RUNNING)).after.reason == "HTTP 500"
+    assert apply(before, event(E.RUNNING, reason="queued")).after.reason == "queued"
+    assert apply(before, event(E.FINISHED)).after.reason == ""
+
+
+def test_a_poorer_receipt_does_not_wipe_what_an_earlier_one_told():
+    polled = Receipt(cost_usd=0.04, inference_s=21.0)
+    fetching = apply(job(S.SUBMITTED), event(E.FINISHED, receipt=polled)).after
+
+    after = apply(fetching, event(E.RESULT, outputs=(output(),), receipt=Receipt(seed=7))).after
+
+    assert after.receipt == Receipt(cost_usd=0.04, inference_s=21.0, seed=7)
+
+
+def test_files_travel_with_the_change():
+    change = apply(job(S.FETCHING, outputs=(output(),)), event(E.SAVED, files=(saved(),)))
+
+    assert change.files == (saved(),)
+
+
+def test_a_user_event_starts_afresh():
+    before = job(S.LOST, request_id="req-1", trouble=4, recoveries=1, due_at=NOW + 60)
+
+    again = apply(before, event(E.REOPENED)).after
+
+    assert (again.trouble, again.recoveries, again.due_at) == (0, 0, 0.0)
+    assert again.request_id == "req-1"
+
+
+@pytest.mark.parametrize(("api", "door"), [(ApiVersion.V2, "submit"), (ApiVersion.V1, "v1 call")])
+def test_an_intent_without_outcome_is_unclear_after_a_restart(api, door):
+    left = found_at_start(job(S.SUBMITTING, api=api), NOW)
+
+    assert left is not None
+    assert left.kind is E.UNCLEAR
+    assert door in left.reason
+
+
+@pytest.mark.parametrize("state", [state for state in S if state is not S.SUBMITTING])
+def test_any_other_job_is_taken_up_as_it_stands(state):
+    assert found_at_start(job(state), NOW) is None
+
+
+def test_the_diagram_shows_every_move_once():
+    drawn = diagram()
+
+    assert drawn.startswith("stateDiagram-v2")
+    for state, kind, target in LEGAL:
+        lines = [
+            line
+            for line in drawn.splitlines()
+            if line.startswith(f"    {state.value} --> {target.value} : ")
+        ]
+        assert len(lines) == 1
+        assert kind.value in lines[0].partition(" : ")[2].split(", ")
+
+
+def test_events_end_jobs_only_where_nothing_more_is_done_about_them():
+    assert not ENDED & IN_FLIGHT
+    for state in ENDED:
+        assert set(TABLE[state]) <= USER_EVENTS
+
+
+def _random_life(data: st.DataObject, length: int) -> list[tuple[Job, E, Job, bool]]:
+    """Events drawn one by one from those that are legal where the job stands."""
+    current, steps = job(), []
+    for step in range(length):
+        kind = data.draw(st.sampled_from(sorted(TABLE[current.state])))
+        change = apply(
+            current,
+            event(
+                kind,
+                at=NOW + step,
+                request_id=f"req-{step}" if kind in {E.ACKED, E.ADOPTED} else "",
+                retry_at=data.draw(st.sampled_from([0.0, NOW + step + 9.0])),
+            ),
+        )
+        steps.append((current, kind, change.after, change.attempt_ended))
+        current = change.after
+    return steps
+
+
+@given(st.data(), st.integers(1, 40))
+def test_what_holds_over_any_life(data, length):
+    live = 0
+    for before, kind, after, attempt_ended in _random_life(data, length):
+        assert after.attempt == before.attempt + (kind is E.INTENDED)
+        assert 0 <= after.billable <= after.attempt
+        if kind is E.INTENDED:
+            live += 1
+        if attempt_ended:
+            live = 0
+        assert live <= 1, "two attempts live at once"
+        if after.state in ENDED and before.state in ENDED:
+            assert kind in USER_EVENTS
+        if kind in MAY_BE_BILLED:
+            assert after.billable == before.billable + 1
+        if kind is not E.INTENDED:
+            assert after.sent_at == before.sent_at
+        assert after.id == before.id
+        assert after.body == before.body

@@ -1,0 +1,575 @@
+"""The planner: what it starts in which order, when it looks again, and when it ends a run."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from batchgen.core.board import Limits, RateScope
+from batchgen.core.budget import MARGIN_S, Money, RateWindow
+from batchgen.core.gates import GateKind, Gates
+from batchgen.core.job import JobState as S
+from batchgen.core.planner import EffectKind as F
+from batchgen.core.planner import Plan, Verdict, plan
+from batchgen.core.reconcile import HistoryRead
+from batchgen.core.spec import ApiVersion
+from tests.core.builders import NOW, board, job, output
+
+K = GateKind
+SAVABLE = {"outputs": (output(),)}
+
+
+def started(decided):
+    """The effects as `kind key`, in their order."""
+    return [f"{e.kind}{f' {e.job.key}' if e.job else ''}" for e in decided.effects]
+
+
+def full_window(limit=5, at=NOW - 10):
+    """A window whose slots were all used at one instant."""
+    window = RateWindow(limit)
+    for _ in range(limit):
+        window.start()
+        window.answered(at)
+    return window
+
+
+def closed(*kinds, at=NOW):
+    gates = Gates()
+    for kind in kinds:
+        gates.close(kind, "why", at)
+    return gates
+
+
+# ------------------------------------------------------------------ what is started
+
+
+def test_each_state_has_its_effect():
+    decided = plan(
+        board(
+            [
+                job(S.PENDING, 1),
+                job(S.SUBMITTED, 2),
+                job(S.FETCHING, 3),
+                job(S.FETCHING, 4, **SAVABLE),
+                job(S.RECOVERING, 5),
+                job(S.AMBIGUOUS, 6),
+                job(S.AMBIGUOUS, 7, api=ApiVersion.V1, request_id="r"),
+                job(S.AMBIGUOUS, 8),
+            ],
+            candidates={8: "r-8"},
+        ),
+        NOW,
+    )
+
+    assert started(decided) == [
+        "save 4", "fetch 3", "poll 2", "recover 5", "recover 7", "confirm 8", "read history",
+        "submit 1",
+    ]  # fmt: skip
+    assert decided.verdict is Verdict.GO_ON
+
+
+def test_a_tight_budget_goes_to_results_polls_lookups_and_submits_in_this_order():
+    jobs = [job(S.PENDING, 1), job(S.RECOVERING, 2), job(S.SUBMITTED, 3), job(S.FETCHING, 4)]
+    order = ["fetch 4", "poll 3", "recover 2", "submit 1"]
+    for limit in range(1, 5):
+        assert started(plan(board(jobs, rate=RateWindow(limit)), NOW)) == order[:limit]
+
+
+@pytest.mark.parametrize("state", [S.SUBMITTED, S.FETCHING])
+def test_the_nearest_end_of_a_window_goes_first(state):
+    jobs = [job(state, key, sent_at=NOW - age) for key, age in [(1, 10), (2, 3000), (3, 200)]]
+
+    decided = plan(board(jobs, rate=RateWindow(2)), NOW)
+
+    assert [effect.job.key for effect in decided.effects] == [2, 3]
+
+
+def test_pending_jobs_go_in_the_order_of_the_manifest():
+    jobs = [job(key=key) for key in (7, 3, 5)]
+
+    assert started(plan(board(jobs), NOW)) == ["submit 3", "submit 5", "submit 7"]
+
+
+def test_nothing_is_started_before_its_instant():
+    states = [S.PENDING, S.SUBMITTED, S.FETCHING, S.RECOVERING, S.AMBIGUOUS]
+    jobs = [job(state, key, due_at=NOW + key) for key, state in enumerate(states, 2)]
+
+    decided = plan(board(jobs), NOW)
+
+    assert decided.effects == ()
+    assert decided.wake_at == NOW + 2
+
+
+def test_a_busy_job_is_left_alone():
+    made = board([job(S.SUBMITTED, 1), job(S.SUBMITTED, 2)])
+    made.busy.add(1)
+
+    assert started(plan(made, NOW)) == ["poll 2"]
+
+
+@pytest.mark.parametrize(
+    ("in_flight", "submits"),
+    [
+        ([], ["submit 8", "submit 9"]),
+        ([S.SUBMITTED], ["submit 8"]),
+        ([S.AMBIGUOUS], ["submit 8"]),
+        ([S.SUBMITTED, S.AMBIGUOUS], []),
+        ([S.FETCHING, S.RECOVERING, S.FETCHING], ["submit 8", "submit 9"]),
+    ],
+)
+def test_concurrency_counts_what_may_run_at_the_service(in_flight, submits):
+    jobs = [job(state, key, due_at=NOW + 99) for key, state in enumerate(in_flight, 1)]
+    jobs += [job(key=key) for key in (8, 9)]
+
+    decided = plan(board(jobs, limits=Limits(concurrency=2)), NOW)
+
+    assert started(decided) == submits
+
+
+def test_a_doubt_that_the_history_does_not_list_gives_its_place_to_the_submit_that_proves_it():
+    jobs = [job(S.AMBIGUOUS, 1, due_at=NOW + 99), job(key=2)]
+
+    made = board(jobs, limits=Limits(concurrency=1), unlisted={1})
+
+    assert started(plan(made, NOW)) == ["submit 2"]
+
+
+def test_a_submit_under_way_takes_its_place():
+    made = board([job(S.SUBMITTING, 1), job(key=2)], limits=Limits(concurrency=1))
+    made.busy.add(1)
+
+    assert plan(made, NOW).effects == ()
+
+
+@pytest.mark.parametrize(
+    ("scope", "effects"),
+    [
+        (RateScope.ALL, ["save 4"]),
+        (RateScope.SUBMIT, ["save 4", "fetch 3", "poll 2", "recover 5"]),
+    ],
+)
+def test_what_counts_against_the_rate(scope, effects):
+    jobs = [job(key=1), job(S.SUBMITTED, 2), job(S.FETCHING, 3), job(S.FETCHING, 4, **SAVABLE),
+            job(S.RECOVERING, 5)]  # fmt: skip
+
+    decided = plan(board(jobs, rate=full_window(), limits=Limits(rate_scope=scope)), NOW)
+
+    assert started(decided) == effects
+    assert not any(effect.counts for effect in decided.effects)
+    assert decided.wake_at == pytest.approx(NOW + 50 + MARGIN_S)
+
+
+def test_the_next_slot_is_waited_for_also_when_the_last_one_was_just_given_away():
+    """Else the job behind would wait for an answer although a slot comes free before it."""
+    window = full_window(4, NOW - 55)
+    window.limit = 5
+
+    decided = plan(board([job(key=1), job(key=2)], rate=window), NOW)
+
+    assert started(decided) == ["submit 1"]
+    assert decided.wake_at == pytest.approx(NOW + 5 + MARGIN_S)
+
+
+def test_with_all_slots_under_way_only_an_answer_can_help():
+    window = RateWindow(1)
+    window.start()
+    made = board([job(S.SUBMITTED, 1), job(S.SUBMITTED, 2)], rate=window)
+    made.busy.add(1)
+
+    assert plan(made, NOW) == Plan()
+
+
+def test_after_a_429_every_counted_call_waits():
+    window = RateWindow(50, blocked_until=NOW + 17)
+
+    decided = plan(board([job(key=1), job(S.SUBMITTED, 2)], rate=window), NOW)
+
+    assert decided == Plan(wake_at=NOW + 17)
+
+
+def test_saves_are_bounded_and_count_those_under_way():
+    jobs = [job(S.FETCHING, key, **SAVABLE) for key in range(1, 6)]
+    made = board(jobs, limits=Limits(save_concurrency=3))
+    made.busy.add(1)
+
+    assert started(plan(made, NOW)) == ["save 2", "save 3"]
+
+
+def test_a_fetch_under_way_is_no_save_under_way():
+    made = board(
+        [job(S.FETCHING, 1), job(S.FETCHING, 2, **SAVABLE)], limits=Limits(save_concurrency=1)
+    )
+    made.busy.add(1)
+
+    assert started(plan(made, NOW)) == ["save 2"]
+
+
+@pytest.mark.parametrize(
+    ("history", "reading", "due_at", "reads"),
+    [
+        (None, False, NOW, True),
+        (None, False, NOW + 9, False),
+        (None, True, NOW, False),
+        (HistoryRead(NOW, NOW), False, NOW + 9, True),
+        (HistoryRead(NOW, NOW), True, NOW, False),
+    ],
+)
+def test_one_read_of_the_history_serves_all_and_goes_on_page_by_page(
+    history, reading, due_at, reads
+):
+    jobs = [job(S.AMBIGUOUS, key, due_at=due_at) for key in (1, 2)]
+
+    decided = plan(board(jobs, history=history, reading=reading), NOW)
+
+    assert started(decided) == (["read history"] if reads else [])
+
+
+# ------------------------------------------------------------------ gates
+
+
+@pytest.mark.parametrize(
+    ("kind", "effects"),
+    [
+        (K.KEY, ["save 4", "probe"]),
+        (K.OUTAGE, ["save 4", "probe"]),
+        (K.CREDITS, ["save 4", "fetch 3", "poll 2", "recover 5"]),
+        (K.DISK, ["poll 2", "recover 5", "check disk"]),
+        (K.HISTORY, ["save 4", "fetch 3", "poll 2", "recover 5", "submit 1"]),
+        (K.STOP, []),
+        (K.HALT, []),
+    ],
+)
+def test_what_a_gate_leaves_to_do(kind, effects):
+    jobs = [job(key=1), job(S.SUBMITTED, 2), job(S.FETCHING, 3), job(S.FETCHING, 4, **SAVABLE),
+            job(S.RECOVERING, 5)]  # fmt: skip
+
+    decided = plan(board(jobs, gates=closed(kind, at=NOW - 1)), NOW)
+
+    assert started(decided) == effects
+    assert (decided.verdict is Verdict.STOP) is (kind in {K.STOP, K.HALT})
+
+
+@pytest.mark.parametrize("kind", [K.KEY, K.OUTAGE, K.DISK])
+def test_before_the_next_probe_the_run_sleeps_until_it(kind):
+    decided = plan(board([job()], gates=closed(kind)), NOW)
+
+    assert decided == Plan(wake_at=NOW + 1)
+
+
+@pytest.mark.parametrize("kind", [K.KEY, K.OUTAGE, K.DISK])
+def test_one_probe_at_a_time(kind):
+    decided = plan(board([job()], gates=closed(kind, at=NOW - 1), probing=True), NOW)
+
+    assert decided == Plan()
+
+
+def test_a_probe_and_a_look_at_the_disk_do_not_overlap():
+    """One flag tells that either is under way."""
+    decided = plan(board([job()], gates=closed(K.OUTAGE, K.DISK, at=NOW - 1)), NOW)
+
+    assert started(decided) == ["probe"]
+
+
+def test_a_probe_waits_for_its_slot():
+    decided = plan(board([job()], gates=closed(K.KEY, at=NOW - 1), rate=full_window()), NOW)
+
+    assert decided.effects == ()
+    assert decided.wake_at == pytest.approx(NOW + 50 + MARGIN_S)
+
+
+def test_a_closed_model_is_not_submitted_also_where_it_was_drawn_before():
+    gates = Gates(closed_models={"flux-pro": "HTTP 404"})
+
+    decided = plan(board([job(key=1), job(key=2, model="flux-max")], gates=gates), NOW)
+
+    assert started(decided) == ["submit 2"]
+
+
+def test_with_nothing_but_closed_models_left_the_run_is_complete():
+    gates = Gates(closed_models={"flux-pro": "HTTP 404"})
+
+    assert plan(board([job()], gates=gates), NOW).verdict is Verdict.COMPLETE
+
+
+def test_a_closed_model_still_brings_home_what_was_submitted():
+    gates = Gates(closed_models={"flux-pro": "HTTP 410"})
+
+    assert started(plan(board([job(S.SUBMITTED)], gates=gates), NOW)) == ["poll 1"]
+
+
+# ------------------------------------------------------------------ drawing
+
+
+@pytest.mark.parametrize(
+    ("stock", "ended", "kind", "drawn"),
+    [
+        (0, False, None, 8),
+        (4, False, None, 4),
+        (5, False, None, 0),
+        (0, True, None, 0),
+        (0, False, K.CREDITS, 0),
+        (0, False, K.HISTORY, 8),
+    ],
+)
+def test_a_stock_of_pending_jobs_is_kept(stock, ended, kind, drawn):
+    jobs = [job(key=key, due_at=NOW + 9) for key in range(1, stock + 1)]
+    jobs.append(job(S.SUBMITTED, 99, due_at=NOW + 9))
+    gates = closed(kind) if kind else Gates()
+
+    made = board(jobs, limits=Limits(concurrency=4), stock_ended=ended, gates=gates)
+
+    assert plan(made, NOW).draw == drawn
+
+
+def test_jobs_of_a_closed_model_do_not_fill_the_stock():
+    gates = Gates(closed_models={"flux-pro": "HTTP 404"})
+    jobs = [job(key=key) for key in range(1, 9)]
+
+    made = board(jobs, limits=Limits(concurrency=4), stock_ended=False, gates=gates)
+
+    assert plan(made, NOW).draw == 8
+
+
+# ------------------------------------------------------------------ ends
+
+
+def test_without_any_job_the_run_is_complete():
+    assert plan(board(), NOW) == Plan(verdict=Verdict.COMPLETE)
+
+
+def test_as_long_as_the_state_may_hold_more_it_is_not():
+    decided = plan(board(stock_ended=False), NOW)
+
+    assert decided.verdict is Verdict.GO_ON
+    assert decided.draw > 0
+
+
+@pytest.mark.parametrize("kind", [K.STOP, K.HALT])
+def test_a_stop_waits_for_what_is_under_way(kind):
+    made = board([job(S.SUBMITTING), job(key=2)], gates=closed(kind))
+    made.busy.add(1)
+    assert plan(made, NOW) == Plan()
+
+    made.busy.clear()
+    made.jobs.pop(1)
+    decided = plan(made, NOW)
+
+    assert (decided.verdict, decided.gate) == (Verdict.STOP, made.gates.closed[kind])
+    assert decided.effects == ()
+
+
+def test_an_empty_account_stops_the_run_once_all_paid_work_is_home():
+    gates = closed(K.CREDITS)
+    running = board([job(key=1), job(S.SUBMITTED, 2)], gates=gates)
+    assert started(plan(running, NOW)) == ["poll 2"]
+
+    decided = plan(board([job(key=1)], gates=gates), NOW)
+
+    assert (decided.verdict, decided.gate) == (Verdict.STOP, gates.closed[K.CREDITS])
+
+
+def test_an_empty_account_does_not_matter_when_nothing_is_left_to_submit():
+    assert plan(board(gates=closed(K.CREDITS)), NOW).verdict is Verdict.COMPLETE
+
+
+def test_an_outage_stops_the_run_when_patience_ends_but_downloads_go_on():
+    gates = closed(K.OUTAGE, at=NOW - 3 * 3600)
+    saving = board([job(S.FETCHING, **SAVABLE), job(S.SUBMITTED, 2)], gates=gates)
+    assert started(plan(saving, NOW)) == ["save 1"]
+
+    decided = plan(board([job(S.SUBMITTED, 2)], gates=gates), NOW)
+
+    assert (decided.verdict, decided.gate) == (Verdict.STOP, gates.closed[K.OUTAGE])
+
+
+@pytest.mark.parametrize(
+    ("state", "age_s", "verdict"),
+    [
+        (S.AMBIGUOUS, 599, Verdict.GO_ON),
+        (S.AMBIGUOUS, 600, Verdict.STOP),
+        (S.RECOVERING, 600, Verdict.STOP),
+        (S.SUBMITTED, 600, Verdict.GO_ON),
+    ],
+)
+def test_a_history_that_stays_silent_stops_the_run_when_all_depends_on_it(state, age_s, verdict):
+    made = board([job(state)], gates=closed(K.HISTORY, at=NOW - age_s))
+
+    assert plan(made, NOW).verdict is verdict
+
+
+def money(cap, spent=0.0):
+    return Money(cap, settled_usd=spent)
+
+
+@pytest.mark.parametrize(
+    ("cap", "spent", "prices", "effects"),
+    [
+        (1.0, 0.0, [0.4, 0.4, 0.4], ["submit 1", "submit 2"]),
+        (1.0, 0.6, [0.4, 0.4], ["submit 1"]),
+        (1.0, 0.7, [0.4, 0.1], []),
+        (1.0, 0.0, [None], []),
+        (None, 9.0, [None, 0.4], ["submit 1", "submit 2"]),
+        (0.0, 0.0, [0.0], ["submit 1"]),
+    ],
+)
+def test_submits_keep_the_cap_and_their_order(cap, spent, prices, effects):
+    jobs = [job(key=key, price_usd=price) for key, price in enumerate(prices, 1)]
+
+    assert started(plan(board(jobs, money=money(cap, spent)), NOW)) == effects
+
+
+def test_the_cap_stops_the_run_when_nothing_can_free_money_any_more():
+    jobs = [job(key=1, price_usd=0.4)]
+
+    decided = plan(board(jobs, money=money(1.0, 0.7)), NOW)
+
+    assert decided.verdict is Verdict.STOP
+    assert decided.gate is not None
+    assert decided.gate.reason == "max_spend 1.00 USD is reached: 0.70 USD spent or reserved"
+
+
+def test_while_a_reservation_may_come_back_the_run_goes_on():
+    jobs = [job(key=1, price_usd=0.4), job(S.SUBMITTED, 2, price_usd=0.8, due_at=NOW + 5)]
+
+    decided = plan(board(jobs, money=money(1.0)), NOW)
+
+    assert decided == Plan(wake_at=NOW + 5)
+
+
+# ------------------------------------------------------------------ what holds on any board
+
+STATES = [state for state in S if state is not S.SUBMITTING]
+"""A submit is either under way (busy) or was found unclear at the start."""
+AGES_S = (0.0, 0.5, 5.0, 70.0, 700.0, 9000.0)
+
+
+def random_job(chance, key):
+    state = chance.choice([s for s in STATES if s not in {S.DONE, S.FAILED, S.UNKNOWN, S.LOST}])
+    return job(
+        state,
+        key,
+        model=chance.choice(["flux-pro", "flux-max"]),
+        price_usd=chance.choice([None, 0.0, 0.1, 0.5]),
+        due_at=NOW + chance.choice([-9.0, 0.0, 0.001, 30.0]),
+        sent_at=NOW - chance.choice(AGES_S),
+        outputs=(output(),) if state is S.FETCHING and chance.random() < 0.5 else (),
+    )
+
+
+def random_window(chance):
+    window = RateWindow(chance.choice([None, 1, 2, 10]))
+    for _ in range(chance.randint(0, window.limit or 0)):
+        window.start()
+        window.answered(NOW - chance.choice([0.0, 1.0, 59.0, 60.0, 60.02, 61.0]))
+    window.blocked_until = chance.choice([0.0, 0.0, NOW, NOW + 9])
+    return window
+
+
+def random_gates(chance):
+    gates = Gates(_reached=chance.random() < 0.5, _key_worked=chance.random() < 0.5)
+    for kind in chance.sample(list(K), chance.choice([0, 0, 1, 2, 3])):
+        gates.close(kind, "why", NOW - chance.choice(AGES_S))
+        for _ in range(chance.randint(0, 3)):
+            gates.put_off(kind, NOW + chance.choice([-1.0, 0.0, 5.0]))
+    if chance.random() < 0.3:
+        gates.closed_models["flux-max"] = "HTTP 410"
+    return gates
+
+
+def random_board(seed):
+    """A board on which nothing is under way."""
+    chance = Random(seed)
+    jobs = [random_job(chance, key) for key in range(1, chance.randint(0, 6) + 1)]
+    return board(
+        jobs,
+        limits=Limits(
+            concurrency=chance.choice([1, 2, 16]),
+            rate_scope=chance.choice(list(RateScope)),
+            save_concurrency=chance.choice([1, 16]),
+        ),
+        rate=random_window(chance),
+        gates=random_gates(chance),
+        money=Money(chance.choice([None, 0.0, 0.5, 9.0]), settled_usd=chance.choice([0.0, 0.4])),
+        stock_ended=chance.random() < 0.7,
+        candidates={j.key: "r" for j in jobs if j.state is S.AMBIGUOUS and chance.random() < 0.3},
+    )
+
+
+BOARDS = st.integers(0, 2**40).map(random_board)
+
+
+@given(BOARDS)
+def test_there_is_always_something_to_do_or_to_wait_for_or_an_end(made):
+    decided = plan(made, NOW)
+
+    if decided.verdict is Verdict.GO_ON:
+        assert decided.effects or decided.draw or decided.wake_at is not None, repr(made)
+    else:
+        assert (decided.effects, decided.wake_at, decided.draw) == ((), None, 0)
+        assert (decided.gate is not None) is (decided.verdict is Verdict.STOP)
+
+
+@given(BOARDS)
+def test_the_planner_wakes_in_the_future_only(made):
+    decided = plan(made, NOW)
+
+    assert decided.wake_at is None or decided.wake_at > NOW
+
+
+@given(BOARDS)
+def test_sleeping_until_the_wake_up_leads_somewhere(made):
+    """Woken when it asked to be, the planner acts, ends, or sleeps on: within a day it gets on."""
+    now = NOW
+    for _ in range(200):
+        decided = plan(made, now)
+        if decided.effects or decided.draw or decided.verdict is not Verdict.GO_ON:
+            return
+        assert decided.wake_at is not None
+        assert decided.wake_at > now
+        now = decided.wake_at
+    pytest.fail(f"sleeps and never acts: {made!r}")
+
+
+@given(BOARDS)
+def test_planning_changes_nothing(made):
+    made.rate.free(NOW)  # forgets what left the window, which is no change of what it means
+    before = deepcopy(made)
+
+    first, second = plan(made, NOW), plan(made, NOW)
+
+    assert first == second
+    assert made == before
+
+
+@given(BOARDS)
+def test_no_plan_breaks_a_limit(made):
+    decided = plan(made, NOW)
+
+    submits = [e.job for e in decided.effects if e.kind is F.SUBMIT]
+    counted = sum(effect.counts for effect in decided.effects)
+    saves = sum(effect.kind is F.SAVE for effect in decided.effects)
+    in_flight = sum(made.is_in_flight(standing) for standing in made.jobs.values())
+    assert in_flight + len(submits) <= max(made.limits.concurrency, in_flight)
+    assert counted <= made.rate.free(NOW)
+    assert saves <= made.limits.save_concurrency
+    if made.money.cap_usd is not None and submits:
+        price = sum(submitted.price_usd for submitted in submits)
+        assert made.money.committed_usd + price <= made.money.cap_usd + 1e-6
+    keys = [effect.job.key for effect in decided.effects if effect.job]
+    assert len(keys) == len(set(keys)), "two effects of one job"
+
+
+@given(BOARDS)
+def test_no_effect_passes_a_gate_that_holds_it(made):
+    for effect in plan(made, NOW).effects:
+        if effect.kind is F.SUBMIT:
+            assert not made.gates.holds_submits()
+            assert effect.job.model not in made.gates.closed_models
+        elif effect.kind is F.SAVE:
+            assert not made.gates.holds_saves()
+        elif effect.kind not in {F.PROBE, F.CHECK_DISK}:
+            assert not made.gates.holds_calls()

@@ -1,0 +1,114 @@
+"""The review of a manifest: every job held against the catalogue and against all others."""
+
+from __future__ import annotations
+
+from batchgen.catalog import load
+from batchgen.core.manifest import parse_manifest
+from batchgen.core.review import review
+
+
+def reviewed(*jobs, **parts):
+    value = {"version": 1, "name": "x", "jobs": list(jobs), **parts}
+    return review(parse_manifest(value), load())
+
+
+def cup(**changes):
+    return {"model": "flux-pro", "params": {"prompt": "a cup"}, **changes}
+
+
+def told(problems):
+    return [(problem.key, problem.what) for problem in problems]
+
+
+def test_nothing_to_say():
+    found = reviewed(cup(), cup(), cup(id="c-{s}", matrix={"s": [1, 2]}))
+    assert (found.problems, found.notices, found.job_count) == ((), (), 4)
+
+
+def test_what_is_wrong_with_many_jobs_is_told_once_and_counted():
+    params = {"prompt": "a cup", "steps": "{n}"}
+    found = reviewed(cup(matrix={"n": list(range(46, 70))}, params=params))
+    assert told(found.problems) == [
+        ("jobs[0].params.steps", "steps is 51, out of range (and 18 more like it)")
+    ]
+    assert found.job_count == 24
+
+
+def test_findings_about_defaults_stand_at_the_defaults():
+    found = reviewed(cup(), cup(), defaults={"params": {"steps": 500, "stpes": 3}})
+    assert told(found.problems) == [
+        ("defaults.params.steps", "steps is 500, out of range (and 1 more like it)")
+    ]
+    assert told(found.notices) == [
+        ("defaults.params.stpes", 'flux-pro declares no parameter "stpes" (and 1 more like it)')
+    ]
+
+
+def test_a_missing_parameter_stands_at_the_params_or_the_entry():
+    found = reviewed(cup(params={}), cup(params={"seed": 1}))
+    assert [problem.key for problem in found.problems] == ["jobs[0]", "jobs[1].params"]
+
+
+def test_an_unknown_model_is_noticed_once_with_the_nearest_name():
+    found = reviewed(cup(model="flux-prro"), cup(model="flux-prro"), cup(model="sdxl"))
+    assert found.problems == ()
+    assert [problem.key for problem in found.notices] == ["jobs[0].model", "jobs[2].model"]
+    assert "did you mean flux-pro?" in found.notices[0].remedy
+    assert "did you mean" not in found.notices[1].remedy
+
+
+def test_under_a_cap_an_unknown_price_is_noticed():
+    budget = {"max_spend": 5}
+    (notice,) = reviewed(cup(), budget=budget).notices
+    assert "under max_spend it does not start" in notice.what
+    assert reviewed(cup(price=0.05), budget=budget).notices == ()
+    assert reviewed(cup(), defaults={"price": 0.05}, budget=budget).notices == ()
+
+
+def test_an_unused_field_is_noticed():
+    (notice,) = reviewed(cup(matrix={"take": [1, 2]})).notices
+    assert notice.key == "jobs[0].matrix.take"
+
+
+def test_equal_ids():
+    found = reviewed(cup(id="a"), cup(id="b"), cup(id="a"), cup(id="A"))
+    assert [problem.key for problem in found.problems] == ["jobs[2].id", "jobs[3].id"]
+    assert found.problems[0].what == 'the id "a" is already taken by a job of jobs[0]'
+    assert "differ only by case" in found.problems[1].what
+
+
+def test_an_automatic_id_may_meet_one_that_was_given():
+    found = reviewed(cup(id="flux-pro-002"), cup())
+    assert told(found.problems) == [
+        ("jobs[1]", 'the id "flux-pro-002" is already taken by a job of jobs[0]')
+    ]
+
+
+def test_equal_output_paths():
+    found = reviewed(cup(id="a"), cup(id="b"), output={"filename": "{model}"})
+    assert told(found.problems) == [
+        ("jobs[1].id", 'the output path "flux-pro" is already taken by a job of jobs[0]')
+    ]
+
+
+def test_equal_output_paths_by_case_over_folders():
+    entry = cup(id="{n}-{s}", matrix={"s": ["a", "b"], "n": [1, 2]})
+    other = cup(id="x-{s}-{n}", matrix={"s": ["A"], "n": [1]})
+    found = reviewed(entry, other, output={"filename": "{s}/{n}"})
+    (problem,) = found.problems
+    assert problem.key == "jobs[1].id"
+    assert 'the output path "A/1" and "a/1" of jobs[0] differ only by case' in problem.what
+    assert "{id}" in problem.remedy
+
+
+def test_a_job_whose_id_is_taken_is_not_told_about_its_path_as_well():
+    entry = cup(id="{s}-{n}", matrix={"s": ["a", "A"], "n": [1, 2]})
+    (problem,) = reviewed(entry, output={"filename": "{s}/{n}"}).problems
+    assert problem.what.startswith('the id "A-1" and "a-1" of jobs[0]')
+    assert problem.what.endswith("(and 1 more like it)")
+
+
+def test_jobs_that_cannot_be_and_names_taken_are_told_together():
+    found = reviewed(cup(id="a"), cup(id="b/c"), cup(id="a"))
+    assert [problem.key for problem in found.problems] == ["jobs[1].id", "jobs[2].id"]
+    assert found.job_count == 2

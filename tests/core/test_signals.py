@@ -1,0 +1,208 @@
+"""Which signal an answer is, and what each call does with each signal."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from batchgen.core.http import Answer
+from batchgen.core.signals import (
+    MAX_ERROR_CHARACTERS,
+    TABLE,
+    CallKind,
+    Signal,
+    Treatment,
+    error_text,
+    printable,
+    signal_of,
+)
+from batchgen.errors import NetFault, TransportError
+from tests.core.builders import answer
+
+CALLS = (
+    CallKind.SUBMIT,
+    CallKind.STATUS,
+    CallKind.RESULT,
+    CallKind.HISTORY,
+    CallKind.CREDITS,
+    CallKind.UPLOAD,
+)
+T = Treatment
+ASIDE = T.RETRY_THEN_SET_ASIDE
+
+# Columns as in CALLS: submit, status, result, history, credits, upload.
+WRITTEN_OUT = {
+    Signal.OK: (T.PROCEED, T.PROCEED, T.PROCEED, T.PROCEED, T.PROCEED, T.PROCEED),
+    Signal.NOT_SENT: (T.RETRY, T.RETRY, T.RETRY, T.RETRY, T.RETRY, T.RETRY),
+    Signal.LOST: (T.AMBIGUOUS, T.RETRY, T.RETRY, T.RETRY, T.RETRY, T.RETRY),
+    Signal.UNREADABLE: (T.AMBIGUOUS, ASIDE, ASIDE, T.RETRY, T.RETRY, ASIDE),
+    Signal.REDIRECT: (T.HALT, T.HALT, T.HALT, T.HALT, T.HALT, T.HALT),
+    Signal.BAD_REQUEST: (T.FINAL, ASIDE, ASIDE, ASIDE, T.RETRY, T.FINAL),
+    Signal.KEY_REFUSED: (T.GATE_KEY, T.GATE_KEY, T.GATE_KEY, T.GATE_KEY, T.GATE_KEY, T.GATE_KEY),
+    Signal.FORBIDDEN: (
+        T.GATE_KEY_OR_MODEL,
+        T.GATE_KEY,
+        T.GATE_KEY,
+        T.GATE_KEY,
+        T.GATE_KEY,
+        T.GATE_KEY,
+    ),
+    Signal.NOT_FOUND: (T.CLOSE_MODEL, T.BY_AGE, T.BY_AGE, T.NO_PROOF, T.RETRY, T.HALT),
+    Signal.WRONG_METHOD: (T.HALT, T.HALT, T.HALT, T.HALT, T.HALT, T.HALT),
+    Signal.NO_CREDITS: (T.GATE_CREDITS,) * 6,
+    Signal.WRONG_CONTENT_TYPE: (T.HALT, ASIDE, ASIDE, ASIDE, T.RETRY, T.HALT),
+    Signal.PARAMETER_REFUSED: (T.FINAL, ASIDE, ASIDE, ASIDE, T.RETRY, T.HALT),
+    Signal.RETIRED: (T.CLOSE_MODEL, T.BY_AGE, T.BY_AGE, T.NO_PROOF, T.RETRY, T.HALT),
+    Signal.UNPROCESSABLE: (T.FINAL, T.BODY, T.BODY, T.RETRY, T.RETRY, T.FINAL),
+    Signal.RATE_LIMITED: (T.RETRY, T.RETRY, T.RETRY, T.RETRY, T.RETRY, T.RETRY),
+    Signal.SERVER_ERROR: (T.AMBIGUOUS_OR_RETRY, T.RETRY, T.RETRY, T.RETRY, T.RETRY, T.RETRY),
+    Signal.GATEWAY_TIMEOUT: (T.AMBIGUOUS, T.RETRY, T.RETRY, T.RETRY, T.RETRY, T.RETRY),
+}
+CELLS = [
+    (signal, call, treatment)
+    for signal, row in WRITTEN_OUT.items()
+    for call, treatment in zip(CALLS, row, strict=True)
+]
+
+
+@pytest.mark.parametrize(
+    ("signal", "call", "treatment"), CELLS, ids=[f"{s.name}-{c.name}" for s, c, _ in CELLS]
+)
+def test_each_call_treats_each_signal_as_written(signal, call, treatment):
+    assert TABLE[signal][call] is treatment
+
+
+def test_the_table_has_no_other_cells():
+    assert set(TABLE) == set(WRITTEN_OUT) == set(Signal)
+    assert {call for row in TABLE.values() for call in row} == set(CALLS) == set(CallKind)
+
+
+def test_nothing_but_a_sure_refusal_lets_a_submit_be_repeated_without_asking():
+    """The one rule about money: unclear answers never lead to another POST by themselves."""
+    unclear = {Signal.LOST, Signal.UNREADABLE, Signal.GATEWAY_TIMEOUT, Signal.SERVER_ERROR}
+    ambiguous = {T.AMBIGUOUS, T.AMBIGUOUS_OR_RETRY}
+
+    assert {signal for signal in Signal if TABLE[signal][CallKind.SUBMIT] in ambiguous} == unclear
+
+
+STATUSES = [
+    (200, Signal.OK),
+    (201, Signal.OK),
+    (202, Signal.OK),
+    (299, Signal.OK),
+    (301, Signal.REDIRECT),
+    (307, Signal.REDIRECT),
+    (399, Signal.REDIRECT),
+    (400, Signal.BAD_REQUEST),
+    (401, Signal.KEY_REFUSED),
+    (402, Signal.BAD_REQUEST),
+    (403, Signal.FORBIDDEN),
+    (404, Signal.NOT_FOUND),
+    (405, Signal.WRONG_METHOD),
+    (406, Signal.NO_CREDITS),
+    (409, Signal.BAD_REQUEST),
+    (410, Signal.RETIRED),
+    (413, Signal.BAD_REQUEST),
+    (422, Signal.UNPROCESSABLE),
+    (429, Signal.RATE_LIMITED),
+    (500, Signal.SERVER_ERROR),
+    (501, Signal.SERVER_ERROR),
+    (502, Signal.SERVER_ERROR),
+    (503, Signal.SERVER_ERROR),
+    (504, Signal.GATEWAY_TIMEOUT),
+    (520, Signal.SERVER_ERROR),
+    (599, Signal.SERVER_ERROR),
+]
+
+
+@pytest.mark.parametrize(("status", "signal"), STATUSES)
+def test_a_status_is_a_signal(status, signal):
+    assert signal_of(Answer(status)) is signal
+
+
+@pytest.mark.parametrize(
+    ("text", "signal"),
+    [
+        ("Wrong Content-Type", Signal.WRONG_CONTENT_TYPE),
+        ("content type must be application/json", Signal.WRONG_CONTENT_TYPE),
+        ("Insufficient credits, please recharge", Signal.NO_CREDITS),
+        ("Not enough balance", Signal.NO_CREDITS),
+        ("Team spend limit reached", Signal.NO_CREDITS),
+        ("The spend limit value must be raised", Signal.NO_CREDITS),
+        ("Monthly quota exceeded", Signal.NO_CREDITS),
+        ("Parameter aspect_ratio is not supported", Signal.PARAMETER_REFUSED),
+        ("Invalid value for seed", Signal.PARAMETER_REFUSED),
+        ("steps should be less than 50", Signal.PARAMETER_REFUSED),
+        ("strength out of range", Signal.PARAMETER_REFUSED),
+        ("something nobody has seen yet", Signal.NO_CREDITS),
+        ("", Signal.NO_CREDITS),
+    ],
+)
+def test_406_means_what_its_text_says(text, signal):
+    assert signal_of(answer({"error": text}, 406)) is signal
+
+
+def test_406_in_html_is_held_until_somebody_looks():
+    assert signal_of(answer(b"<html>Invalid value</html>", 406)) is Signal.NO_CREDITS
+
+
+FAULTS = [
+    (NetFault.NOT_SENT, 0, Signal.NOT_SENT),
+    (NetFault.LOST, 0, Signal.LOST),
+    (NetFault.CUT, 0, Signal.LOST),
+    (NetFault.CUT, 200, Signal.LOST),
+    (NetFault.TOO_LARGE, 200, Signal.UNREADABLE),
+    (NetFault.CUT, 302, Signal.REDIRECT),
+    (NetFault.CUT, 400, Signal.BAD_REQUEST),
+    (NetFault.CUT, 401, Signal.KEY_REFUSED),
+    (NetFault.CUT, 406, Signal.NO_CREDITS),
+    (NetFault.TOO_LARGE, 422, Signal.UNPROCESSABLE),
+    (NetFault.CUT, 429, Signal.RATE_LIMITED),
+    (NetFault.CUT, 500, Signal.SERVER_ERROR),
+    (NetFault.CUT, 504, Signal.GATEWAY_TIMEOUT),
+]
+
+
+@pytest.mark.parametrize(("fault", "status", "signal"), FAULTS)
+def test_a_fault_is_a_signal_and_an_error_code_that_arrived_counts(fault, status, signal):
+    assert signal_of(TransportError(fault, "detail", status)) is signal
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        ({"error": "no such model"}, "no such model"),
+        ({"error": "x", "error_description": "key expired", "status_code": 401}, "key expired"),
+        ({"message": "slow down"}, "slow down"),
+        ({"detail": [{"loc": ["seed"]}]}, "[{'loc': ['seed']}]"),
+        ({"error": "  ", "message": "second"}, "second"),
+        ({"error": 5}, ""),
+        ({"error": {}}, ""),
+        ({}, ""),
+        ([1], ""),
+        (b"<html>502</html>", ""),
+        (b"", ""),
+    ],
+)
+def test_the_services_own_words(body, text):
+    assert error_text(answer(body, 500)) == text
+
+
+@given(st.text(), st.integers(2, 600))
+def test_text_from_elsewhere_is_one_bounded_printable_line(text, limit):
+    line = printable(text, limit)
+
+    assert len(line) <= limit
+    assert line.isprintable()
+    assert line == line.strip()
+
+
+def test_escape_sequences_lose_their_teeth_and_long_texts_their_ends():
+    assert printable("\x1b[31mred\x1b[0m\r\nnext\u202eline") == "[31mred [0m next line"
+    assert printable("x" * 9999) == "x" * (MAX_ERROR_CHARACTERS - 1) + "…"
+
+
+@given(st.binary(max_size=200), st.integers(100, 999))
+def test_any_bytes_under_any_status_are_some_signal(body, status):
+    assert signal_of(Answer(status, {}, body)) in Signal

@@ -1,0 +1,126 @@
+"""The sliding window, and what the ledger says about it."""
+
+from collections import deque
+from datetime import datetime
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from batchgen.simulator import Fate, Ledger, LogEntry, Place
+from tests.simulator.callers import START_AT, caller, read
+
+RESET = "x-rate-limit-reset-at-utc"
+
+
+@settings(max_examples=60, deadline=None)
+@given(limit=st.integers(1, 6), gaps=st.lists(st.floats(0, 40), min_size=1, max_size=60))
+def test_no_sliding_minute_admits_more_than_the_limit_nor_needlessly_fewer(limit, gaps):
+    client = caller(rate_limit=limit)
+    admitted = deque()
+    for gap in gaps:
+        client.later(gap)
+        room = sum(at > client.now - 60 for at in admitted) < limit
+        reply = client.get("/v1/get-user-credits")
+        assert reply.status == (200 if room else 429)
+        if room:
+            admitted.append(client.now)
+
+
+def test_a_429_names_the_reset_and_no_retry_after():
+    client = caller(rate_limit=2)
+    assert client.submit().headers["x-rate-limit-remaining"] == "1"
+    client.later(10).submit()
+    refused = client.later(5).submit()
+    assert refused.status == 429
+    assert refused.headers["x-rate-limit-remaining"] == "0"
+    assert "retry-after" not in refused.headers
+    assert datetime.fromisoformat(refused.headers[RESET]).timestamp() == START_AT + 60
+    assert client.later(44.9).submit().status == 429
+    assert client.later(0.1).submit().status == 200
+
+
+def test_the_scope_submit_counts_posts_of_jobs_only():
+    client = caller(rate_limit=1, rate_limit_scope="submit")
+    request_id = client.accepted()
+    assert all(client.poll(request_id).status == 200 for _ in range(5))
+    assert client.submit().status == 429
+    assert client.call("POST", "/v1/flux-pro", {"prompt": "x"}).status == 429
+
+
+def test_refused_keys_take_no_place_in_the_window():
+    client = caller(rate_limit=1)
+    assert client.call("GET", "/v1/get-user-credits", headers={}).status == 401
+    assert client.get("/v1/get-user-credits").status == 200
+
+
+def test_the_window_scales_with_speed_if_asked():
+    client = caller(rate_limit=1, speed=10, scale_windows=True)
+    client.accepted()
+    assert client.later(5.9).submit().status == 429
+    assert client.later(0.1).submit().status == 200
+
+
+def test_the_ledger_counts_by_place_and_status():
+    client = caller(rate_limit=4)
+    request_id = client.accepted()
+    client.poll(request_id)
+    client.poll(request_id)
+    client.result("nobody")
+    client.poll(request_id)
+    ledger = client.service.ledger
+    assert ledger.count(Place.POLL) == 3
+    assert ledger.count(Place.POLL, 200) == 2
+    assert ledger.count(status=429) == 1
+    assert ledger.count() == 5
+    assert ledger.polls == {request_id: 3}
+    assert [entry.place for entry in ledger.log][:2] == [Place.SUBMIT, Place.POLL]
+
+
+def test_in_flight_counts_what_is_accepted_and_not_ended():
+    client = caller(latency_s=10, workers=2)
+    for _ in range(3):
+        client.accepted()
+        client.later(1)
+    ledger = client.service.ledger
+    seen = [ledger.in_flight_count(START_AT + at) for at in (-1, 0, 2.5, 9.9, 10, 11, 20)]
+    assert seen == [0, 1, 3, 3, 2, 1, 0]
+    assert ledger.peak_in_flight() == 3
+
+
+@pytest.mark.parametrize(
+    ("instants", "busiest"), [([], 0), ([0, 30, 59.9], 3), ([0, 60], 1), ([0, 30, 61, 90, 91], 3)]
+)
+def test_the_busiest_window_is_half_open(instants, busiest):
+    ledger = Ledger(100)
+    for at in instants:
+        ledger.note(LogEntry(at, Place.POLL, 200, Fate.WHOLE, "a"))
+        ledger.note(LogEntry(at, Place.CDN, 200, Fate.WHOLE, ""))
+    assert ledger.busiest_window_count() == busiest
+    assert ledger.busiest_window_count(places=[Place.SUBMIT]) == 0
+
+
+def test_the_log_forgets_but_the_counts_do_not():
+    client = caller(log_limit=2)
+    for _ in range(5):
+        client.get("/v1/get-user-credits")
+    assert len(client.service.ledger.log) == 2
+    assert client.service.ledger.count(Place.CREDITS) == 5
+
+
+def test_equal_bodies_are_found_whatever_the_order_of_their_keys():
+    client = caller()
+    client.accepted(a=1, b=2)
+    client.accepted(b=2, a=1)
+    client.accepted(a=1, b=3)
+    (pair,) = client.service.ledger.repeated()
+    assert pair == tuple(client.service.ledger.bills[:2])
+
+
+def test_a_snapshot_holds_bills_and_counts():
+    client = caller(latency_s=10)
+    client.accepted()
+    snapshot = client.service.ledger.to_json(client.now)
+    assert snapshot["in_flight_count"] == snapshot["peak_in_flight"] == 1
+    assert snapshot["bills"][0]["body"] == '{"prompt":"a cup"}'
+    assert read(client.call("GET", "/_simulator/ledger")) == snapshot
