@@ -13,7 +13,7 @@ from typing import Protocol
 
 from batchgen.core.event import Change
 from batchgen.core.http import Answer, Call
-from batchgen.core.job import Job, Output, SavedFile
+from batchgen.core.job import Job, Output, SavedFile, Totals
 from batchgen.core.reconcile import OwnRequest
 from batchgen.errors import BatchgenError
 
@@ -101,15 +101,6 @@ class Outputs(Protocol):
     async def free_bytes(self) -> int:
         """Free space where outputs go, in bytes."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Totals:
-    """What the state holds, counted: jobs by state, and money in USD."""
-
-    counts: Mapping[str, int]
-    settled_usd: float = 0.0
-    reserved_usd: float = 0.0
 
 
 class DuplicateRequestIdError(BatchgenError):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import time
+from pathlib import Path
 
 import anyio
 import anyio.lowlevel
@@ -15,12 +17,31 @@ _STEADY = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 """On Linux the clock that counts suspends; elsewhere the monotonic one (macOS's counts them)."""
 
 
+def _boot_id() -> str:
+    """Names this run of the machine; empty where the system does not tell."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
+
+
 class SystemClock:
     """Seconds since the epoch as they were at construction, plus the time passed since."""
 
-    def __init__(self) -> None:
+    def __init__(self, anchor: str | None = None) -> None:
+        """`anchor` carries on the clock of an earlier process, as long as the machine stayed up.
+
+        A wall clock that was put forward or back between two processes then moves nothing.
+        """
         wall = time.time()  # noqa: TID251  this is the Clock port
         self._offset_s = wall - time.clock_gettime(_STEADY)
+        stored = json.loads(anchor) if anchor else {}
+        if stored.get("boot") == _boot_id() != "":
+            self._offset_s = float(stored["offset_s"])
+
+    def anchor(self) -> str:
+        """This clock as text, for a later process on the same machine."""
+        return json.dumps({"boot": _boot_id(), "offset_s": self._offset_s})
 
     def now(self) -> float:
         """Seconds since the epoch; never goes back, counts through suspends.

@@ -6,7 +6,7 @@ import os
 import signal
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,12 +27,12 @@ from batchgen.adapters.sqlite.state import SqliteState
 from batchgen.core.board import Board, Limits, OnExpired, RateScope, WhenAbsent
 from batchgen.core.budget import Money, RateWindow
 from batchgen.core.exit_code import ExitCode
-from batchgen.core.job import Job, JobState
+from batchgen.core.job import JobState, Totals
 from batchgen.core.polling import Latencies
 from batchgen.core.summary import Tally
 from batchgen.core.verdict import exit_code
 from batchgen.errors import StateError, UserError
-from batchgen.ports import Ports, Progress, Totals
+from batchgen.ports import Ports, Progress
 from batchgen.runner.runner import RunEnd, Runner
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class Session:
     state: SqliteState
     imported: Imported
     totals: Totals
-    clock: SystemClock = field(default_factory=SystemClock)
+    clock: SystemClock
     signal_number: int = 0
 
     async def run(self, service: Service, overrides: Overrides, watchers: list[Progress]) -> RunEnd:
@@ -124,7 +124,7 @@ class Session:
         return Board(
             limits=_limits(self.manifest, overrides),
             rate=rate,
-            money=_money(self.totals, await self.state.active(), cap),
+            money=Money.of(cap, self.totals, await self.state.active()),
             latencies=Latencies(
                 {model.slug: model.latency_s / speed for model in catalog.load() if model.latency_s}
             ),
@@ -151,13 +151,6 @@ def _limits(manifest: ManifestFile, overrides: Overrides) -> Limits:
     )
 
 
-def _money(totals: Totals, active: list[Job], cap_usd: float | None) -> Money:
-    """What earlier runs spent; reservations of active jobs are made when they come on the board."""
-    coming = sum(job.price_usd or 0.0 for job in active if job.state is not JobState.PENDING)
-    standing = max(0.0, totals.reserved_usd - coming)
-    return Money(cap_usd, settled_usd=totals.settled_usd, standing_usd=standing)
-
-
 @asynccontextmanager
 async def opened(
     manifest: ManifestFile, directory: RunDirectory, on_change: OnChange = OnChange.STOP
@@ -168,13 +161,15 @@ async def opened(
     """
     directory.create()
     with SqliteState(directory.state) as state:
-        imported = import_jobs(state.ledger, manifest.jobs(), on_change, SystemClock().now())
+        clock = SystemClock(state.ledger.note("clock"))
+        imported = import_jobs(state.ledger, manifest.jobs(), on_change, clock.now())
         if imported.paid or imported.busy:
             raise UserError(_paid_change(imported))
         directory.set_aside(imported.replaced)
         if manifest.manifest.budget.max_spend is not None:
             _refuse_unknown_prices(state)
-        yield Session(manifest, directory, state, imported, await state.totals())
+        await state.record((), {"clock": clock.anchor()})
+        yield Session(manifest, directory, state, imported, await state.totals(), clock)
 
 
 def _refuse_unknown_prices(state: SqliteState) -> None:

@@ -18,7 +18,7 @@ from batchgen.core.job import IN_FLIGHT, Job, JobState
 from batchgen.core.polling import Latencies, next_poll_at
 from batchgen.core.reconcile import HistoryRead
 from batchgen.core.signals import Signal
-from batchgen.core.treatment import PATIENCE
+from batchgen.core.treatment import PATIENCE, overdue
 
 
 class RateScope(StrEnum):
@@ -88,6 +88,8 @@ class Board:
     """How many more pending jobs this run may draw; None is all of them."""
     history: HistoryRead | None = None
     """The read of the account's history that is under way, for all ambiguous jobs."""
+    skew_s: float = 0.0
+    """The service's clock minus ours, as its last answer's `Date` said; whole seconds."""
     reading: bool = False
     """Whether a page of it is being fetched."""
     candidates: dict[int, str] = field(default_factory=dict)
@@ -112,6 +114,11 @@ class Board:
     def digest(self, event: Event) -> Event:
         """Complete an event with what only the board knows: the next poll, and the policies."""
         job = self.jobs[event.job_key]
+        event = overdue(job, event)
+        if event.kind is EventKind.GONE and self.limits.on_expired is OnExpired.FAIL:
+            return replace(
+                event, kind=EventKind.GIVEN_UP, reason=f"{event.reason}; on_expired: fail"
+            )
         if event.kind in _ACKED and not event.retry_at:
             asked = replace(
                 job,
@@ -186,14 +193,15 @@ class Board:
             self.money.standing_usd += reserved or 0.0
         if job.state is JobState.PENDING or job.state is JobState.FAILED:
             return
-        price = job.price_usd or 0.0
+        cost = job.cost_usd
         if not job.ended:
-            self.money.reserved[job.key] = price if reserved is None else reserved
+            # A price that changed on the way does not move what was reserved; a known cost does.
+            keeps = reserved is not None and job.receipt.cost_usd is None
+            self.money.reserved[job.key] = reserved if keeps and reserved is not None else cost
         elif job.state is JobState.UNKNOWN:
-            self.money.standing_usd += price
+            self.money.standing_usd += cost
         else:
-            cost = job.receipt.cost_usd
-            self.money.settled_usd += price if cost is None else cost
+            self.money.settled_usd += cost
 
     @property
     def foreign(self) -> frozenset[str]:

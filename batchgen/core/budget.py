@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import json
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+
+from batchgen.core.job import Job, JobState, Totals
 
 RATE_WINDOW_S = 60.0
 MARGIN_S = 0.02
@@ -119,6 +122,16 @@ class Money:
     standing_usd: float = 0.0
     """Reserved for attempts of jobs that ended without a known cost (unknown, abandoned)."""
     reserved: dict[int, float] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, cap_usd: float | None, totals: Totals, active: Iterable[Job]) -> Money:
+        """What earlier processes spent and reserved, without the active jobs: those are accounted
+        for when they come onto the board."""
+        under_way = [job for job in active if job.state is not JobState.PENDING]
+        known = sum(job.cost_usd for job in under_way if job.receipt.cost_usd is not None)
+        hoped = sum(job.cost_usd for job in under_way if job.receipt.cost_usd is None)
+        settled_usd = max(0.0, totals.settled_usd - known)
+        return cls(cap_usd, settled_usd, max(0.0, totals.reserved_usd - hoped))
 
     @property
     def committed_usd(self) -> float:

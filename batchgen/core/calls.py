@@ -54,12 +54,13 @@ def history_call(read: HistoryRead, now: float) -> Call:
 
     Days are UTC; one more on either side covers clocks that disagree. The service allows 31 days.
     """
-    from_at = max(read.back_to - DAY_S, now - 29 * DAY_S)
+    latest_at = max(now, read.back_to)
+    from_at = max(read.back_to - DAY_S, latest_at - 28 * DAY_S)
     query = (
         ("page", str(read.page)),
         ("per_page", str(PAGE_ROWS)),
         ("from_date", _day(from_at)),
-        ("to_date", _day(now + DAY_S)),
+        ("to_date", _day(latest_at + DAY_S)),
         ("sort_by", "model_created"),
         ("sort_order", "desc"),
     )

@@ -94,11 +94,14 @@ class Gates:
         if event.signal in _OUTAGE_SIGNALS or unreadable_history:
             self._count_fruitless(host, event)
             return
+        treatment = TABLE[event.signal][event.call]
+        if treatment is Treatment.GATE_HISTORY:
+            self.close(GateKind.HISTORY, event.reason, event.at)
+            return
         self._fruitless[host] = 0
         if host is Host.API:
             self._reached = True
         self.open(GateKind.OUTAGE if host is Host.API else GateKind.HISTORY)
-        treatment = TABLE[event.signal][event.call]
         self._treat(treatment, event, model)
 
     def _treat(self, treatment: Treatment, event: Event, model: str) -> None:
@@ -145,7 +148,10 @@ class Gates:
             gate = self.closed.get(kind)
             if gate is not None:
                 delay = min(_MAX_PROBE_DELAY_S, 2.0 ** (gate.probes + 1))
-                self.closed[kind] = replace(gate, probe_at=event.at + delay, probes=gate.probes + 1)
+                # Only an answer counts against the key: an unreachable service says nothing of it.
+                counts = kind is GateKind.OUTAGE or event.signal not in _OUTAGE_SIGNALS
+                probes = gate.probes + counts
+                self.closed[kind] = replace(gate, probe_at=event.at + delay, probes=probes)
 
     def put_off(self, kind: GateKind, at: float) -> None:
         """Look at a closed gate again at `at`."""

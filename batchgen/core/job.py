@@ -163,6 +163,12 @@ class Job:
         return self.state in ENDED
 
     @property
+    def cost_usd(self) -> float:
+        """What its current attempt costs: as the service said, else as expected."""
+        said = self.receipt.cost_usd
+        return (self.price_usd or 0.0) if said is None else said
+
+    @property
     def may_be_absent(self) -> bool:
         """Whether absence from the history could prove that its POST was not accepted."""
         return self.doubt is not Doubt.ACCEPTED
@@ -187,3 +193,12 @@ class Finished:
     job: Job
     files: tuple[SavedFile, ...] = ()
     fields: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """What the state holds, counted: jobs by state, and money in USD."""
+
+    counts: Mapping[str, int]
+    settled_usd: float = 0.0
+    reserved_usd: float = 0.0

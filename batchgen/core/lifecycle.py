@@ -50,6 +50,7 @@ TABLE: Mapping[JobState, Mapping[EventKind, JobState]] = {
         _E.TROUBLE: _S.SUBMITTED,
         _E.HELD: _S.SUBMITTED,
         _E.GONE: _S.RECOVERING,
+        _E.GIVEN_UP: _S.LOST,
         _E.SET_ASIDE: _S.UNKNOWN,
     },
     _S.FETCHING: {
@@ -71,6 +72,7 @@ TABLE: Mapping[JobState, Mapping[EventKind, JobState]] = {
         _E.HELD: _S.RECOVERING,
         _E.AGAIN: _S.PENDING,
         _E.GIVEN_UP: _S.LOST,
+        _E.SET_ASIDE: _S.UNKNOWN,
     },
     _S.DONE: {_E.RETRIED: _S.PENDING},
     _S.FAILED: {_E.RETRIED: _S.PENDING},

@@ -275,7 +275,8 @@ class _Pass:
             return False
         waiting = (JobState.RECOVERING, JobState.AMBIGUOUS)
         left = sum(len(self.by_state[state]) for state in waiting)
-        return left == self.active and not self.by_state[JobState.PENDING]
+        submits = self.by_state[JobState.PENDING] and not self.board.gates.holds_submits()
+        return left == self.active and not submits
 
     def _still_saving(self) -> bool:
         return any(effect.kind is EffectKind.SAVE for effect in self.effects)

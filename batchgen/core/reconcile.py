@@ -29,7 +29,7 @@ PAGE_ROWS = 100
 MAX_PAGES = 300
 """A read longer than this is given up as incomplete. A guess: 30,000 requests since the POST."""
 SKEW_S = 120.0
-"""How far the service's clock may be from ours."""
+"""How far the service's clock may be from where its answers put it."""
 LATER_READS_S = 30.0
 GRACE_S = 180.0
 """How long after the settle time a later submit of ours is waited for."""
@@ -84,6 +84,8 @@ class Finding:
 @dataclass(slots=True)
 class HistoryRead:
     """One paged read, newest first, back to the earliest doubtful POST; it serves all of them.
+
+    `started_at` is on our clock, `back_to` on the service's.
 
     Newest first, so that rows which arrive meanwhile push others to later pages: seen twice, never
     missed.
@@ -170,12 +172,13 @@ class Policy:
     """What the decision depends on besides the evidence. `now` is the end of the read.
 
     `more_to_come` says that later submits of ours may still appear; `spoken_for` are the candidates
-    of other jobs.
+    of other jobs; `skew_s` is the service's clock minus ours.
     """
 
     now: float
     settle_s: float
     more_to_come: bool = True
+    skew_s: float = 0.0
     spoken_for: frozenset[str] = frozenset()
 
 
@@ -210,7 +213,8 @@ def _match(job: Job, read: HistoryRead, spent: set[str], policy: Policy) -> Row 
 
     Without a time a row is no evidence: an equal request of last week must not be taken for it.
     """
-    from_at, to_at = job.sent_at - SKEW_S, job.unclear_at + policy.settle_s + SKEW_S
+    from_at = job.sent_at + policy.skew_s - SKEW_S
+    to_at = job.unclear_at + policy.skew_s + policy.settle_s + SKEW_S
     fitting = [
         row
         for row in read.rows.values()

@@ -73,6 +73,8 @@ class Treatment(StrEnum):
     """Hold everything until the key is accepted again."""
     GATE_KEY_OR_MODEL = "gate: key; closes the model if a free GET shows the key is good"
     """Refused for the account or for this model: a free call tells which."""
+    GATE_HISTORY = "gate: history"
+    """Hold lookups in the history; whoever needs one waits, everything else goes on."""
     GATE_CREDITS = "gate: credits"
     """Hold submits: the account is empty or at its limit."""
     CLOSE_MODEL = "close the model"
@@ -108,11 +110,13 @@ TABLE: Mapping[Signal, Mapping[CallKind, Treatment]] = {
     Signal.OK: _row(*[_T.PROCEED] * 6),
     Signal.NOT_SENT: _row(*[_T.RETRY] * 6),
     Signal.LOST: _row(_T.AMBIGUOUS, *[_T.RETRY] * 5),
-    Signal.UNREADABLE: _row(_T.AMBIGUOUS, _ASIDE, _ASIDE, _T.RETRY, _T.RETRY, _ASIDE),
+    Signal.UNREADABLE: _row(_T.AMBIGUOUS, _ASIDE, _T.BY_AGE, _T.RETRY, _T.RETRY, _ASIDE),
     Signal.REDIRECT: _row(*[_T.HALT] * 6),
     Signal.BAD_REQUEST: _row(_T.FINAL, _ASIDE, _ASIDE, _ASIDE, _T.RETRY, _T.FINAL),
-    Signal.KEY_REFUSED: _row(*[_T.GATE_KEY] * 6),
-    Signal.FORBIDDEN: _row(_T.GATE_KEY_OR_MODEL, *[_T.GATE_KEY] * 5),
+    Signal.KEY_REFUSED: _row(*[_T.GATE_KEY] * 3, _T.GATE_HISTORY, *[_T.GATE_KEY] * 2),
+    Signal.FORBIDDEN: _row(
+        _T.GATE_KEY_OR_MODEL, *[_T.GATE_KEY] * 2, _T.GATE_HISTORY, *[_T.GATE_KEY] * 2
+    ),
     Signal.NOT_FOUND: _row(_T.CLOSE_MODEL, _T.BY_AGE, _T.BY_AGE, _T.NO_PROOF, _T.RETRY, _T.HALT),
     Signal.WRONG_METHOD: _row(*[_T.HALT] * 6),
     Signal.NO_CREDITS: _row(*[_T.GATE_CREDITS] * 6),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 
 from batchgen.core.event import Event, EventKind
 from batchgen.core.http import Answer
@@ -23,6 +24,12 @@ MIN_RESET_S, MAX_RESET_S, DEFAULT_RESET_S = 1.0, 600.0, 5.0
 """Bounds of a wait after a 429, and the wait where no header names one. Guesses."""
 MAX_LAG_S = 180.0
 """How long the history may need to know an id that an answer named. A guess."""
+HISTORY_PAUSE_S = 30.0
+"""Between lookups while the history refuses them."""
+STRAGGLER_S = 600.0
+"""How long after its window a request may still be called running. A guess."""
+HOPELESS_S = 2 * WINDOW_S
+"""After this a request that even the history calls unfinished is left to the user. A guess."""
 MAX_RECOVERIES = 1
 """A result is asked of the history once; what it names is all there is."""
 
@@ -49,8 +56,15 @@ def failed_call(  # noqa: PLR0913  one call's whole circumstances
         retry_at=_retry_at(job, treatment, signal, outcome, now),
         call=call,
         signal=signal,
-        doubt=Doubt.SERVER_ERROR if signal is Signal.SERVER_ERROR else Doubt.OPEN,
+        doubt=_DOUBTS.get(signal, Doubt.OPEN),
     )
+
+
+_DOUBTS = {
+    Signal.SERVER_ERROR: Doubt.SERVER_ERROR,
+    # A 2xx: accepted, as far as anybody can tell, so absence will not be believed.
+    Signal.UNREADABLE: Doubt.ACCEPTED,
+}
 
 
 def _submit_kind(treatment: Treatment) -> EventKind:
@@ -61,8 +75,13 @@ def _submit_kind(treatment: Treatment) -> EventKind:
     return EventKind.NOT_ACCEPTED
 
 
+_HOLDING = frozenset(
+    {Treatment.GATE_KEY, Treatment.GATE_CREDITS, Treatment.GATE_HISTORY, Treatment.HALT}
+)
+
+
 def _get_kind(job: Job, treatment: Treatment, now: float) -> EventKind:
-    if treatment in {Treatment.GATE_KEY, Treatment.GATE_CREDITS, Treatment.HALT}:
+    if treatment in _HOLDING:
         return EventKind.HELD
     if treatment is Treatment.BY_AGE:
         return _by_age(job, now)
@@ -100,11 +119,27 @@ def _retry_at(
 ) -> float:
     if signal is Signal.RATE_LIMITED:
         return now + reset_wait_s(outcome.headers, now)
+    if treatment is Treatment.GATE_HISTORY:
+        return now + HISTORY_PAUSE_S
     if treatment in _COUNTED:
         return 0.0
     if treatment in {Treatment.RETRY, Treatment.AMBIGUOUS}:
         return backoff_at(now, 2, job.key ^ int(now * 1000))
     return now
+
+
+def overdue(job: Job, event: Event) -> Event:
+    """An event as it stands, unless the job has been unfinished for too long to wait on.
+
+    A request still called running after its window is asked of the history; one that is unfinished
+    there as well is left to the user, with its id.
+    """
+    age_s = event.at - job.sent_at
+    if event.kind is EventKind.RUNNING and age_s > WINDOW_S + STRAGGLER_S:
+        return replace(event, kind=EventKind.GONE, reason="still running after its hour")
+    if event.kind is EventKind.TROUBLE and job.state is JobState.RECOVERING and age_s > HOPELESS_S:
+        return replace(event, kind=EventKind.SET_ASIDE)
+    return event
 
 
 def describe(signal: Signal, outcome: Outcome) -> str:

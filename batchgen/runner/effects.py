@@ -12,6 +12,7 @@ from batchgen.core import calls, wire
 from batchgen.core.event import Event, EventKind
 from batchgen.core.gates import GateKind
 from batchgen.core.http import Answer, Call
+from batchgen.core.instant import instant_of
 from batchgen.core.job import Doubt, Job, Output, SavedFile
 from batchgen.core.planner import Effect, EffectKind
 from batchgen.core.reconcile import HistoryRead, Row, rows_of
@@ -64,6 +65,7 @@ class Effects:
         self._outputs = ports.outputs
         self._clock = ports.clock
         self._state = ports.state
+        self.skew_s = 0.0
         self._saved: dict[int, dict[int, SavedFile]] = {}
 
     async def carry_out(self, effect: Effect) -> Landed:
@@ -94,9 +96,13 @@ class Effects:
 
     async def _call(self, call: Call) -> Answer | TransportError:
         try:
-            return await self._api.call(call)
+            answer = await self._api.call(call)
         except TransportError as error:
             return error
+        date_at = instant_of(answer.headers.get("date", ""))
+        if date_at is not None:
+            self.skew_s = date_at - self._clock.now()
+        return answer
 
     async def _without_job(self, effect: Effect) -> Landed:
         if effect.kind is EffectKind.CHECK_DISK:

@@ -14,7 +14,7 @@ def begin_page(board: Board, now: float) -> HistoryRead:
     board.reading = True
     if board.history is None:
         oldest_at = min((job.sent_at for job in board.ambiguous), default=now)
-        board.history = HistoryRead(now, oldest_at)
+        board.history = HistoryRead(now, oldest_at + board.skew_s)
     return board.history
 
 
@@ -58,6 +58,7 @@ async def conclude(board: Board, ports: Ports) -> list[Event]:
         ports.clock.now(),
         board.limits.settle_s,
         board.more_to_submit,
+        board.skew_s,
         frozenset(board.candidates.values()),
     )
     findings = decide(jobs, read, own, board.foreign, policy)

@@ -199,6 +199,7 @@ class Runner:
 
     def _empty_mailbox(self) -> list[Event]:
         landed, self._mailbox = self._mailbox, []
+        self.board.skew_s = self._effects.skew_s
         events: list[Event] = []
         for item in landed:
             self._observe_fault(item)

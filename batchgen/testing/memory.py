@@ -12,10 +12,10 @@ import anyio
 from batchgen.adapters.sqlite.ledger import Ledger
 from batchgen.adapters.sqlite.schema import create_schema
 from batchgen.core.event import Change
-from batchgen.core.job import Job, SavedFile
+from batchgen.core.job import Job, SavedFile, Totals
 from batchgen.core.media import sniff
 from batchgen.core.reconcile import OwnRequest
-from batchgen.ports import SaveError, SaveFault, SaveOrder, Totals
+from batchgen.ports import SaveError, SaveFault, SaveOrder
 from batchgen.testing.world import World
 
 COMMIT_S = 0.0005

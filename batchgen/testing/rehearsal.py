@@ -135,14 +135,10 @@ async def _one_process(runner: Runner) -> RunEnd | None:
 
 def _board(scenario: Scenario, state: MemoryState, now: float) -> Board:
     totals = state.ledger.totals()
-    coming = sum(
-        job.price_usd or 0.0 for job in state.ledger.active() if job.state is not JobState.PENDING
-    )
-    standing = max(0.0, totals.reserved_usd - coming)
     return Board(
         limits=scenario.limits,
         rate=RateWindow.restore(scenario.requests_per_minute, state.ledger.note("rate"), now),
-        money=Money(scenario.max_spend_usd, totals.settled_usd, standing),
+        money=Money.of(scenario.max_spend_usd, totals, state.ledger.active()),
         gates=Gates(scenario.patience),
         latencies=Latencies({m.slug: m.latency_s for m in catalog.load() if m.latency_s}),
     )

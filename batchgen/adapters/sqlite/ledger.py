@@ -8,10 +8,10 @@ from contextlib import contextmanager
 
 from batchgen.adapters.sqlite.rows import JOB_COLUMNS, job_of, outputs_of
 from batchgen.core.event import Change, EventKind
-from batchgen.core.job import AttemptState, Job, JobState
+from batchgen.core.job import AttemptState, Job, JobState, Totals
 from batchgen.core.reconcile import OwnRequest
 from batchgen.errors import DiskError, DiskFullError, InternalError
-from batchgen.ports import DuplicateRequestIdError, Totals
+from batchgen.ports import DuplicateRequestIdError
 
 _UPDATE_JOB = """
 UPDATE jobs SET state = ?, attempt = ?, billable = ?, request_id = ?, sent_at = ?, due_at = ?,

@@ -14,9 +14,9 @@ from urllib.parse import quote
 from batchgen.adapters.sqlite.ledger import Ledger
 from batchgen.adapters.sqlite.rows import seed_of
 from batchgen.adapters.sqlite.schema import check_header
+from batchgen.core.job import Totals
 from batchgen.core.treatment import WINDOW_S
 from batchgen.errors import StateError
-from batchgen.ports import Totals
 
 PROBLEM_STATES = ("failed", "unknown", "lost")
 

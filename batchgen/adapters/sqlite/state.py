@@ -16,10 +16,9 @@ from batchgen.adapters.sqlite.ledger import Ledger
 from batchgen.adapters.sqlite.lock import RunLock
 from batchgen.adapters.sqlite.schema import connect
 from batchgen.core.event import Change
-from batchgen.core.job import Job
+from batchgen.core.job import Job, Totals
 from batchgen.core.reconcile import OwnRequest
 from batchgen.errors import DiskFullError
-from batchgen.ports import Totals
 
 T = TypeVar("T")
 
