@@ -109,8 +109,8 @@ async def _run(request: Request, manifest: ManifestFile, overrides: Overrides) -
         await sessions.bind_service(session.state, service)
         tally = sessions.tally_of(session)
         cap = overrides.max_spend_usd or manifest.manifest.budget.max_spend
-        display = stack.enter_context(sessions.display_for(session, tally, cap))
-        end = await session.run(service, overrides, [display])
+        with sessions.display_for(session, tally, cap) as display:
+            end = await session.run(service, overrides, [display])
         return await _finish(request, session, tally, end)
 
 
