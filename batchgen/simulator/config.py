@@ -9,9 +9,9 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from batchgen.simulator.fault_rules import FaultRule, Probability, Seconds
+from batchgen.simulator.fault_rules import FaultRule, Probability, Seconds, as_text
 
 Usd = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
@@ -109,7 +109,7 @@ class SimulatorConfig(BaseModel):
     """What differs for single models. Models named here are known."""
     extra_models: frozenset[str] = frozenset()
     """Known models beside the catalogue's."""
-    unknown_models: Literal["accept", "404"] = "404"
+    unknown_models: Annotated[Literal["accept", "404"], BeforeValidator(as_text)] = "404"
     forbidden_models: frozenset[str] = frozenset()
     """Models that answer 403."""
     retired_models: frozenset[str] = frozenset()

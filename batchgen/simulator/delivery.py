@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import re
+import socket
+import struct
 from collections.abc import Mapping
 from http import HTTPStatus
 
@@ -19,7 +21,6 @@ DRIP_BYTES = 16
 DRIP_EVERY_S = 0.25
 
 _RANGE = re.compile(r"bytes=(\d{0,15})-(\d{0,15})")
-_DROPPED = frozenset({Fate.DROP_BEFORE, Fate.DROP_AFTER})
 
 
 async def deliver(request: web.BaseRequest, reply: Reply, body: bytes) -> web.StreamResponse:
@@ -35,7 +36,10 @@ async def deliver(request: web.BaseRequest, reply: Reply, body: bytes) -> web.St
 
 
 async def _break(transport: asyncio.Transport, reply: Reply, body: bytes) -> None:
-    if reply.fate in _DROPPED:
+    if reply.fate is Fate.DROP_BEFORE:
+        _reset(transport)
+        return
+    if reply.fate is Fate.DROP_AFTER:
         transport.close()
         return
     length = None if reply.fate is Fate.CUT_SILENTLY else len(body)
@@ -48,6 +52,14 @@ async def _break(transport: asyncio.Transport, reply: Reply, body: bytes) -> Non
     else:
         transport.write(body[: len(body) // 2])
     transport.close()
+
+
+def _reset(transport: asyncio.Transport) -> None:
+    """Close so that the client sees a reset instead of an orderly end."""
+    plug = transport.get_extra_info("socket")
+    if plug is not None:
+        plug.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    transport.abort()
 
 
 async def _drip(transport: asyncio.Transport, body: bytes) -> None:

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+
+def as_text(value: Any) -> Any:
+    """A number as text: YAML reads `kind: 429` as one."""
+    return str(value) if type(value) is int else value
+
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -42,9 +48,9 @@ class FaultKind(StrEnum):
     """What a fault rule does to a call."""
 
     REFUSE = "refuse"
-    """The connection closes before the request is processed; the same as `drop_before`."""
+    """The connection is reset before the request is processed; the same as `drop_before`."""
     DROP_BEFORE = "drop_before"
-    """The connection closes before the request is processed."""
+    """The connection is reset before the request is processed."""
     DROP_AFTER = "drop_after"
     """Processed and billed; the connection closes without an answer."""
     GHOST = "ghost"
@@ -134,7 +140,7 @@ class FaultRule(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     where: Place
-    kind: FaultKind
+    kind: Annotated[FaultKind, BeforeValidator(as_text)]
     probability: Probability = 1.0
     after: Annotated[int, Field(ge=0)] = 0
     count: Annotated[int, Field(ge=0)] | None = None

@@ -8,12 +8,16 @@ outlives the process, not a power cut.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import errno
 import json
+import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Self
 
 from batchgen.errors import Problem, StateError
+from batchgen.simulator.ledger import Bill
 from batchgen.simulator.service import EXPORT_VERSION, Service
 
 
@@ -21,10 +25,10 @@ class Journal:
     """An open journal file. Lines are written by a thread of its own, in order."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._written = 0
+        self._written_count = 0
         self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="journal")
-        self._file = path.open("a", encoding="ascii")
+        self._file = path.open("ab", buffering=0)
+        self._size = path.stat().st_size
 
     @classmethod
     def resume(cls, path: Path, service: Service) -> Self:
@@ -45,33 +49,49 @@ class Journal:
                 file=str(path),
             )
             raise StateError(str(problem)) from error
-        journal._written = len(service.ledger.bills)
+        journal._written_count = len(service.ledger.bills)
         return journal
 
     async def keep_up(self, service: Service) -> None:
-        """Write down every job that was accepted since the last call."""
+        """Write down every job that was accepted since the last call; OSError when it fails.
+
+        What could not be written is tried again with the next call.
+        """
         bills = service.ledger.bills
-        if len(bills) == self._written:
+        if len(bills) == self._written_count:
             return
-        news = bills[self._written :]
-        self._written = len(bills)
-        lines = "".join(json.dumps(bill.to_json()) + "\n" for bill in news)
-        await asyncio.get_running_loop().run_in_executor(self._writer, self._write, lines)
+        await asyncio.get_running_loop().run_in_executor(self._writer, self._write, bills)
 
     def close(self) -> None:
         """Wait for the last line and close the file."""
         self._writer.shutdown()
         self._file.close()
 
-    def _write(self, lines: str) -> None:
-        self._file.write(lines)
-        self._file.flush()
+    def _write(self, bills: list[Bill]) -> None:
+        """In the writer's thread only, which alone touches the file and the counts."""
+        news = bills[self._written_count :]
+        data = "".join(json.dumps(bill.to_json()) + "\n" for bill in news).encode()
+        try:
+            self._append(data)
+        except OSError:
+            # Half a line in the middle would spoil the journal.
+            with contextlib.suppress(OSError):
+                self._file.truncate(self._size)
+            raise
+        self._size += len(data)
+        self._written_count += len(news)
+
+    def _append(self, data: bytes) -> None:
+        if self._file.write(data) != len(data):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def _read(path: Path) -> list[dict[str, Any]]:
     """The lines of a journal; cuts a last line off that has no end."""
     if not path.exists():
         return []
+    if not path.is_file():
+        raise ValueError("it is not a regular file")
     data = path.read_bytes()
     whole = data[: data.rfind(b"\n") + 1]
     if len(whole) < len(data):

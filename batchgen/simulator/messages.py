@@ -33,9 +33,9 @@ class Fate(StrEnum):
     WHOLE = "whole"
     """It arrives."""
     DROP_BEFORE = "drop before"
-    """The connection closes before the request was processed: not accepted, not billed."""
+    """The connection is reset before the request was processed: not accepted, not billed."""
     DROP_AFTER = "drop after"
-    """Processed and billed; the answer is never sent."""
+    """Processed and billed; the connection closes without an answer."""
     STALL = "stall"
     """Processed; the headers are sent, the body never."""
     CUT = "cut"
@@ -101,7 +101,7 @@ class Reply:
     """One answer. `headers` has lower-case names and no content-length.
 
     A `MediaRef` as body stands for the bytes of that media. The answer leaves `delay_s` after the
-    request was handled, and then meets its `fate`.
+    request was handled, and then meets its `fate`. `status` is 0 where no answer was ever made.
     """
 
     status: int

@@ -8,6 +8,7 @@ the first picture is drawn.
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import random
 from functools import lru_cache
@@ -44,13 +45,14 @@ _SAVE: dict[str, dict[str, Any]] = {
 
 
 def require_pillow() -> None:
-    """Raise UserError, saying what to install, unless Pillow is there."""
+    """Import Pillow; without it raise UserError, saying what to install."""
     if importlib.util.find_spec("PIL") is None:
         problem = Problem(
             "the simulator draws its pictures with Pillow, which is not installed",
             'pip install "batchgen[simulator]", or set `pictures: tiny` for pictures without it',
         )
         raise UserError(str(problem))
+    importlib.import_module("batchgen.simulator.backgrounds")
 
 
 def draw(ref: MediaRef) -> bytes:

@@ -74,15 +74,18 @@ async def serve(  # noqa: PLR0913  two addresses, and one place each for time an
     """
     clock = clock or wall_clock()
     async with AsyncExitStack() as stack:
-        studio = Studio(config)
-        stack.callback(studio.close)
+        # Reads files (Pillow, the catalogue), which must not hold the loop up.
+        studio = await asyncio.to_thread(Studio, config)
+        stack.push_async_callback(asyncio.to_thread, studio.close)
         api_socket = stack.enter_context(_listen(host, api_port))
         cdn_socket = stack.enter_context(_listen(host, cdn_port))
         urls = Urls(_origin(api_socket), _origin(cdn_socket))
-        service = Service(config, started_at=clock(), urls=urls, render=studio.render)
+        service = await asyncio.to_thread(
+            Service, config, started_at=clock(), urls=urls, render=studio.render
+        )
         kept = await asyncio.to_thread(Journal.resume, journal, service) if journal else None
         if kept:
-            stack.callback(kept.close)
+            stack.push_async_callback(asyncio.to_thread, kept.close)
         doors = _Doors(service, studio, clock, kept)
         for listener, handler in ((api_socket, doors.api), (cdn_socket, doors.cdn)):
             runner = web.ServerRunner(_server(handler, config), shutdown_timeout=SHUTDOWN_S)
@@ -103,11 +106,14 @@ class _Doors:
 
     async def api(self, request: web.BaseRequest) -> web.StreamResponse:
         if request.path.startswith(CONTROL) and not _is_local(request.remote):
-            return await deliver(request, error_reply(403, "on loopback only"), b"")
+            return await self._send(request, error_reply(403, f"{CONTROL} is for loopback only"))
         asked = await _read(request)
         reply = self.service.handle(asked, self.clock())
         if self.journal:
-            await self.journal.keep_up(self.service)
+            try:
+                await self.journal.keep_up(self.service)
+            except OSError as error:
+                reply = error_reply(503, f"the simulator cannot write its journal: {error}")
         return await self._send(request, reply)
 
     async def cdn(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -156,7 +162,9 @@ def _make_request(
     message: Any, payload: Any, protocol: Any, writer: Any, task: Any
 ) -> web.BaseRequest:
     loop = asyncio.get_running_loop()
-    return web.BaseRequest(*arguments, loop, client_max_size=MAX_BODY_BYTES)
+    return web.BaseRequest(
+        message, payload, protocol, writer, task, loop, client_max_size=MAX_BODY_BYTES
+    )
 
 
 def _listen(host: str, port: int) -> socket.socket:

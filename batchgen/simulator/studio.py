@@ -56,7 +56,7 @@ def _drawer(config: SimulatorConfig) -> Callable[[MediaRef], bytes] | None:
     """What draws pictures; None: tiny ones are asked for. UserError when Pillow is missing."""
     if config.pictures == "tiny":
         return None
-    from batchgen.simulator import pictures  # noqa: PLC0415  Pillow is an extra
+    from batchgen.simulator import pictures  # noqa: PLC0415  only for those who draw
 
     pictures.require_pillow()
     return pictures.draw

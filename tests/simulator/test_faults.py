@@ -239,6 +239,11 @@ def test_rules_are_checked(wrong):
         FaultRule.model_validate(wrong)
 
 
+def test_codes_may_be_numbers_as_yaml_reads_them():
+    assert FaultRule.model_validate({"where": "any", "kind": 429}).kind is FaultKind.HTTP_429
+    assert SimulatorConfig.model_validate({"unknown_models": 404}).unknown_models == "404"
+
+
 def test_the_configuration_refuses_what_it_does_not_know():
     with pytest.raises(ValidationError, match="latencies"):
         SimulatorConfig.model_validate({"latencies": 3})
