@@ -12,9 +12,9 @@ from enum import StrEnum
 from typing import Protocol
 
 from batchgen.core.event import Change
+from batchgen.core.history import OwnRequest
 from batchgen.core.http import Answer, Call
 from batchgen.core.job import Job, Output, SavedFile, Totals
-from batchgen.core.reconcile import OwnRequest
 from batchgen.errors import BatchgenError
 
 

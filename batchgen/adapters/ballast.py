@@ -10,7 +10,7 @@ BALLAST_BYTES = 4 * 2**20
 
 
 class Ballast:
-    """One file of `BALLAST_BYTES`, really allocated: a sparse file would reserve nothing."""
+    """One file of `BALLAST_BYTES`, really allocated."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -20,8 +20,13 @@ class Ballast:
         try:
             descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
             try:
-                if os.fstat(descriptor).st_size < BALLAST_BYTES:
-                    os.posix_fallocate(descriptor, 0, BALLAST_BYTES)
+                size = os.fstat(descriptor).st_size
+                if size < BALLAST_BYTES:
+                    # Written, not only sized: a sparse file would reserve nothing. A disk that
+                    # fills up takes a part first, and refuses only the rest.
+                    while size < BALLAST_BYTES:
+                        size += os.pwrite(descriptor, bytes(BALLAST_BYTES - size), size)
+                    os.fsync(descriptor)
             finally:
                 os.close(descriptor)
         except OSError:

@@ -47,9 +47,14 @@ def write_metadata(outputs: Path, rows: Iterable[Mapping[str, Any]], name: str) 
 
 
 def _replace(path: Path, lines: Iterable[str]) -> None:
-    partial = path.with_name(path.name + ".part")
-    with partial.open("w", encoding="utf-8") as file:
-        file.writelines(lines)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+    # Hidden: a dataset loader passes over it if a death leaves it behind.
+    partial = path.with_name(f".{path.name}.part")
+    try:
+        with partial.open("w", encoding="utf-8") as file:
+            file.writelines(lines)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -41,7 +42,7 @@ class ProgressDisplay:
 
     def __enter__(self) -> Self:
         """Show the bar, where there is a terminal."""
-        if self._stream.isatty():
+        if self._stream.isatty() and _columns(self._stream):
             self._bar = tqdm(
                 total=self._tally.total,
                 initial=self._tally.ended,
@@ -62,6 +63,7 @@ class ProgressDisplay:
         """Leave the last state standing."""
         if self._bar is not None:
             self._show()
+        if self._bar is not None:
             self._bar.close()
 
     def changed(self, changes: Iterable[Change]) -> None:
@@ -87,7 +89,12 @@ class ProgressDisplay:
             else:
                 print(text, file=self._stream, flush=True)
         except (OSError, ValueError):
-            # A closed terminal is no reason to stop a night's work.
+            self._lose_terminal()
+
+    def _lose_terminal(self) -> None:
+        """A closed terminal is no reason to stop a night's work."""
+        if self._bar is not None:
+            self._bar.disable = True  # else it would write its last line when it is collected
             self._bar = None
 
     def _show(self) -> None:
@@ -95,7 +102,10 @@ class ProgressDisplay:
         if self._bar is not None:
             self._bar.n = self._tally.ended
             self._bar.set_description_str(self.text(now), refresh=False)
-            self._bar.refresh()
+            try:
+                self._bar.refresh()
+            except (OSError, ValueError):
+                self._lose_terminal()
         elif now - self._last_line_at >= LINE_EVERY_S:
             self._last_line_at = now
             self._line(f"{self._tally.ended}/{self._tally.total} {self.text(now)}")
@@ -139,6 +149,14 @@ class FanOut:
         """Pass on."""
         for watcher in self._watchers:
             watcher.said(name, text, fields)
+
+
+def _columns(stream: TextIO) -> int:
+    """The width of a terminal; some say 0, and no bar fits into that."""
+    try:
+        return os.get_terminal_size(stream.fileno()).columns
+    except OSError:
+        return 0
 
 
 def local_time(at: float) -> str:

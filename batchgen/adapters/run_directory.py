@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
+from batchgen.adapters.durable import sync_folder
 from batchgen.errors import UserError
 
 
@@ -55,16 +57,43 @@ class RunDirectory:
             target.parent.mkdir(parents=True, exist_ok=True)
             source.rename(target)
 
+    def refuse_lost_state(self) -> None:
+        """Refuse to begin anew where an earlier run left files: everything would be paid again.
+
+        Raises `UserError`.
+        """
+        if self.state.exists() or not self.outputs.is_dir():
+            return
+        if any(self.outputs.iterdir()):
+            raise UserError(
+                f"{self.outputs} holds files, but {self.state} is gone: without it every job would "
+                "be submitted, and paid for, again.\n    Put the state file back, or move the "
+                "outputs away, or choose another --run-dir"
+            )
+
     def create(self) -> None:
-        """Make the directories. Raises `UserError` where that is impossible."""
+        """Make the directories, durably. Raises `UserError` where that is impossible."""
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
+            _make_durably(self.path)
             self.outputs.mkdir(exist_ok=True)
         except OSError as error:
             raise UserError(
                 f"{self.path} cannot be made a run directory: {error.strerror}; "
                 "choose another with --run-dir"
             ) from error
+
+
+def _make_durably(path: Path) -> None:
+    """`mkdir -p` that survives a power cut: else the state could go with its whole directory."""
+    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+    path.mkdir(parents=True, exist_ok=True)
+    for folder in reversed(missing):
+        sync_folder(folder.parent)
+    if not missing:
+        # An earlier process may have died between making it and this; a parent that may not be
+        # read cannot be synced, and was not made by us.
+        with contextlib.suppress(PermissionError):
+            sync_folder(path.parent)
 
 
 def default_directory(name: str) -> RunDirectory:

@@ -30,9 +30,10 @@ class RunLog:
         self._file: TextIO | None = None
 
     def __enter__(self) -> Self:
-        """Open for appending."""
-        self.path.touch(mode=0o600)
-        self._file = self.path.open("a", encoding="utf-8")
+        """Open for appending, where that is possible."""
+        with contextlib.suppress(OSError):
+            self.path.touch(mode=0o600)
+            self._file = self.path.open("a", encoding="utf-8")
         return self
 
     def __exit__(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import click
 
@@ -25,6 +27,12 @@ def run_of(run: str) -> RunDirectory:
 def print_json(value: Any) -> None:
     """One JSON document on stdout."""
     click.echo(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def say(text: str) -> None:
+    """A line on stderr. A reader that has gone is no reason to stop."""
+    with contextlib.suppress(BrokenPipeError):
+        click.echo(text, err=True)
 
 
 def table(rows: Iterable[Sequence[object]], header: Sequence[str] = ()) -> str:
@@ -56,3 +64,13 @@ def usd(value: float | None) -> str:
     if value is None:
         return "–"
     return f"${value:.2f}" if abs(round(value * 100) - value * 100) < 1e-6 else f"${value:.4f}"
+
+
+def silence(stream: TextIO) -> None:
+    """Whoever read this is gone. What is still buffered goes nowhere.
+
+    The interpreter flushes once more at its end, and would turn the exit code into 120.
+    """
+    devnull = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(devnull, stream.fileno())
+    os.close(devnull)

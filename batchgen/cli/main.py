@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import importlib
-import os
+import io
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 
 import click
 
+from batchgen.cli.common import say, silence
 from batchgen.core.exit_code import ExitCode
 from batchgen.errors import BatchgenError, InternalError, StoppedEarly, UserError
 
@@ -85,6 +86,7 @@ def cli() -> None:
 
 def run_cli(arguments: Sequence[str]) -> int:
     """Run the command line; returns the exit code. Nothing a user causes ends in a traceback."""
+    _write_what_can_be_written()
     try:
         result = cli.main(list(arguments), prog_name="batchgen", standalone_mode=False)
         return int(result) if isinstance(result, int) else ExitCode.COMPLETED
@@ -98,10 +100,20 @@ def run_cli(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
     except BrokenPipeError:
-        _silence_stdout()
+        silence(sys.stdout)
         return ExitCode.UNFINISHED
-    except (BatchgenError, BaseExceptionGroup) as error:
+    except (BatchgenError, BaseExceptionGroup, OSError) as error:
         return _report(error)
+    finally:
+        _flush()
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            silence(stream)
 
 
 def _report(error: BaseException) -> int:
@@ -109,21 +121,26 @@ def _report(error: BaseException) -> int:
     if isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
         return _report(error.exceptions[0])
     if isinstance(error, UserError):
-        click.echo(f"error: {error}", err=True)
+        say(f"error: {error}")
         return ExitCode.USAGE
     if isinstance(error, StoppedEarly):
-        click.echo(f"stopped: {error}", err=True)
+        say(f"stopped: {error}\n    the same command goes on from here")
+        return ExitCode.STOPPED
+    if isinstance(error, OSError) and error.errno:
+        place = f"{error.filename}: " if error.filename else ""
+        say(f"stopped: {place}{error.strerror}; the same command goes on from here")
         return ExitCode.STOPPED
     if isinstance(error, BatchgenError) and not isinstance(error, InternalError):
-        click.echo(f"error: {error}", err=True)
+        say(f"error: {error}")
         return ExitCode.STOPPED
     if isinstance(error, InternalError):
-        click.echo(f"bug in batchgen, please report it: {error}", err=True)
+        say(f"bug in batchgen, please report it: {error}")
         return ExitCode.INTERNAL
     raise error
 
 
-def _silence_stdout() -> None:
-    """Whoever read our output is gone: keep the interpreter's own flush at exit quiet."""
-    devnull = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(devnull, sys.stdout.fileno())
+def _write_what_can_be_written() -> None:
+    """A terminal that cannot show a character shows its number: that must stop no run."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from batchgen.cli.common import print_json, table, usd
+from batchgen.cli.common import print_json, say, table, usd
 from batchgen.core.exit_code import ExitCode
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def _print(loaded: ManifestFile, result: Forecast) -> None:
     click.echo(known)
     cap = loaded.manifest.budget.max_spend
     if cap is not None and result.cost_usd > cap:
-        click.echo(f"warning: more than max_spend {usd(cap)}: the run will stop there", err=True)
+        say(f"warning: more than max_spend {usd(cap)}: the run will stop there")
     click.echo(f"time: at least {duration(result.time_s)}, bound by {result.bound_by}")
     for notice in loaded.notices:
-        click.echo(f"warning: {notice}", err=True)
+        say(f"warning: {notice}")

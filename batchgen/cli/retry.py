@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from batchgen.cli.common import run_of, usd
+from batchgen.cli.common import print_json, run_of, usd
 from batchgen.core.exit_code import ExitCode
 from batchgen.errors import UserError
 
@@ -27,47 +27,76 @@ _EXAMPLE = """Example:
 @click.option("--unknown", is_flag=True, help="Jobs set aside because nothing could tell.")
 @click.option("--id", "pattern", default="*", metavar="GLOB", help="Only jobs with such ids.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-def command(run: str, *, failed: bool, unknown: bool, pattern: str, yes: bool) -> int:
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document at the end.")
+def command(**options: Any) -> int:
     """Put jobs of RUN back to pending; says beforehand what may be billed twice.
 
     Nothing is submitted: the next `batchgen run` does that. With --id alone, failed, lost and
     unknown jobs of those ids are meant.
     """
     from batchgen.adapters.clock import SystemClock
+    from batchgen.adapters.sqlite.ledger import typed_errors
     from batchgen.adapters.sqlite.retrying import put_back, select
     from batchgen.adapters.sqlite.state import SqliteState
 
-    if not (failed or unknown) and pattern == "*":
-        raise UserError("say which jobs: --failed, --unknown or --id GLOB")
-    states = [*(("failed", "lost") if failed else ()), *(("unknown",) if unknown else ())]
-    directory = run_of(run)
-    with SqliteState(directory.state) as state:
-        chosen = select(state.ledger, states or ["failed", "lost", "unknown"], pattern)
-        if not chosen.count:
-            click.echo("no such jobs; nothing changed")
-            return ExitCode.COMPLETED
+    states = _states(options)
+    directory = run_of(options["run"])
+    with SqliteState(directory.state) as state, typed_errors():
+        chosen = select(state.ledger, states, options["pattern"])
         _say(chosen)
-        if not yes and not _agreed(chosen):
+        if not options["yes"] and not _agreed(chosen):
             click.echo("nothing changed", err=True)
             return ExitCode.USAGE
-        put_back(state.ledger, chosen, SystemClock().now())
-    click.echo(f"{chosen.count} job(s) put back; `batchgen run` takes them up")
+        clock = SystemClock(state.ledger.note("clock"))
+        put_back(state.ledger, chosen, clock.now())
+    if options["as_json"]:
+        print_json(_as_json(chosen))
+    elif chosen.count:
+        click.echo(f"{chosen.count} job(s) put back; `batchgen run` takes them up")
+    else:
+        click.echo("no such jobs; nothing changed")
     return ExitCode.COMPLETED
 
 
+def _states(options: dict[str, Any]) -> list[str]:
+    failed, unknown = options["failed"], options["unknown"]
+    if not (failed or unknown) and options["pattern"] == "*":
+        raise UserError("say which jobs: --failed, --unknown or --id GLOB")
+    every = not (failed or unknown)
+    return [
+        *(("failed", "lost") if failed or every else ()),
+        *(("unknown",) if unknown or every else ()),
+    ]
+
+
+def _as_json(chosen: Selection) -> dict[str, Any]:
+    return {
+        "put_back": chosen.count,
+        "failed": chosen.failed,
+        "lost": chosen.lost,
+        "looked_up_again": chosen.reopened,
+        "may_be_billed_twice": chosen.unclear,
+        "risk_usd": round(chosen.risk_usd, 6),
+    }
+
+
 def _say(chosen: Selection) -> None:
-    """What it may cost, before anything is done."""
+    """What it may cost, before anything is done; on stderr, where questions are asked."""
     if chosen.failed:
-        click.echo(f"{chosen.failed} failed job(s): were not charged, are submitted again")
+        _tell(f"{chosen.failed} failed job(s): were not charged, are submitted again")
     if chosen.reopened:
-        click.echo(f"{chosen.reopened} job(s) with a request_id: looked up again, free")
+        _tell(f"{chosen.reopened} job(s) with a request_id: looked up again, free")
     if chosen.unclear:
-        click.echo(
+        _tell(
             f"{chosen.unclear} unknown job(s): may already have been billed, so submitting them "
             f"again MAY BILL THEM TWICE (up to {usd(chosen.risk_usd)} once more{chosen.unpriced})"
         )
     if chosen.lost:
-        click.echo(f"{chosen.lost} lost job(s): WERE PAID and will be paid again")
+        _tell(f"{chosen.lost} lost job(s): WERE PAID and will be paid again")
+
+
+def _tell(text: str) -> None:
+    click.echo(text, err=True)
 
 
 def _agreed(chosen: Selection) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -10,11 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from batchgen.cli.common import print_json, usd
+from batchgen.cli.common import print_json, say, silence, usd
+from batchgen.core.exit_code import ExitCode
 
 if TYPE_CHECKING:
     from batchgen.adapters.manifest_file import ManifestFile
     from batchgen.cli.session import Overrides, Session
+    from batchgen.core.gates import Gate
     from batchgen.core.job import Job
     from batchgen.core.summary import Tally
     from batchgen.runner.runner import RunEnd
@@ -47,6 +51,13 @@ class Request:
 @click.option("--rpm", type=click.IntRange(1, 1_000_000), help="Requests a minute.")
 @click.option("--max-spend", type=click.FloatRange(0), help="Most to spend, in USD.")
 @click.option("--limit", type=click.IntRange(1), help="Submit at most so many jobs this time.")
+@click.option(
+    "--patience",
+    type=click.FloatRange(0),
+    metavar="SECONDS",
+    help="Longest wait at an outage or a full disk. Default: 30 s for a service that was never "
+    "reached, 2 h for one that was, 60 s for a disk.",
+)
 @click.option("--run-dir", type=click.Path(path_type=Path), help="Default: runs/<name>.")
 @click.option("--simulate", is_flag=True, help="Rehearse on a local look-alike; costs nothing.")
 @click.option(
@@ -82,52 +93,78 @@ def command(**options: Any) -> int:
         options["as_json"],
     )
     overrides = Overrides(
-        options["concurrency"], options["rpm"], options["max_spend"], options["limit"]
+        options["concurrency"],
+        options["rpm"],
+        options["max_spend"],
+        options["limit"],
+        options["patience"],
     )
     manifest = load_manifest(request.manifest)
     for notice in manifest.notices:
-        click.echo(f"note: {notice}", err=True)
+        say(f"note: {notice}")
     return anyio.run(partial(_run, request, manifest, overrides))
 
 
 async def _run(request: Request, manifest: ManifestFile, overrides: Overrides) -> int:
     from batchgen.adapters.sqlite.importer import OnChange
+    from batchgen.cli import service as services
     from batchgen.cli import session as sessions
 
     directory = sessions.default_run_directory(manifest, request.run_dir)
-    if not request.simulate:
-        sessions.service_from_environment()  # a missing key is told before anything is made
+    # A missing key is told before anything is made.
+    service = None if request.simulate else services.service_from_environment()
+    name = service.name if service else services.REHEARSAL_NAME
+    cap_usd = overrides.cap_usd(manifest)
     async with AsyncExitStack() as stack:
         session = await stack.enter_async_context(
-            sessions.opened(manifest, directory, OnChange(request.on_change or "stop"))
+            sessions.opened(manifest, directory, name, OnChange(request.on_change or "stop"))
         )
-        service = (
-            await stack.enter_async_context(sessions.rehearsal(directory, request.speed))
-            if request.simulate
-            else sessions.service_from_environment()
-        )
-        await sessions.bind_service(session.state, service)
+        if cap_usd is not None:
+            sessions.refuse_unknown_prices(session.state)
+        if service is None:
+            rehearsal = services.rehearsal(directory, request.speed)
+            service = await stack.enter_async_context(rehearsal)
         tally = sessions.tally_of(session)
-        cap = overrides.max_spend_usd or manifest.manifest.budget.max_spend
-        with sessions.display_for(session, tally, cap) as display:
+        with sessions.display_for(session, tally, cap_usd) as display:
             end = await session.run(service, overrides, [display])
         return await _finish(request, session, tally, end)
 
 
 async def _finish(request: Request, session: Session, tally: Tally, end: RunEnd) -> int:
+    code = session.exit_code(end, dict(tally.counts))
+    if not _write_metadata(session):
+        code = max(code, ExitCode.STOPPED)
+    active = await session.state.active()
+    try:
+        if request.as_json:
+            print_json(_summary(session, tally, end, int(code)))
+        else:
+            _print(session, tally)
+    except BrokenPipeError:
+        # Nobody reads on; how the run ended is still so.
+        silence(sys.stdout)
+    if end.gate is not None:
+        _print_stop(request, end.gate, active)
+    return int(code)
+
+
+def _write_metadata(session: Session) -> bool:
+    """Whether the dataset files are written; what they hold is in the state all the same."""
     from batchgen.adapters.metadata import write_metadata
     from batchgen.adapters.sqlite.reader import StateReader
 
     reader = StateReader(session.directory.state)
-    write_metadata(session.directory.outputs, reader.files(), session.manifest.manifest.name)
-    reader.close()
-    code = session.exit_code(end, dict(tally.counts))
-    active = await session.state.active()
-    if request.as_json:
-        print_json(_summary(session, tally, end, int(code)))
-    else:
-        _print(session, tally, end, active)
-    return int(code)
+    try:
+        write_metadata(session.directory.outputs, reader.files(), session.manifest.manifest.name)
+    except OSError as error:
+        say(
+            f"outputs/metadata.jsonl cannot be written: {error.strerror or error}; "
+            "run again once that is mended, nothing is paid for again"
+        )
+        return False
+    finally:
+        reader.close()
+    return True
 
 
 def _summary(session: Session, tally: Tally, end: RunEnd, code: int) -> dict[str, Any]:
@@ -142,7 +179,7 @@ def _summary(session: Session, tally: Tally, end: RunEnd, code: int) -> dict[str
     }
 
 
-def _print(session: Session, tally: Tally, end: RunEnd, active: list[Job]) -> None:
+def _print(session: Session, tally: Tally) -> None:
     from batchgen.core.job import JobState
 
     counts = tally.counts
@@ -151,20 +188,19 @@ def _print(session: Session, tally: Tally, end: RunEnd, active: list[Job]) -> No
     click.echo(f"files: {session.directory.outputs}")
     if counts[JobState.FAILED] + counts[JobState.UNKNOWN] + counts[JobState.LOST]:
         click.echo(f"reasons: batchgen status {session.directory.path} --failed")
-    if end.gate is not None:
-        click.echo(f"stopped: {end.gate.reason}", err=True)
-        _print_running(active)
-        click.echo(f"resume: batchgen run {session.manifest.path}", err=True)
 
 
-def _print_running(active: list[Job]) -> None:
+def _print_stop(request: Request, gate: Gate, active: list[Job]) -> None:
     from batchgen.adapters.progress import local_time
     from batchgen.core.job import JobState
     from batchgen.core.treatment import WINDOW_S
 
+    say(f"stopped: {gate.reason}")
     running = [job for job in active if job.state in {JobState.SUBMITTED, JobState.FETCHING}]
     if running:
         until = local_time(min(job.sent_at for job in running) + WINDOW_S)
-        click.echo(
-            f"{len(running)} paid job(s) still at the service; fetch them before {until}", err=True
-        )
+        say(f"{len(running)} paid job(s) still at the service; fetch them before {until}")
+    again = ["batchgen", "run", str(request.manifest)]
+    again += ["--run-dir", str(request.run_dir)] if request.run_dir else []
+    again += ["--simulate"] if request.simulate else []
+    say(f"resume: {shlex.join(again)}")

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import signal
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import anyio
 
@@ -23,25 +21,22 @@ from batchgen.adapters.run_directory import RunDirectory
 from batchgen.adapters.run_log import RunLog
 from batchgen.adapters.segmind import SegmindApi, origins_for
 from batchgen.adapters.sqlite.importer import Imported, OnChange, import_jobs
+from batchgen.adapters.sqlite.ledger import typed_errors
 from batchgen.adapters.sqlite.state import SqliteState
+from batchgen.cli.service import Service
 from batchgen.core.board import Board, Limits, OnExpired, RateScope, WhenAbsent
 from batchgen.core.budget import Money, RateWindow
 from batchgen.core.exit_code import ExitCode
+from batchgen.core.gates import Gates, Patience
 from batchgen.core.job import JobState, Totals
-from batchgen.core.polling import Latencies
+from batchgen.core.polling import DEFAULT_LATENCY_S, Latencies
 from batchgen.core.summary import Tally
 from batchgen.core.verdict import exit_code
 from batchgen.errors import StateError, UserError
 from batchgen.ports import Ports, Progress
 from batchgen.runner.runner import RunEnd, Runner
 
-if TYPE_CHECKING:
-    from batchgen.simulator import SimulatorConfig
-
-KEY_VARIABLE = "SEGMIND_API_KEY"
-BASE_URL_VARIABLE = "SEGMIND_BASE_URL"
 USER_AGENT = f"batchgen/{version('batchgen')}"
-REHEARSAL_KEY = "SG_0000000000000000"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,18 +47,24 @@ class Overrides:
     requests_per_minute: int | None = None
     max_spend_usd: float | None = None
     limit: int | None = None
+    patience_s: float | None = None
 
+    def cap_usd(self, manifest: ManifestFile) -> float | None:
+        """The most to spend: this run's word, else the manifest's; None is no cap."""
+        of_manifest = manifest.manifest.budget.max_spend
+        return of_manifest if self.max_spend_usd is None else self.max_spend_usd
 
-@dataclass(frozen=True, slots=True)
-class Service:
-    """Where a run's calls go. `name` is written into the state, so that runs do not mix."""
-
-    key: str
-    base_url: str | None
-    name: str
-    local: bool
-    speed: float = 1.0
-    """How many times faster than real models it generates; only a rehearsal knows."""
+    def patience(self) -> Patience:
+        """How long to wait at gates: the usual, or what the user has time for."""
+        usual = Patience()
+        if self.patience_s is None:
+            return usual
+        return replace(
+            usual,
+            outage_s=self.patience_s,
+            first_contact_s=self.patience_s,
+            disk_s=self.patience_s,
+        )
 
 
 @dataclass(slots=True)
@@ -119,14 +120,20 @@ class Session:
     async def _board(self, overrides: Overrides, speed: float) -> Board:
         budget = self.manifest.manifest.budget
         rpm = overrides.requests_per_minute or budget.requests_per_minute
-        cap = budget.max_spend if overrides.max_spend_usd is None else overrides.max_spend_usd
+        cap = overrides.cap_usd(self.manifest)
         rate = RateWindow.restore(rpm, await self.state.note("rate"), self.clock.now())
         return Board(
             limits=_limits(self.manifest, overrides),
             rate=rate,
             money=Money.of(cap, self.totals, await self.state.active()),
+            gates=Gates(overrides.patience()),
             latencies=Latencies(
-                {model.slug: model.latency_s / speed for model in catalog.load() if model.latency_s}
+                {
+                    model.slug: model.latency_s / speed
+                    for model in catalog.load()
+                    if model.latency_s
+                },
+                DEFAULT_LATENCY_S / speed,
             ),
             quota=overrides.limit,
         )
@@ -153,31 +160,37 @@ def _limits(manifest: ManifestFile, overrides: Overrides) -> Limits:
 
 @asynccontextmanager
 async def opened(
-    manifest: ManifestFile, directory: RunDirectory, on_change: OnChange = OnChange.STOP
+    manifest: ManifestFile,
+    directory: RunDirectory,
+    service_name: str,
+    on_change: OnChange = OnChange.STOP,
 ) -> AsyncIterator[Session]:
     """Open (or make) the run directory and bring the state in line with the manifest.
 
-    Raises `UserError` (locked, foreign or damaged state; paid jobs changed) before anything runs.
+    Raises `UserError` (locked, foreign or damaged state; another service's; paid jobs changed)
+    before anything runs, and `DiskError`.
     """
+    directory.refuse_lost_state()
     directory.create()
     with SqliteState(directory.state) as state:
-        clock = SystemClock(state.ledger.note("clock"))
-        imported = import_jobs(state.ledger, manifest.jobs(), on_change, clock.now())
+        with typed_errors():
+            _bind_service(state, service_name)
+            clock = SystemClock(state.ledger.note("clock"))
+            imported = import_jobs(state.ledger, manifest.jobs(), on_change, clock.now())
         if imported.paid or imported.busy:
             raise UserError(_paid_change(imported))
         directory.set_aside(imported.replaced)
-        if manifest.manifest.budget.max_spend is not None:
-            _refuse_unknown_prices(state)
         await state.record((), {"clock": clock.anchor()})
         yield Session(manifest, directory, state, imported, await state.totals(), clock)
 
 
-def _refuse_unknown_prices(state: SqliteState) -> None:
-    """A cap can only be kept over jobs whose price is known."""
-    models = state.ledger.unpriced_models()
+def refuse_unknown_prices(state: SqliteState) -> None:
+    """A cap can only be kept over jobs whose price is known. Raises `UserError`."""
+    with typed_errors():
+        models = state.ledger.unpriced_models()
     if models:
         raise UserError(
-            f"budget.max_spend needs a price for every job; none is known for {', '.join(models)}."
+            f"a cap on spending needs a price for every job; none is known for {', '.join(models)}."
             "\n    Set `price:` (USD a job) on these jobs or under `defaults`."
         )
 
@@ -198,49 +211,19 @@ def _paid_change(imported: Imported) -> str:
     )
 
 
-def service_from_environment() -> Service:
-    """The real service, or the one `SEGMIND_BASE_URL` names. Raises `UserError` without a key."""
-    key = os.environ.get(KEY_VARIABLE, "").strip()
-    if not key:
-        raise UserError(
-            f"{KEY_VARIABLE} is not set.\n    export {KEY_VARIABLE}=SG_… (from the Segmind "
-            "console), or rehearse for free with --simulate"
-        )
-    base_url = os.environ.get(BASE_URL_VARIABLE, "").strip() or None
-    if base_url is None:
-        return Service(key, None, "segmind", local=False)
-    from urllib.parse import urlsplit
-
-    from batchgen.core.urls import is_loopback_host
-
-    host = urlsplit(base_url).hostname or base_url
-    return Service(key, base_url, f"host {host}", local=is_loopback_host(host))
-
-
-async def bind_service(state: SqliteState, service: Service) -> None:
+def _bind_service(state: SqliteState, name: str) -> None:
     """Write down which service a run belongs to, and refuse another one.
 
     A rehearsal's request_ids mean nothing to the real service, and its bills are not money.
     """
-    known = await state.note("service")
+    known = state.ledger.note("service")
     if known is None:
-        await state.record((), {"service": service.name})
-    elif known != service.name:
+        state.ledger.record((), {"service": name})
+    elif known != name:
         raise StateError(
-            f"{state.path.parent} belongs to {known}, not to {service.name}; "
+            f"{state.path.parent} belongs to {known}, not to {name}; "
             "choose another directory with --run-dir"
         )
-
-
-@asynccontextmanager
-async def rehearsal(directory: RunDirectory, speed: float) -> AsyncIterator[Service]:
-    """A simulator inside this process, which remembers its requests from run to run."""
-    from batchgen.simulator import SimulatorConfig
-    from batchgen.simulator.server import serve
-
-    config: SimulatorConfig = SimulatorConfig(speed=speed)
-    async with serve(config, journal=directory.rehearsal) as running:
-        yield Service(REHEARSAL_KEY, running.url, "the simulator", local=True, speed=speed)
 
 
 def default_run_directory(manifest: ManifestFile, run_dir: Path | None) -> RunDirectory:

@@ -14,9 +14,9 @@ from enum import StrEnum
 from batchgen.core.budget import Money, RateWindow
 from batchgen.core.event import Change, Event, EventKind
 from batchgen.core.gates import Gates
+from batchgen.core.history import HistoryRead
 from batchgen.core.job import IN_FLIGHT, Job, JobState
 from batchgen.core.polling import Latencies, next_poll_at
-from batchgen.core.reconcile import HistoryRead
 from batchgen.core.signals import Signal
 from batchgen.core.treatment import PATIENCE, overdue
 
@@ -161,6 +161,9 @@ class Board:
             self.unlisted.discard(job.key)
         if job.ended:
             del self.jobs[job.key]
+        elif job.state is JobState.PENDING and not job.listed:
+            # It left the manifest while it was under way: it is not submitted again.
+            self.jobs.pop(job.key, None)
         elif job.state is JobState.PENDING and job.model in self.gates.closed_models:
             self.hold_back(job)
         else:
@@ -179,8 +182,8 @@ class Board:
     def _learn(self, change: Change) -> None:
         if change.event.kind is EventKind.RESULT and change.event.receipt is not None:
             receipt = change.event.receipt
-            seen_s = receipt.total_s or receipt.inference_s
-            if seen_s:
+            seen_s = receipt.inference_s if receipt.total_s is None else receipt.total_s
+            if seen_s is not None:
                 self.latencies.learn(change.after.model, seen_s)
 
     def _account(self, job: Job, *, paid_in_vain: bool = False) -> None:
@@ -212,6 +215,16 @@ class Board:
     def ambiguous(self) -> list[Job]:
         """Jobs whose POST may or may not have been accepted."""
         return [job for job in self.jobs.values() if job.state is JobState.AMBIGUOUS]
+
+    @property
+    def posting(self) -> dict[tuple[str, str], float]:
+        """POSTs without an answer yet: since when, by model and body."""
+        since: dict[tuple[str, str], float] = {}
+        for job in self.jobs.values():
+            if job.state is JobState.SUBMITTING:
+                key = (job.model, job.body)
+                since[key] = min(job.sent_at, since.get(key, job.sent_at))
+        return since
 
     @property
     def more_to_submit(self) -> bool:

@@ -5,15 +5,14 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from urllib.parse import quote
 
+from batchgen.core.history import DAY_S, PAGE_ROWS, HistoryRead
 from batchgen.core.http import MAX_MEDIA_BYTES, Call, Host
 from batchgen.core.job import Job
-from batchgen.core.reconcile import PAGE_ROWS, HistoryRead
 from batchgen.core.spec import ApiVersion
 
 SYNC_TIMEOUT_S = 600.0
 """How long a v1 call may take; the SDK's own deadline for a job."""
 SUBMIT_TIMEOUT_S = 60.0
-DAY_S = 86_400.0
 RESULT_TIMEOUT_S = 300.0
 """A final body may carry the media itself."""
 
@@ -55,11 +54,10 @@ def history_call(read: HistoryRead, now: float) -> Call:
     Days are UTC; one more on either side covers clocks that disagree. The service allows 31 days.
     """
     latest_at = max(now, read.back_to)
-    from_at = max(read.back_to - DAY_S, latest_at - 28 * DAY_S)
     query = (
         ("page", str(read.page)),
         ("per_page", str(PAGE_ROWS)),
-        ("from_date", _day(from_at)),
+        ("from_date", _day(read.from_at)),
         ("to_date", _day(latest_at + DAY_S)),
         ("sort_by", "model_created"),
         ("sort_order", "desc"),

@@ -132,7 +132,8 @@ class Job:
     the earliest instant from which its window can count. Nothing is started before `due_at`.
     `trouble` counts consecutive fruitless effects in the present state; `polls` those of the
     current attempt. `recoveries` counts how often the result had to be asked of the history.
-    `unclear_at` is when `doubt` arose about the current attempt.
+    `unclear_at` is when `doubt` arose about the current attempt. `listed` says that the job is
+    (still) in the manifest.
     """
 
     key: int
@@ -156,6 +157,7 @@ class Job:
     reason: str = ""
     outputs: tuple[Output, ...] = ()
     receipt: Receipt = field(default_factory=Receipt)
+    listed: bool = True
 
     @property
     def ended(self) -> bool:

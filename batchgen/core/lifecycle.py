@@ -76,7 +76,7 @@ TABLE: Mapping[JobState, Mapping[EventKind, JobState]] = {
     },
     _S.DONE: {_E.RETRIED: _S.PENDING},
     _S.FAILED: {_E.RETRIED: _S.PENDING},
-    _S.LOST: {_E.RETRIED: _S.PENDING, _E.REOPENED: _S.SUBMITTED},
+    _S.LOST: {_E.RETRIED: _S.PENDING},
     _S.UNKNOWN: {_E.RETRIED: _S.PENDING, _E.REOPENED: _S.SUBMITTED},
 }
 """state × event → state. A missing pair is illegal."""

@@ -16,11 +16,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from operator import attrgetter
 
 from batchgen.core.board import Board, RateScope
 from batchgen.core.gates import Gate, GateKind
+from batchgen.core.history import HistoryRead
 from batchgen.core.job import Job, JobState
-from batchgen.core.reconcile import HistoryRead, needs_lookup
+from batchgen.core.reconcile import needs_lookup
 
 
 class EffectKind(StrEnum):
@@ -213,12 +215,8 @@ class _Pass:
             return
         if at > self.now:
             self.wakes.append(at)
-            return
-        counts = self.board.limits.rate_scope is RateScope.ALL
-        if counts and self.slots <= 0:
-            self.wants_slot = True
-            return
-        self.effects.append(Effect(EffectKind.PROBE, counts=counts))
+        else:
+            self._start(EffectKind.PROBE, None)
 
     def _check_disk(self) -> None:
         gate = self.board.gates.closed.get(GateKind.DISK)
@@ -244,8 +242,7 @@ class _Pass:
             free_at = self.board.rate.next_free_at(self.now, taken)
             if free_at is not None:
                 self.wakes.append(free_at)
-        later = [at for at in self.wakes if at > self.now]
-        return min(later) if later else None
+        return min((at for at in self.wakes if at > self.now), default=None)
 
     def _verdict(self) -> tuple[Verdict, Gate | None]:
         """Stop only when nothing is under way: what runs here is brought to its event first."""
@@ -255,7 +252,8 @@ class _Pass:
         if GateKind.STOP in board.gates.closed:
             return Verdict.STOP, board.gates.closed[GateKind.STOP]
         gate = board.gates.lost_patience(self.now)
-        if gate is not None and not self._still_saving():
+        saving = any(effect.kind is EffectKind.SAVE for effect in self.effects)
+        if gate is not None and not saving:
             return Verdict.STOP, gate
         if self._only_history_is_missing():
             return Verdict.STOP, board.gates.closed[GateKind.HISTORY]
@@ -275,17 +273,21 @@ class _Pass:
             return False
         waiting = (JobState.RECOVERING, JobState.AMBIGUOUS)
         left = sum(len(self.by_state[state]) for state in waiting)
-        submits = self.by_state[JobState.PENDING] and not self.board.gates.holds_submits()
-        return left == self.active and not submits
+        return left == self.active and not self._may_submit()
 
-    def _still_saving(self) -> bool:
-        return any(effect.kind is EffectKind.SAVE for effect in self.effects)
+    def _may_submit(self) -> bool:
+        """Whether the next pending job could go out without anything else happening first."""
+        job, limits = self._next_pending(), self.board.limits
+        held = self.board.gates.holds_submits() or self.in_flight >= limits.concurrency
+        return job is not None and not held and self.board.money.affords(job.price_usd)
+
+    def _next_pending(self) -> Job | None:
+        return min(self.by_state[JobState.PENDING], key=lambda job: job.key, default=None)
 
     def _out_of_money(self) -> tuple[Verdict, Gate | None]:
         """Nothing runs and the next job is not affordable: no event will ever change that."""
-        money = self.board.money
-        waiting = sorted(self.by_state[JobState.PENDING], key=lambda job: job.key)
-        if money.cap_usd is None or not waiting or money.affords(waiting[0].price_usd):
+        money, job = self.board.money, self._next_pending()
+        if money.cap_usd is None or job is None or money.affords(job.price_usd):
             return Verdict.GO_ON, None
         reason = (
             f"max_spend {money.cap_usd:.2f} USD is reached: "
@@ -294,6 +296,5 @@ class _Pass:
         return Verdict.STOP, Gate(GateKind.CREDITS, reason, self.now, self.now)
 
 
-def _deadline(job: Job) -> float:
-    """Jobs of one window length: the earliest submitted one expires first."""
-    return job.sent_at
+_deadline = attrgetter("sent_at")
+"""Windows are of one length: the earliest submitted request expires first."""

@@ -28,6 +28,7 @@ class Latencies:
     """Seconds from submit to completion, per model: what was seen, and the catalogue's guess."""
 
     guesses: Mapping[str, float] = field(default_factory=dict)
+    default_s: float = DEFAULT_LATENCY_S
     _seen: dict[str, deque[float]] = field(default_factory=dict)
 
     def learn(self, model: str, latency_s: float) -> None:
@@ -38,7 +39,7 @@ class Latencies:
         """The time by which most requests of this model are done."""
         seen = self._seen.get(model)
         if seen is None or len(seen) < 5:
-            return self.guesses.get(model, DEFAULT_LATENCY_S)
+            return self.guesses.get(model, self.default_s)
         return quantiles(seen, n=10, method="inclusive")[6]
 
 

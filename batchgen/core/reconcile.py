@@ -12,45 +12,21 @@ history has caught up and that it tells bodies as they were sent.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
 
-from batchgen.core.http import Answer, canonical_json
-from batchgen.core.instant import instant_of
+from batchgen.core.history import SKEW_S, HistoryRead, OwnRequest, Row, comparable
 from batchgen.core.job import Job
 from batchgen.core.retry import FIRST_READS_S
 from batchgen.core.spec import ApiVersion
 
-PAGE_ROWS = 100
-"""The most the service gives on a page."""
-MAX_PAGES = 300
-"""A read longer than this is given up as incomplete. A guess: 30,000 requests since the POST."""
-SKEW_S = 120.0
-"""How far the service's clock may be from where its answers put it."""
 LATER_READS_S = 30.0
 GRACE_S = 180.0
 """How long after the settle time a later submit of ours is waited for."""
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One request in the account's history; `body` is canonical JSON, `created_at` may be None."""
-
-    request_id: str
-    model: str
-    body: str
-    created_at: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class OwnRequest:
-    """A request_id of our own ledger: what was sent, and when."""
-
-    body: str
-    sent_at: float
+CONTROL_LATE_S = 600.0
+"""How long after its POST a row may say it was created: a v1 call may take so long. Time zones
+differ by more, so a row shown in another one is told from a right one."""
 
 
 class Decision(StrEnum):
@@ -81,98 +57,14 @@ class Finding:
     unlisted: bool = False
 
 
-@dataclass(slots=True)
-class HistoryRead:
-    """One paged read, newest first, back to the earliest doubtful POST; it serves all of them.
-
-    `started_at` is on our clock, `back_to` on the service's.
-
-    Newest first, so that rows which arrive meanwhile push others to later pages: seen twice, never
-    missed.
-    """
-
-    started_at: float
-    back_to: float
-    page: int = 1
-    rows: dict[str, Row] = field(default_factory=dict)
-    complete: bool = False
-    failed: str = ""
-
-    @property
-    def ended(self) -> bool:
-        """Whether there is nothing more to read."""
-        return self.complete or bool(self.failed)
-
-    def take_in(self, rows: Sequence[Row]) -> None:
-        """One page. The read is complete at the end of the list or of the time that matters."""
-        fresh = [row for row in rows if row.request_id not in self.rows]
-        self.rows.update((row.request_id, row) for row in rows)
-        oldest = min((row.created_at for row in rows if row.created_at is not None), default=None)
-        reached = oldest is not None and oldest < self.back_to - SKEW_S
-        if reached or not fresh or len(rows) < PAGE_ROWS:
-            # A page of one row per output can be short of new ids, but never of rows.
-            self.complete = True
-        elif self.page >= MAX_PAGES:
-            self.failed = f"the history is longer than {MAX_PAGES} pages"
-        self.page += 1
-
-
-def rows_of(answer: Answer) -> list[Row] | None:
-    """The rows of a list answer, wherever they stand; None when there is no list at all."""
-    try:
-        body = answer.json()
-    except ValueError:
-        return None
-    found = _list_in(body, 0)
-    if found is None:
-        return None
-    return [row for item in found if (row := _row(item)) is not None]
-
-
-def _list_in(value: Any, depth: int) -> list[Any] | None:
-    """The envelope is not documented: the list may be the body, or under some key of it."""
-    if isinstance(value, list):
-        return value
-    if not isinstance(value, dict) or depth > 3:
-        return None
-    preferred = ("data", "results", "items", "requests", "rows", "history")
-    for key in (*preferred, *(key for key in value if key not in preferred)):
-        if isinstance(value.get(key), list | dict):
-            found = _list_in(value[key], depth + 1)
-            if found is not None:
-                return found
-    return None
-
-
-def _row(item: Any) -> Row | None:
-    if not isinstance(item, dict) or not isinstance(item.get("request_id"), str):
-        return None
-    if not item["request_id"].isprintable():
-        return None  # half a surrogate pair could be neither asked for nor looked up
-    created = (item.get(key) for key in ("model_created", "created_at", "createdAt", "timestamp"))
-    instants = (instant_of(str(value)) for value in created if value is not None)
-    return Row(
-        item["request_id"],
-        str(item.get("model_name", "")),
-        _canonical(item.get("request_body")),
-        next((at for at in instants if at is not None), None),
-    )
-
-
-def _canonical(body: Any) -> str:
-    try:
-        value = json.loads(body) if isinstance(body, str) else body
-        return canonical_json(value)
-    except (ValueError, RecursionError):
-        return ""
-
-
 @dataclass(frozen=True, slots=True)
 class Policy:
     """What the decision depends on besides the evidence. `now` is the end of the read.
 
     `more_to_come` says that later submits of ours may still appear; `spoken_for` are the candidates
-    of other jobs; `skew_s` is the service's clock minus ours.
+    of other jobs; `skew_s` is the service's clock minus ours. `posting` are the POSTs under way,
+    whose rows may stand in the history before their ids are known: by model and body, since when.
+    `silent` says that the history did not answer for some time.
     """
 
     now: float
@@ -180,6 +72,8 @@ class Policy:
     more_to_come: bool = True
     skew_s: float = 0.0
     spoken_for: frozenset[str] = frozenset()
+    posting: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    silent: bool = False
 
 
 def decide(
@@ -195,79 +89,162 @@ def decide(
     ours; an equal request of a team-mate spoils the proof of absence. k jobs with equal bodies and
     m rows: the first min(k, m) get a candidate each.
     """
-    taken = set(policy.spoken_for)
-    findings = []
-    for job in sorted(jobs, key=lambda job: (job.sent_at, job.key)):
-        row = _match(job, read, set(own) | foreign | taken, policy)
-        if row is not None:
-            taken.add(row.request_id)
-            findings.append(Finding(job, Decision.CANDIDATE, row.request_id))
-        else:
-            shadowed = _match(job, read, set(own) | taken, policy) is not None
-            findings.append(_without_row(job, read, own, policy, shadowed=shadowed))
-    return findings
+    return list(_Evidence(read, own, foreign, policy).findings(jobs))
 
 
-def _match(job: Job, read: HistoryRead, spent: set[str], policy: Policy) -> Row | None:
-    """The earliest row that may be this POST, its id not `spent` on another.
+class _Evidence:
+    """One read and what is known about its rows; `taken` grows as rows become candidates."""
 
-    Without a time a row is no evidence: an equal request of last week must not be taken for it.
-    """
-    from_at = job.sent_at + policy.skew_s - SKEW_S
-    to_at = job.unclear_at + policy.skew_s + policy.settle_s + SKEW_S
-    fitting = [
-        row
-        for row in read.rows.values()
-        if row.request_id not in spent
-        and row.model == job.model
-        and row.body == job.body
-        and row.created_at is not None
-        and from_at <= row.created_at <= to_at
-    ]
-    return min(fitting, key=lambda row: row.created_at or 0.0, default=None)
+    def __init__(
+        self,
+        read: HistoryRead,
+        own: Mapping[str, OwnRequest],
+        foreign: frozenset[str],
+        policy: Policy,
+    ) -> None:
+        self.read = read
+        self.own = own
+        self.foreign = foreign
+        self.policy = policy
+        self.taken = set(policy.spoken_for)
+        self.control_at = self._last_control_at()
 
+    def findings(self, jobs: Iterable[Job]) -> Iterator[Finding]:
+        """First every row that is somebody's, then the jobs that are left without one."""
+        without = []
+        for job in sorted(jobs, key=lambda job: (job.sent_at, job.key)):
+            row = self._match(job)
+            if row is None:
+                without.append(job)
+            elif self._may_be_under_way(job, row):
+                yield self._look_later(job)
+            else:
+                self.taken.add(row.request_id)
+                yield Finding(job, Decision.CANDIDATE, row.request_id)
+        for job in without:
+            yield self._without_row(job)
 
-def _without_row(
-    job: Job,
-    read: HistoryRead,
-    own: Mapping[str, OwnRequest],
-    policy: Policy,
-    *,
-    shadowed: bool,
-) -> Finding:
-    settled_at = job.unclear_at + policy.settle_s
-    if read.started_at < settled_at:
-        return Finding(job, Decision.WAIT, look_at=next_read_at(job, policy))
-    # After the settle time: proof, or patience, or neither.
-    if shadowed:
-        reason = f"{job.reason}; an equal request that is not ours stands in the history"
-        return Finding(job, Decision.SET_ASIDE, reason=reason)
-    if read.complete and job.may_be_absent and _has_control(job, read, own):
-        return Finding(job, Decision.ABSENT, reason="not in the account's history")
-    patient = policy.now < settled_at + GRACE_S and policy.more_to_come
-    if job.may_be_absent and (patient or (read.failed and policy.now < settled_at + GRACE_S)):
-        look_at = policy.now + LATER_READS_S
-        return Finding(job, Decision.WAIT, look_at=look_at, unlisted=read.complete)
-    return _undecided(job, read)
+    def _from_at(self, job: Job) -> float:
+        return job.sent_at + self.policy.skew_s - SKEW_S
 
+    def _to_at(self, job: Job) -> float:
+        return job.unclear_at + self.policy.skew_s + self.policy.settle_s + SKEW_S
 
-def _undecided(job: Job, read: HistoryRead) -> Finding:
-    """Where history does not answer at all, the documented rule: a 5xx was not accepted."""
-    if read.failed and job.documented_absent:
-        reason = f"{job.reason}; documented as not accepted, the history does not answer"
-        return Finding(job, Decision.ABSENT, reason=reason)
-    why = read.failed or "the history shows neither this submit nor a later one of ours"
-    return Finding(job, Decision.SET_ASIDE, reason=f"{job.reason}; {why}")
+    def _match(self, job: Job) -> Row | None:
+        """The earliest row that may be this POST, its id not spent on another.
 
+        Without a time a row is no evidence: an equal request of last week must not be taken for it.
+        """
+        body = comparable(job.body)
+        fitting = [
+            row
+            for row in self.read.rows.values()
+            if row.model == job.model
+            and row.body == body != ""
+            and row.created_at is not None
+            and self._from_at(job) <= row.created_at <= self._to_at(job)
+            and row.request_id not in self.own
+            and row.request_id not in self.foreign
+            and row.request_id not in self.taken
+        ]
+        return min(fitting, key=lambda row: row.created_at or 0.0, default=None)
 
-def _has_control(job: Job, read: HistoryRead, own: Mapping[str, OwnRequest]) -> bool:
-    """Whether a later submit of ours stands in the same read with the body we sent."""
-    return any(
-        request.sent_at > job.unclear_at
-        and request_id in read.rows
-        and read.rows[request_id].body == request.body
-        for request_id, request in own.items()
-    )
+    def _may_be_under_way(self, job: Job, row: Row) -> bool:
+        """Whether the row may be of another POST of the same body that has no answer yet."""
+        since_at = self.policy.posting.get((job.model, job.body))
+        if since_at is None or row.created_at is None:
+            return since_at is not None
+        return row.created_at >= since_at + self.policy.skew_s - SKEW_S
+
+    def _without_row(self, job: Job) -> Finding:
+        read, policy = self.read, self.policy
+        settled_at = job.unclear_at + policy.settle_s
+        if read.started_at < settled_at:
+            return Finding(job, Decision.WAIT, look_at=next_read_at(job, policy))
+        # After the settle time: a shadow, proof, patience, or none of them.
+        shadow = next(self._shadows(job), None)
+        if shadow is not None:
+            if self._may_be_under_way(job, shadow):
+                return self._look_later(job)
+            reason = f"{job.reason}; the history shows a request that may be it or somebody else's"
+            return Finding(job, Decision.SET_ASIDE, reason=reason)
+        is_later = self.control_at > job.unclear_at
+        if job.may_be_absent and is_later and self._shows_all_since(job):
+            return Finding(job, Decision.ABSENT, reason="not in the account's history")
+        if self._is_patient(job, policy.now - settled_at):
+            return self._look_later(job, unlisted=read.complete and job.may_be_absent)
+        return self._undecided(job)
+
+    def _look_later(self, job: Job, *, unlisted: bool = False) -> Finding:
+        look_at = self.policy.now + LATER_READS_S
+        return Finding(job, Decision.WAIT, look_at=look_at, unlisted=unlisted)
+
+    def _shadows(self, job: Job) -> Iterator[Row]:
+        """Rows that may be this POST but cannot be adopted: denied, late, no id, no time, no body.
+
+        They prove nothing, but where one stands absence is not proved either.
+        """
+        body = comparable(job.body)
+        for row in (*self.read.rows.values(), *self.read.nameless):
+            at = row.created_at
+            spent = row.request_id in self.own or row.request_id in self.taken
+            too_old = at is not None and at < self._from_at(job)
+            if spent or too_old or row.model not in {"", job.model}:
+                continue
+            hidden = not row.body and row.request_id not in self.foreign
+            if row.body == body or (hidden and (at is None or at <= self._to_at(job))):
+                yield row
+
+    def _shows_all_since(self, job: Job) -> bool:
+        return self.read.complete and self.read.covers(job.sent_at + self.policy.skew_s)
+
+    def _last_control_at(self) -> float:
+        """When the last submit of ours left that stands in the read just as we sent it; 0 if none.
+
+        Model, body and time must be ours: a history that writes one of them differently would show
+        no row of any ambiguous job either.
+        """
+        return max(
+            (
+                request.sent_at
+                for request_id, request in self.own.items()
+                if (row := self.read.rows.get(request_id)) is not None
+                and row.model == request.model
+                and row.body == comparable(request.body) != ""
+                and self._is_timely(row, request)
+            ),
+            default=0.0,
+        )
+
+    def _is_timely(self, row: Row, request: OwnRequest) -> bool:
+        if row.created_at is None:
+            return False
+        late_s = row.created_at - (request.sent_at + self.policy.skew_s)
+        return -SKEW_S <= late_s <= CONTROL_LATE_S + SKEW_S
+
+    def _is_patient(self, job: Job, over_s: float) -> bool:
+        """Whether another read may still tell more, `over_s` after the settle time.
+
+        One read that failed is not a silent history: where silence counts, it is waited for.
+        """
+        if self.read.failed:
+            silence_counts = job.documented_absent and not self.policy.silent
+            return over_s < GRACE_S * (2 if silence_counts else 1)
+        return job.may_be_absent and over_s < GRACE_S and self.policy.more_to_come
+
+    def _undecided(self, job: Job) -> Finding:
+        """Where history does not answer at all, the documented rule: a 5xx was not accepted."""
+        if self.read.failed and self.policy.silent and job.documented_absent:
+            reason = f"{job.reason}; documented as not accepted, the history does not answer"
+            return Finding(job, Decision.ABSENT, reason=reason)
+        return Finding(job, Decision.SET_ASIDE, reason=f"{job.reason}; {self._why(job)}")
+
+    def _why(self, job: Job) -> str:
+        if self.read.failed:
+            return self.read.failed
+        if not self._shows_all_since(job):
+            return "the history was not read back to this submit"
+        return "the history shows neither this submit nor a later one of ours"
 
 
 def next_read_at(job: Job, policy: Policy) -> float:

@@ -56,15 +56,18 @@ def failed_call(  # noqa: PLR0913  one call's whole circumstances
         retry_at=_retry_at(job, treatment, signal, outcome, now),
         call=call,
         signal=signal,
-        doubt=_DOUBTS.get(signal, Doubt.OPEN),
+        doubt=_doubt(signal, outcome),
     )
 
 
-_DOUBTS = {
-    Signal.SERVER_ERROR: Doubt.SERVER_ERROR,
-    # A 2xx: accepted, as far as anybody can tell, so absence will not be believed.
-    Signal.UNREADABLE: Doubt.ACCEPTED,
-}
+def _doubt(signal: Signal, outcome: Outcome) -> Doubt:
+    """A 2xx, whole or broken off, is accepted as far as anybody can tell: absence is not believed.
+
+    `signal` may say more than the status: an answer without what it must carry is unreadable.
+    """
+    if 200 <= outcome.status < 300 or signal is Signal.UNREADABLE:
+        return Doubt.ACCEPTED
+    return Doubt.SERVER_ERROR if signal is Signal.SERVER_ERROR else Doubt.OPEN
 
 
 def _submit_kind(treatment: Treatment) -> EventKind:
@@ -128,6 +131,11 @@ def _retry_at(
     return now
 
 
+_LOOKED_UP = frozenset({JobState.RECOVERING, JobState.AMBIGUOUS})
+_ANSWERED = frozenset({Signal.OK, Signal.UNPROCESSABLE})
+"""A history that does not answer says nothing about a request, however old."""
+
+
 def overdue(job: Job, event: Event) -> Event:
     """An event as it stands, unless the job has been unfinished for too long to wait on.
 
@@ -137,7 +145,8 @@ def overdue(job: Job, event: Event) -> Event:
     age_s = event.at - job.sent_at
     if event.kind is EventKind.RUNNING and age_s > WINDOW_S + STRAGGLER_S:
         return replace(event, kind=EventKind.GONE, reason="still running after its hour")
-    if event.kind is EventKind.TROUBLE and job.state is JobState.RECOVERING and age_s > HOPELESS_S:
+    answered = event.kind is EventKind.TROUBLE and event.signal in _ANSWERED
+    if answered and job.state in _LOOKED_UP and age_s > HOPELESS_S:
         return replace(event, kind=EventKind.SET_ASIDE)
     return event
 

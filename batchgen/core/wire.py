@@ -45,7 +45,7 @@ def read_submit(job: Job, outcome: Outcome, now: float) -> Reading:
     signal = signal_of(outcome)
     if signal is not Signal.OK or isinstance(outcome, TransportError):
         event = failed_call(CallKind.SUBMIT, job, outcome, signal, now)
-        return Reading(_keep_id(event, outcome), {})
+        return Reading(_keep_id(job, event, outcome), {})
     if job.api is ApiVersion.V1:
         body = outcome.object()
         if body.get("status") == "FAILED":
@@ -56,18 +56,9 @@ def read_submit(job: Job, outcome: Outcome, now: float) -> Reading:
     request_id = outcome.object().get("request_id")
     if not _is_request_id(request_id):
         reason = "the service accepted the submit but named no request_id"
-        return Reading(_event(EventKind.UNCLEAR, job, now, CallKind.SUBMIT, reason), {})
-    return Reading(
-        Event(
-            EventKind.ACKED,
-            job.key,
-            now,
-            request_id=request_id,
-            call=CallKind.SUBMIT,
-            signal=Signal.OK,
-        ),
-        {},
-    )
+        return _no_result(job, outcome, now, CallKind.SUBMIT, reason)
+    acked = _event(EventKind.ACKED, job, now, CallKind.SUBMIT)
+    return Reading(replace(acked, request_id=request_id), {})
 
 
 def read_status(job: Job, outcome: Outcome, now: float) -> Event:
@@ -138,9 +129,9 @@ def _read_final(job: Job, answer: Answer, now: float, call: CallKind) -> Reading
 
 
 def _no_result(job: Job, answer: Answer, now: float, call: CallKind, reason: str) -> Reading:
-    """Accepted and perhaps billed, but without anything to save: never posted again for that."""
+    """Accepted and perhaps billed, but without what it must bring: never posted again for that."""
     event = failed_call(call, job, answer, Signal.UNREADABLE, now, reason)
-    return Reading(_keep_id(event, answer), {})
+    return Reading(_keep_id(job, event, answer), {})
 
 
 def _raw_media(answer: Answer) -> tuple[Found, ...]:
@@ -276,9 +267,13 @@ def _event(  # noqa: PLR0913  the fields of one event
     return Event(kind, job.key, now, reason=reason, call=call, signal=Signal.OK, receipt=receipt)
 
 
-def _keep_id(event: Event, outcome: Outcome) -> Event:
-    """A v1 answer that broke off after its headers has already told the request's id."""
-    if event.kind is not EventKind.UNCLEAR or event.call is not CallKind.SUBMIT:
+def _keep_id(job: Job, event: Event, outcome: Outcome) -> Event:
+    """A v1 answer that broke off after its headers has already told the request's id.
+
+    A v2 answer names it in its body only: an id from elsewhere would stand in the ledger as ours,
+    and hide the very row that shows the submit to be accepted.
+    """
+    if event.kind is not EventKind.UNCLEAR or job.api is not ApiVersion.V1:
         return event
     return replace(event, request_id=_header_id(outcome.headers))
 

@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 from batchgen.core import calls, wire
 from batchgen.core.event import Event, EventKind
 from batchgen.core.gates import GateKind
+from batchgen.core.history import HistoryRead, Row, rows_of
 from batchgen.core.http import Answer, Call
 from batchgen.core.instant import instant_of
 from batchgen.core.job import Doubt, Job, Output, SavedFile
 from batchgen.core.planner import Effect, EffectKind
-from batchgen.core.reconcile import HistoryRead, Row, rows_of
 from batchgen.core.signals import CallKind, Signal, printable, signal_of
 from batchgen.core.treatment import PATIENCE, describe
 from batchgen.errors import InternalError, TransportError

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from batchgen.core.board import Board
 from batchgen.core.event import Event, EventKind
-from batchgen.core.reconcile import Decision, Finding, HistoryRead, Policy, decide, needs_lookup
+from batchgen.core.gates import GateKind
+from batchgen.core.history import HistoryRead
+from batchgen.core.reconcile import Decision, Finding, Policy, decide, needs_lookup
+from batchgen.core.signals import Signal
 from batchgen.ports import Ports
 from batchgen.runner.effects import Landed
 
@@ -28,7 +31,8 @@ def take_in_page(board: Board, landed: Landed) -> None:
     if landed.rows is not None:
         board.history.take_in(landed.rows)
     elif landed.event is not None:
-        board.history.failed = landed.detail
+        gone = landed.event.signal is Signal.NOT_FOUND
+        board.history.break_off(landed.detail, not_found=gone)
 
 
 def reject_candidate(board: Board, job_key: int) -> None:
@@ -60,6 +64,8 @@ async def conclude(board: Board, ports: Ports) -> list[Event]:
         board.more_to_submit,
         board.skew_s,
         frozenset(board.candidates.values()),
+        board.posting,
+        GateKind.HISTORY in board.gates.closed,
     )
     findings = decide(jobs, read, own, board.foreign, policy)
     return [event for finding in findings if (event := _act(board, finding, policy.now))]

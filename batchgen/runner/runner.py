@@ -24,6 +24,7 @@ from batchgen.errors import BatchgenError, InternalError
 from batchgen.ports import DuplicateRequestIdError, Ports, SaveFault
 from batchgen.runner.effects import Effects, Landed, gate_of
 from batchgen.runner.history import begin_page, conclude, reject_candidate, take_in_page
+from batchgen.runner.teller import Teller
 
 LONGEST_SLEEP_S = 30.0
 """The loop looks again at least so often: a suspended machine wakes with every instant past."""
@@ -49,7 +50,7 @@ class Runner:
         self._mail = anyio.Event()
         self._gets: set[anyio.CancelScope] = set()
         self._post_scopes: set[anyio.CancelScope] = set()
-        self._told: set[str] = set()
+        self._teller = Teller(ports.progress)
         self._disk_seen_at = 0.0
 
     def stop(self, reason: str) -> None:
@@ -100,7 +101,7 @@ class Runner:
             await self._record(await conclude(self.board, self._ports))
             now = self._ports.clock.now()
             decided = plan(self.board, now)
-            self._tell_gates()
+            self._teller.tell(self.board.gates)
             if decided.verdict is not Verdict.GO_ON:
                 return RunEnd(decided.verdict, decided.gate)
             if decided.draw:
@@ -244,7 +245,9 @@ class Runner:
         while True:
             changes = self._changes(events)
             try:
-                await self._ports.state.record(changes, notes)
+                # Shielded: these events have left the mailbox, a cancellation must not lose them.
+                with anyio.CancelScope(shield=True):
+                    await self._ports.state.record(changes, notes)
                 break
             except DuplicateRequestIdError as error:
                 self.board.candidates.pop(error.job_key, None)
@@ -276,15 +279,6 @@ class Runner:
         except BatchgenError:
             if not failed:
                 raise
-
-    def _tell_gates(self) -> None:
-        for kind, gate in self.board.gates.closed.items():
-            if kind not in self._told:
-                self._told.add(kind)
-                self._ports.progress.said("gate_closed", gate.reason, {"gate": str(kind)})
-        for name in [name for name in self._told if name not in self.board.gates.closed]:
-            self._told.discard(name)
-            self._ports.progress.said("gate_opened", "", {"gate": name})
 
 
 def _doubted(event: Event, error: DuplicateRequestIdError) -> Event:

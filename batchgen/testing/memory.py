@@ -12,11 +12,12 @@ import anyio
 from batchgen.adapters.sqlite.ledger import Ledger
 from batchgen.adapters.sqlite.schema import create_schema
 from batchgen.core.event import Change
+from batchgen.core.history import OwnRequest
 from batchgen.core.job import Job, SavedFile, Totals
 from batchgen.core.media import sniff
-from batchgen.core.reconcile import OwnRequest
+from batchgen.errors import DiskFullError
 from batchgen.ports import SaveError, SaveFault, SaveOrder
-from batchgen.testing.world import World
+from batchgen.testing.world import Disk, World
 
 COMMIT_S = 0.0005
 
@@ -24,8 +25,9 @@ COMMIT_S = 0.0005
 class MemoryState:
     """`State` with the real schema and the real SQL, on a database that lives with the world."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, disk: Disk) -> None:
         self._world = world
+        self._disk = disk
         connection = sqlite3.connect(":memory:", isolation_level=None)
         connection.execute("PRAGMA foreign_keys = ON")
         create_schema(connection)
@@ -38,6 +40,8 @@ class MemoryState:
         self._world.step("before commit")
         await anyio.sleep(COMMIT_S)
         self._world.step("at commit")
+        if not self._disk.takes_record():
+            raise DiskFullError("the disk is full: the state file cannot grow")
         self.ledger.record(changes, notes)
         self._world.step("after commit")
 
@@ -62,15 +66,16 @@ class MemoryState:
 
     async def has_room(self) -> bool:
         """See `State.has_room`."""
-        return True
+        return self._disk.lay_ballast()
 
     async def totals(self) -> Totals:
         """See `State.totals`."""
         return self.ledger.totals()
 
 
-Download = Callable[[str], Awaitable[bytes | None]]
-"""Fetches a URL in memory; None for a 404."""
+Download = Callable[[str], Awaitable[bytes]]
+"""Fetches a URL in memory; raises `SaveError`."""
+PLENTY_BYTES = 10**12
 
 
 @dataclass(slots=True)
@@ -78,15 +83,16 @@ class MemoryOutputs:
     """`Outputs` in a dict. `faults` are raised by the next saves, first one first."""
 
     world: World
+    disk: Disk
     download: Download
     files: dict[str, bytes] = field(default_factory=dict)
     staged: dict[str, bytes] = field(default_factory=dict)
     faults: list[SaveFault] = field(default_factory=list)
-    free: int = 10**12
 
     async def stage(self, owner: str, index: int, data: bytes) -> str:
         """See `Outputs.stage`."""
         self.world.step("before stage")
+        self._need_space()
         name = f"{owner}-{index}"
         self.staged[name] = data
         self.world.step("after stage")
@@ -97,9 +103,12 @@ class MemoryOutputs:
         self.world.step("before save")
         if self.faults:
             raise SaveError(self.faults.pop(0), "injected")
+        self._need_space()
         data = await self._bytes(order)
         self.world.step("before rename")
         kind = sniff(data[:4096])
+        if kind is None and not order.output.staged:
+            raise SaveError(SaveFault.BAD_CONTENT, "an error page")
         extension = kind.extension if kind is not None else "txt"
         name = f"{order.stem}.{extension}"
         if self.files.get(name, data) != data:
@@ -115,14 +124,15 @@ class MemoryOutputs:
             if order.output.staged not in self.staged:
                 raise SaveError(SaveFault.GONE, "the staged file is gone")
             return self.staged[order.output.staged]
-        data = await self.download(order.output.url)
-        if data is None:
-            raise SaveError(SaveFault.GONE, "HTTP 404")
-        return data
+        return await self.download(order.output.url)
+
+    def _need_space(self) -> None:
+        if self.disk.is_full:
+            raise SaveError(SaveFault.DISK_FULL, "no space left on device")
 
     async def free_bytes(self) -> int:
         """See `Outputs.free_bytes`."""
-        return self.free
+        return 0 if self.disk.is_full else PLENTY_BYTES
 
 
 @dataclass(slots=True)

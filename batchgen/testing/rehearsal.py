@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 import anyio
 
 from batchgen import catalog
 from batchgen.adapters.sqlite.importer import import_jobs
+from batchgen.adapters.sqlite.rows import JOB_COLUMNS, job_of
 from batchgen.core.board import Board, Limits
 from batchgen.core.budget import Money, RateWindow
-from batchgen.core.gates import Gates, Patience
+from batchgen.core.gates import Gate, GateKind, Gates, Patience
 from batchgen.core.job import Job, JobState
 from batchgen.core.planner import Verdict
 from batchgen.core.polling import Latencies
 from batchgen.core.spec import JobSpec
-from batchgen.errors import InternalError
+from batchgen.errors import DiskError, InternalError
 from batchgen.ports import Ports, SaveFault
 from batchgen.runner.runner import RunEnd, Runner
 from batchgen.simulator.config import SimulatorConfig
@@ -26,53 +29,91 @@ from batchgen.simulator.service import Service
 from batchgen.testing.memory import MemoryOutputs, MemoryState, RecordingProgress
 from batchgen.testing.service_api import ServiceApi
 from batchgen.testing.virtual_time import START_AT, VirtualClock, run_virtual
-from batchgen.testing.world import Killed, World
+from batchgen.testing.world import Disk, Killed, World
 
 URLS = Urls("https://api.segmind.test", "https://cdn.segmind.test")
 MAX_PROCESSES = 200
 GIVE_UP_S = 24 * 3600.0
+LONGEST_PROCESS_S = 20 * 3600.0
+"""No rehearsed process should need so long: it hangs."""
+
+
+class Mishap(StrEnum):
+    """What ends a process before its run is over."""
+
+    KILL = "kill"
+    """kill -9: nothing more is done, answered or recorded."""
+    STOP = "stop"
+    """The first Ctrl-C."""
+    ABANDON = "abandon"
+    """The first Ctrl-C, and a few steps later the second."""
+    CANCEL = "cancel"
+    """The task that awaits the run is cancelled."""
+
+
+@dataclass(frozen=True, slots=True)
+class Interruption:
+    """What happens to one process, and after how many steps of it."""
+
+    mishap: Mishap
+    after_steps: int
+
+
+ABANDONED_AFTER_STEPS = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """What is rehearsed. `kills` are steps after which one process after another dies."""
+    """What is rehearsed. Instants (`…_at_s`, spans) are seconds since its beginning."""
 
     specs: Sequence[JobSpec]
     service: SimulatorConfig = field(default_factory=SimulatorConfig)
     limits: Limits = field(default_factory=Limits)
     requests_per_minute: int | None = 50
     max_spend_usd: float | None = None
-    kills: Sequence[int] = ()
-    downtime_s: float = 5.0
     seed: int = 0
     patience: Patience = field(default_factory=Patience)
-    save_faults: Sequence[SaveFault] = ()
+    interruptions: Sequence[Interruption] = ()
+    """One a process; later processes are left alone."""
+    downtime_s: float = 5.0
+    """From an interruption to the next start."""
     again_after_s: float = 1800.0
     """A run that stopped early is started again after so long, as its user would."""
+    save_faults: Sequence[SaveFault] = ()
+    disk_full_s: Sequence[tuple[float, float]] = ()
+    """When the disk is full: from, until."""
+    clock_errors_s: Sequence[float] = ()
+    """How wrong the clock of each process is; right for later ones."""
+    top_ups_usd: Sequence[float] = ()
+    """What is paid into the account before each further process."""
+    untold: frozenset[str] = frozenset()
+    """Fields that the rows of the history lack."""
 
 
 @dataclass(slots=True)
 class Report:
-    """What came of it: the service's own ledger, our state, the files, and how long it took."""
+    """What came of it: the service's own ledger, our state, the files, and how long it took.
+
+    `left_behind` names jobs whose POST was left without an outcome by a process that was not
+    killed; `last_words_s` is how long stopped processes took to end.
+    """
 
     service: Service
     state: MemoryState
     outputs: MemoryOutputs
     progress: RecordingProgress
-    world: World
+    ghosts: int
     end: RunEnd
     board: Board
     elapsed_s: float
     processes: int
-    ghosts: int
+    endings: Counter[str]
+    left_behind: list[str]
+    last_words_s: list[float]
 
     def jobs(self, *states: JobState) -> list[Job]:
         """Our jobs in these states (all, when none is named)."""
-        from batchgen.adapters.sqlite.rows import JOB_COLUMNS, job_of  # noqa: PLC0415
-
-        rows = self.state.ledger.connection.execute(f"SELECT {JOB_COLUMNS} FROM jobs")  # noqa: S608
-        jobs = [job_of(row) for row in rows]
-        return [job for job in jobs if not states or job.state in states]
+        return _jobs(self.state, *states)
 
     def counts(self) -> Mapping[str, int]:
         """Our jobs by state."""
@@ -85,52 +126,146 @@ class Report:
         ).fetchall()
 
 
+def _jobs(state: MemoryState, *states: JobState) -> list[Job]:
+    rows = state.ledger.connection.execute(f"SELECT {JOB_COLUMNS} FROM jobs")  # noqa: S608  constant
+    jobs = [job_of(row) for row in rows]
+    return [job for job in jobs if not states or job.state in states]
+
+
+def _unended(state: MemoryState) -> str:
+    jobs = [job for job in _jobs(state) if not job.ended]
+    return ", ".join(f"{job.id} is {job.state} ({job.reason})" for job in jobs)
+
+
+_DISK_ERROR = RunEnd(Verdict.STOP, Gate(GateKind.DISK, "the record cannot be written", 0.0, 0.0))
+
+
 def rehearse(scenario: Scenario) -> Report:
-    """Run a scenario to its end; deterministic for its seed. Kills are followed by a restart."""
-    return run_virtual(lambda: _rehearse(scenario))
+    """Run a scenario to its end; deterministic for its seed.
+
+    Interruptions are followed by restarts, until nothing is left to do or `GIVE_UP_S` is over.
+    Raises `InternalError` when it comes to no end.
+    """
+    return run_virtual(_Rehearsal(scenario).play)
 
 
-async def _rehearse(scenario: Scenario) -> Report:
-    clock = VirtualClock()
-    world = World(random.Random(scenario.seed))
-    state = MemoryState(world)
-    import_jobs(state.ledger, scenario.specs)
-    service = Service(scenario.service, started_at=START_AT, urls=URLS)
-    api = ServiceApi(service, world, clock)
-    outputs = MemoryOutputs(world, api.download, faults=list(scenario.save_faults))
-    progress = RecordingProgress()
-    ports = Ports(api, state, outputs, clock, progress)
-    kills = list(scenario.kills)
-    for process in range(1, MAX_PROCESSES):
-        world.revive(kills.pop(0) if kills else None)
-        board = _board(scenario, state, clock.now())
-        end = await _one_process(Runner(board, ports))
-        stopped = end is not None and end.verdict is Verdict.STOP
-        if stopped and not _out_of_money(end) and clock.now() < START_AT + GIVE_UP_S:
-            await anyio.sleep(scenario.again_after_s)
-            continue
-        if end is not None:
-            api.arrive_late()
-            elapsed_s = clock.now() - START_AT
-            return Report(
-                service, state, outputs, progress, world, end, board, elapsed_s, process, api.ghosts
-            )
-        await anyio.sleep(scenario.downtime_s)
-    raise InternalError(f"no end after {MAX_PROCESSES} processes")
+class _Rehearsal:
+    """One scenario being played: what outlives its processes."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        self.scenario = scenario
+        self.clock = VirtualClock()
+        self.world = World(random.Random(scenario.seed))
+        spans = [(START_AT + since, START_AT + until) for since, until in scenario.disk_full_s]
+        disk = Disk(self.clock, spans)
+        self.state = MemoryState(self.world, disk)
+        import_jobs(self.state.ledger, scenario.specs)
+        self.service = Service(scenario.service, started_at=START_AT, urls=URLS)
+        self.api = ServiceApi(self.service, self.world, self.clock, scenario.untold)
+        faults = list(scenario.save_faults)
+        self.outputs = MemoryOutputs(self.world, disk, self.api.download, faults=faults)
+        self.progress = RecordingProgress()
+        self.endings: Counter[str] = Counter()
+        self.left_behind: list[str] = []
+        self.last_words_s: list[float] = []
+        self._interruptions = list(scenario.interruptions)
+        self._clock_errors_s = list(scenario.clock_errors_s)
+        self._top_ups_usd = list(scenario.top_ups_usd)
+        self._stopped_at = 0.0
+
+    async def play(self) -> Report:
+        """Process after process, until one has nothing more to do."""
+        for process in range(1, MAX_PROCESSES):
+            self.world.revive()
+            clock = VirtualClock(self._clock_errors_s.pop(0) if self._clock_errors_s else 0.0)
+            board = _board(self.scenario, self.state, clock.now())
+            ports = Ports(self.api, self.state, self.outputs, clock, self.progress)
+            end = await self._live(Runner(board, ports))
+            interrupted = end is None or _is_by(end, GateKind.STOP)
+            too_late = self.clock.now() > START_AT + GIVE_UP_S and not interrupted
+            if end is not None and (_is_over(end) or too_late):
+                return self._report(end, board, process)
+            pause_s = self.scenario.downtime_s if interrupted else self.scenario.again_after_s
+            await anyio.sleep(pause_s)
+            if self._top_ups_usd:
+                self.service.add_credits(self._top_ups_usd.pop(0))
+        raise InternalError(f"no end after {MAX_PROCESSES} processes")
+
+    async def _live(self, runner: Runner) -> RunEnd | None:
+        """The life of one process; None when it did not end by itself."""
+        end: RunEnd | None = None
+        interruption = self._interruptions.pop(0) if self._interruptions else None
+        self._stopped_at = 0.0
+        with anyio.CancelScope(deadline=anyio.current_time() + LONGEST_PROCESS_S) as caller:
+            if interruption is not None:
+                self._arrange(interruption, runner, caller)
+            try:
+                end = await runner.run()
+            except* Killed:
+                self.endings["killed"] += 1
+            except* DiskError:
+                # What stood in the answers of these moments is looked up by the next process.
+                end = _DISK_ERROR
+        self._look_at_the_end(end, interruption, caller)
+        return end
+
+    def _arrange(
+        self, interruption: Interruption, runner: Runner, caller: anyio.CancelScope
+    ) -> None:
+        def stop() -> None:
+            self._stopped_at = self.clock.now()
+            if interruption.mishap is Mishap.CANCEL:
+                caller.cancel()
+                return
+            runner.stop("interrupted")
+            if interruption.mishap is Mishap.ABANDON:
+                self.world.plan(ABANDONED_AFTER_STEPS, runner.abandon)
+
+        is_kill = interruption.mishap is Mishap.KILL
+        self.world.plan(interruption.after_steps, self.world.kill if is_kill else stop)
+
+    def _look_at_the_end(
+        self, end: RunEnd | None, interruption: Interruption | None, caller: anyio.CancelScope
+    ) -> None:
+        if caller.cancelled_caught and not self._stopped_at:
+            raise InternalError(f"a process did not end by itself: {_unended(self.state)}")
+        if caller.cancelled_caught:
+            self.endings["cancelled"] += 1
+        elif end is not None:
+            by = f" by {end.gate.kind}" if end.gate else ""
+            self.endings[f"{end.verdict}{by}"] += 1
+        if self._stopped_at and not self.world.dead:
+            self.last_words_s.append(self.clock.now() - self._stopped_at)
+        abandoned = interruption is not None and interruption.mishap is Mishap.ABANDON
+        if not (self.world.dead or abandoned or end is _DISK_ERROR):
+            self.left_behind += [job.id for job in _jobs(self.state, JobState.SUBMITTING)]
+
+    def _report(self, end: RunEnd, board: Board, processes: int) -> Report:
+        self.api.arrive_late()
+        return Report(
+            service=self.service,
+            state=self.state,
+            outputs=self.outputs,
+            progress=self.progress,
+            ghosts=self.api.ghosts,
+            end=end,
+            board=board,
+            elapsed_s=self.clock.now() - START_AT,
+            processes=processes,
+            endings=self.endings,
+            left_behind=self.left_behind,
+            last_words_s=self.last_words_s,
+        )
 
 
-def _out_of_money(end: RunEnd | None) -> bool:
-    return end is not None and end.gate is not None and "max_spend" in end.gate.reason
+def _is_over(end: RunEnd) -> bool:
+    """Whether starting again would change nothing: all is done, or the user's cap is reached."""
+    capped = end.gate is not None and "max_spend" in end.gate.reason
+    return end.verdict is Verdict.COMPLETE or capped
 
 
-async def _one_process(runner: Runner) -> RunEnd | None:
-    """The life of one process; None when it was killed."""
-    end: RunEnd | None = None
-    try:
-        end = await runner.run()
-    except* Killed:
-        end = None
-    return end
+def _is_by(end: RunEnd, kind: GateKind) -> bool:
+    return end.gate is not None and end.gate.kind is kind
 
 
 def _board(scenario: Scenario, state: MemoryState, now: float) -> Board:
@@ -142,8 +277,3 @@ def _board(scenario: Scenario, state: MemoryState, now: float) -> Board:
         gates=Gates(scenario.patience),
         latencies=Latencies({m.slug: m.latency_s for m in catalog.load() if m.latency_s}),
     )
-
-
-def completed(report: Report) -> bool:
-    """Whether the run ended with nothing left to do."""
-    return report.end.verdict is Verdict.COMPLETE

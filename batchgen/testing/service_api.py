@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import heapq
+import json
 from urllib.parse import unquote
 
 import anyio
 
 from batchgen.core.http import Answer, Call
 from batchgen.errors import NetFault, TransportError
-from batchgen.ports import Clock
+from batchgen.ports import Clock, SaveError, SaveFault
 from batchgen.simulator.messages import Fate, Reply, Request
 from batchgen.simulator.service import Service
 from batchgen.simulator.tiny import body_bytes
 from batchgen.testing.world import Killed, World
 
 KEY = "SG_0123456789abcdef"
+HISTORY = "request-history"
 FASTEST_S, SLOWEST_S = 0.01, 0.15
 """One way through the network."""
 
@@ -24,11 +26,19 @@ class ServiceApi:
     """Carries calls to a `Service` and its replies back, with the fates they meet.
 
     A POST that is on its way when the process dies may still arrive later: `ghosts` counts those.
+    `clock` is the service's own. Rows of the history come without `untold` fields.
     """
 
-    def __init__(self, service: Service, world: World, clock: Clock) -> None:
+    def __init__(
+        self,
+        service: Service,
+        world: World,
+        clock: Clock,
+        untold: frozenset[str] = frozenset(),
+    ) -> None:
         self.service = service
         self.ghosts = 0
+        self._untold = untold
         self._world = world
         self._clock = clock
         self._late: list[tuple[float, int, Request]] = []
@@ -83,18 +93,37 @@ class ServiceApi:
         body = body_bytes(reply)
         if reply.fate is Fate.CUT_SILENTLY:
             body = body[: len(body) // 2]
+        elif self._untold and HISTORY in call.path and reply.status == 200:
+            body = _without(body, self._untold)
         if len(body) > call.max_bytes:
             raise TransportError(NetFault.TOO_LARGE, "too large", reply.status, reply.headers)
         return Answer(reply.status, reply.headers, body)
 
-    async def download(self, url: str) -> bytes | None:
-        """What stands at a URL of the CDN; None for anything but a 200."""
+    async def download(self, url: str) -> bytes:
+        """What stands at a URL of the CDN, whole. Raises `SaveError`."""
         self._world.step("download")
         await anyio.sleep(self._trip_s())
         path = unquote(url.removeprefix(self.service.urls.cdn))
         reply = self.service.cdn(Request("GET", path), self._clock.now())
         self._world.step("downloaded")
-        return body_bytes(reply) if reply.status == 200 else None
+        if reply.fate is not Fate.WHOLE or reply.status >= 500:
+            raise SaveError(SaveFault.TRANSIENT, f"HTTP {reply.status}, {reply.fate}")
+        if reply.status != 200:
+            raise SaveError(SaveFault.GONE, f"HTTP {reply.status}")
+        return body_bytes(reply)
+
+
+def _without(body: bytes, fields: frozenset[str]) -> bytes:
+    """A history answer whose rows lack some fields."""
+    try:
+        answer = json.loads(body)
+    except ValueError:
+        return body
+    rows = answer if isinstance(answer, list) else answer.get("data", [answer])
+    for row in rows:
+        for name in fields:
+            row.pop(name, None)
+    return json.dumps(answer).encode()
 
 
 def _request(call: Call) -> Request:

@@ -49,11 +49,14 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
 
 
 class VirtualClock:
-    """`batchgen.ports.Clock` on the running loop's virtual time."""
+    """`batchgen.ports.Clock` on the running loop's virtual time, wrong by `error_s`."""
+
+    def __init__(self, error_s: float = 0.0) -> None:
+        self.error_s = error_s
 
     def now(self) -> float:
         """Seconds since the epoch, virtual."""
-        return START_AT + asyncio.get_running_loop().time()
+        return START_AT + asyncio.get_running_loop().time() + self.error_s
 
     async def sleep_until(self, at: float) -> None:
         """Return once `now() >= at`."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from batchgen.adapters.sqlite.rows import JOB_COLUMNS, job_of, outputs_of
 from batchgen.core.event import Change, EventKind
+from batchgen.core.history import OwnRequest
 from batchgen.core.job import AttemptState, Job, JobState, Totals
-from batchgen.core.reconcile import OwnRequest
-from batchgen.errors import DiskError, DiskFullError, InternalError
+from batchgen.errors import BatchgenError, DiskError, DiskFullError, InternalError
 from batchgen.ports import DuplicateRequestIdError
 
 _UPDATE_JOB = """
@@ -43,23 +43,23 @@ class Ledger:
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """`BEGIN IMMEDIATE` to `COMMIT`; rolled back on any error.
 
-        Raises `DiskError` for a full or broken disk: SQLite has rolled back by itself then.
+        Raises `DiskError` for a full or broken disk and for a damaged file.
         """
         connection = self.connection
-        try:
-            connection.execute("BEGIN IMMEDIATE")
-            yield connection
-            connection.execute("COMMIT")
-        except sqlite3.OperationalError as error:
-            self._roll_back()
-            raise _disk_error(error) from error
-        except BaseException:
-            self._roll_back()
-            raise
+        with typed_errors():
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                self._roll_back()
+                raise
 
     def _roll_back(self) -> None:
         if self.connection.in_transaction:
-            self.connection.execute("ROLLBACK")
+            # Of a file too damaged even for this, the error that led here is the one to be told.
+            with suppress(sqlite3.DatabaseError):
+                self.connection.execute("ROLLBACK")
 
     def record(self, changes: Sequence[Change], notes: Mapping[str, str] | None = None) -> None:
         """Write changes and notes, all or nothing."""
@@ -188,11 +188,11 @@ class Ledger:
             some = request_ids[start : start + _IDS_A_QUERY]
             marks = ", ".join("?" * len(some))
             rows = self.connection.execute(
-                "SELECT a.request_id, j.body, a.intent_at FROM attempts a "
+                "SELECT a.request_id, j.model, j.body, a.intent_at FROM attempts a "
                 f"JOIN jobs j ON j.key = a.job_key WHERE a.request_id IN ({marks})",
                 list(some),
             )
-            found.update((str(id_), OwnRequest(str(body), float(at))) for id_, body, at in rows)
+            found.update((str(id_), OwnRequest(*sent)) for id_, *sent in rows)
         return found
 
     def staged_names(self) -> set[str]:
@@ -237,8 +237,30 @@ def _settled(change: Change) -> float | None:
     return None
 
 
-def _disk_error(error: sqlite3.OperationalError) -> Exception:
+_DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+
+
+@contextmanager
+def typed_errors() -> Iterator[None]:
+    """What SQLite raises about the disk or the file, as `DiskError`.
+
+    A broken constraint passes: it is about what was written.
+    """
+    try:
+        yield
+    except sqlite3.IntegrityError:
+        raise
+    except sqlite3.DatabaseError as error:
+        raise _typed(error) from error
+
+
+def _typed(error: sqlite3.DatabaseError) -> BatchgenError:
     text = str(error).lower()
+    if getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED:
+        return DiskError(
+            f"the state file is damaged ({error}); keep a copy of the run directory, and try "
+            "`sqlite3 state.db .recover` on the copy before running again"
+        )
     if "full" in text:
         return DiskFullError("the disk is full: the state file cannot grow")
     if "locked" in text:

@@ -9,7 +9,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from batchgen.errors import RunLockedError
+from batchgen.errors import RunLockedError, StateError
+
+_RECORDING = b"recording\n"
 
 
 class RunLock:
@@ -17,20 +19,30 @@ class RunLock:
 
     A file beside the database, because SQLite closes and opens its own. The descriptor is not
     inherited (Python opens with O_CLOEXEC), so that a child never keeps a dead run locked. The
-    holder's process id stands in the file, for the message.
+    holder's process id stands in the file, for the message; behind it a mark while the holder
+    records, which only a clean end takes away: `was_recording` says that the last holder died.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.was_recording = False
         self._descriptor = -1
 
     def __enter__(self) -> Self:
-        """Take the lock at once or raise `RunLockedError` with the holder's process id."""
-        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
+        """Take the lock at once or raise: `RunLockedError` with the holder's process id, or
+        `StateError` where the file cannot be had."""
+        try:
+            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise StateError(
+                f"{self.path} cannot be opened: {error.strerror or error}; "
+                "mend the permissions of the run directory or choose another with --run-dir"
+            ) from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            holder = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip()
+            words = os.pread(descriptor, 64, 0).decode("ascii", "replace").split()
+            holder = words[0] if words else ""
             os.close(descriptor)
             if error.errno not in {errno.EWOULDBLOCK, errno.EAGAIN}:
                 raise
@@ -38,10 +50,15 @@ class RunLock:
                 f"{self.path.parent} is in use by process {holder or 'unknown'}; "
                 "wait for it, or stop it, before starting another run there"
             ) from None
+        self.was_recording = _RECORDING in os.pread(descriptor, 64, 0)
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
         self._descriptor = descriptor
         return self
+
+    def mark_recording(self) -> None:
+        """From now on, an end that is not clean shows."""
+        os.pwrite(self._descriptor, f"{os.getpid()}\n".encode() + _RECORDING, 0)
 
     def __exit__(
         self,
@@ -49,6 +66,11 @@ class RunLock:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Let go; the file stays, because removing it could unlock a second holder's path."""
+        """Let go; the file stays, because removing it could unlock a second holder's path.
+
+        After an exception the mark stays as well.
+        """
+        if exc_type is None:
+            os.ftruncate(self._descriptor, 0)
         os.close(self._descriptor)
         self._descriptor = -1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,20 +61,19 @@ class StateReader:
         if not path.exists() or path.stat().st_size == 0:
             raise StateError(f"{path} does not exist: nothing was run here yet")
         check_header(path)
-        uri = f"file:{quote(str(path))}?mode=ro"
-        self._connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=10.0)
-        try:
-            self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        except sqlite3.DatabaseError as error:
-            self._connection.close()
-            raise StateError(f"{path} cannot be read: {error}") from error
+        self._path = path
+        self._connection = _open(path)
 
     def close(self) -> None:
         """Let go of the file."""
         self._connection.close()
 
     def overview(self, now: float) -> Overview:
-        """Everything `status` shows."""
+        """Everything `status` shows. Raises `StateError` for a damaged file, as all reads do."""
+        with self._told():
+            return self._overview(now)
+
+    def _overview(self, now: float) -> Overview:
         one = self._one
         return Overview(
             counts=self._counts(
@@ -100,21 +99,32 @@ class StateReader:
 
     def problems(self) -> Iterator[ProblemJob]:
         """Jobs that failed, are unknown or lost, with their reasons."""
-        rows = self._connection.execute(
-            "SELECT id, model, state, reason, request_id, attempt FROM jobs "
-            "WHERE state IN ('failed', 'unknown', 'lost') ORDER BY key"
-        )
-        return (ProblemJob(*row) for row in rows)
+        with self._told():
+            rows = self._connection.execute(
+                "SELECT id, model, state, reason, request_id, attempt FROM jobs "
+                "WHERE state IN ('failed', 'unknown', 'lost') ORDER BY key"
+            )
+            for row in rows:
+                yield ProblemJob(*row)
 
     def files(self) -> Iterator[dict[str, Any]]:
         """One row a finished file: what `metadata.jsonl` says about it."""
-        rows = self._connection.execute(
-            "SELECT o.name, j.id, j.model, j.body, j.fields, j.request_id, j.seed, j.cost_usd, "
-            "j.inference_s, o.sha256, o.size, o.media_type, o.width, o.height "
-            "FROM outputs o JOIN jobs j ON j.key = o.job_key "
-            "WHERE o.name IS NOT NULL AND j.state = 'done' ORDER BY j.key, o.idx"
-        )
-        return (_file_row(row) for row in rows)
+        with self._told():
+            rows = self._connection.execute(
+                "SELECT o.name, j.id, j.model, j.body, j.fields, j.request_id, j.seed, j.cost_usd, "
+                "j.inference_s, o.sha256, o.size, o.media_type, o.width, o.height "
+                "FROM outputs o JOIN jobs j ON j.key = o.job_key "
+                "WHERE o.name IS NOT NULL AND j.state = 'done' ORDER BY j.key, o.idx"
+            )
+            for row in rows:
+                yield _file_row(row)
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.DatabaseError as error:
+            raise StateError(f"{self._path} cannot be read: {error}") from error
 
     def _counts(self, sql: str) -> dict[str, int]:
         return {str(state): int(count) for state, count in self._connection.execute(sql)}
@@ -122,6 +132,25 @@ class StateReader:
     def _one(self, sql: str, *arguments: object) -> Any:
         with closing(self._connection.execute(sql, arguments)) as cursor:
             return cursor.fetchone()[0]
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    """A read-only connection, also on a read-only file system.
+
+    There a WAL database cannot be opened the usual way; without a log beside it nobody writes it.
+    """
+    uri = f"file:{quote(str(path))}?mode=ro"
+    alone = not path.with_name(f"{path.name}-wal").exists()
+    for options in ("", "&immutable=1") if alone else ("",):
+        connection = sqlite3.connect(uri + options, uri=True, isolation_level=None, timeout=10.0)
+        try:
+            connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        except sqlite3.DatabaseError as error:
+            connection.close()
+            fault = error
+        else:
+            return connection
+    raise StateError(f"{path} cannot be read: {fault}") from fault
 
 
 def _file_row(row: tuple[Any, ...]) -> dict[str, Any]:

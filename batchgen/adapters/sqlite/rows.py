@@ -12,7 +12,7 @@ from batchgen.core.spec import ApiVersion
 JOB_COLUMNS = (
     "key, id, model, body, stem, api, price_usd, state, attempt, billable, request_id, sent_at, "
     "due_at, trouble, polls, recoveries, unclear_at, doubt, reason, "
-    "cost_usd, remaining_credits, inference_s, queue_s, total_s, seed"
+    "cost_usd, remaining_credits, inference_s, queue_s, total_s, seed, listed"
 )
 
 
@@ -21,7 +21,7 @@ def job_of(row: tuple[Any, ...], outputs: Iterable[Output] = ()) -> Job:
     (
         key, id_, model, body, stem, api, price_usd, state, attempt, billable, request_id, sent_at,
         due_at, trouble, polls, recoveries, unclear_at, doubt, reason, cost_usd,
-        remaining, inference_s, queue_s, total_s, seed,
+        remaining, inference_s, queue_s, total_s, seed, listed,
     ) = row  # fmt: skip
     return Job(
         key=key,
@@ -43,6 +43,7 @@ def job_of(row: tuple[Any, ...], outputs: Iterable[Output] = ()) -> Job:
         unclear_at=unclear_at,
         doubt=Doubt(doubt),
         reason=reason,
+        listed=bool(listed),
         outputs=tuple(outputs),
         receipt=Receipt(cost_usd, remaining, inference_s, queue_s, total_s, seed_of(seed)),
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
+from batchgen.adapters.sqlite.ledger import typed_errors
 from batchgen.core.job import AttemptState, JobState
 from batchgen.errors import StateError
 
@@ -114,14 +115,15 @@ def connect(path: Path, *, create: bool) -> sqlite3.Connection:
     """The one writing connection: WAL, `synchronous=FULL`, checked to be ours and of this version.
 
     Raises `StateError` for a file that is foreign, newer, damaged or missing; such a file is left
-    untouched.
+    untouched. Raises `DiskError` where the disk refuses.
     """
     if not create and not path.exists():
         raise StateError(f"{path} does not exist: nothing was run here yet")
     check_header(path)
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10.0)
     try:
-        _prepare(connection, path)
+        with typed_errors():
+            _prepare(connection, path)
     except BaseException:
         connection.close()
         raise
@@ -135,8 +137,14 @@ def check_header(path: Path) -> None:
     """
     if not path.exists() or path.stat().st_size == 0:
         return
-    with path.open("rb") as file:
-        header = file.read(100)
+    try:
+        with path.open("rb") as file:
+            header = file.read(100)
+    except OSError as error:
+        raise StateError(
+            f"{path} cannot be read: {error.strerror or error}; "
+            "mend its permissions or choose another --run-dir"
+        ) from error
     if not header.startswith(b"SQLite format 3\0") or len(header) < 100:
         raise StateError(f"{path} is not a SQLite file; move it away or choose another --run-dir")
     application_id = int.from_bytes(header[68:72])
@@ -166,6 +174,8 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
             raise StateError(_damaged(path, "its pages do not agree with each other"))
         # Only now: what `check_header` reads must stand in the file itself, not in its WAL.
         connection.execute("PRAGMA journal_mode = WAL")
+    except sqlite3.OperationalError:
+        raise  # the disk's, or another program's: nothing is wrong with the file
     except sqlite3.DatabaseError as error:
         raise StateError(_damaged(path, str(error))) from error
 

@@ -12,13 +12,13 @@ import anyio
 from anyio import to_thread
 
 from batchgen.adapters.ballast import Ballast
-from batchgen.adapters.sqlite.ledger import Ledger
+from batchgen.adapters.sqlite.ledger import Ledger, typed_errors
 from batchgen.adapters.sqlite.lock import RunLock
 from batchgen.adapters.sqlite.schema import connect
 from batchgen.core.event import Change
+from batchgen.core.history import OwnRequest
 from batchgen.core.job import Job, Totals
-from batchgen.core.reconcile import OwnRequest
-from batchgen.errors import DiskFullError
+from batchgen.errors import DiskFullError, StateError
 
 T = TypeVar("T")
 
@@ -33,6 +33,7 @@ class SqliteState:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock = RunLock(path.with_name("run.lock"))
+        self._marked = False
         self._ballast = Ballast(path.with_name("ballast"))
         self._turn: anyio.CapacityLimiter | None = None
         self.ledger: Ledger
@@ -44,13 +45,14 @@ class SqliteState:
         """
         self._lock.__enter__()
         try:
+            self._refuse_lost_log()
             fresh = not self.path.exists()
             self.ledger = Ledger(connect(self.path, create=True))
             if fresh:
                 self.path.chmod(0o600)
             self._ballast.lay()
-        except BaseException:
-            self._lock.__exit__(None, None, None)
+        except BaseException as error:
+            self._lock.__exit__(type(error), error, error.__traceback__)
             raise
         return self
 
@@ -63,12 +65,24 @@ class SqliteState:
         """Close the file, then let go of the lock."""
         self.ledger.connection.close()
         self._ballast.drop()
-        self._lock.__exit__(exc_type, exc, traceback)
+        # Closed: the log is merged into the file, whatever the reason for closing.
+        self._lock.__exit__(None, None, None)
+
+    def _refuse_lost_log(self) -> None:
+        """After a death the newest records stand in the write-ahead log alone."""
+        log = self.path.with_name(self.path.name + "-wal")
+        if self._lock.was_recording and not log.exists():
+            self._lock.mark_recording()
+            raise StateError(
+                f"{log} is gone, and with it the last records of a run that died: request_ids may "
+                f"be missing.\n    Put it back beside {self.path.name}; or delete "
+                f"{self._lock.path} to go on without it, at the risk of paying twice"
+            )
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         if self._turn is None:
             self._turn = anyio.CapacityLimiter(1)
-        return await to_thread.run_sync(work, limiter=self._turn)
+        return await to_thread.run_sync(_told(work), limiter=self._turn)
 
     async def record(
         self, changes: Sequence[Change], notes: Mapping[str, str] | None = None
@@ -84,6 +98,9 @@ class SqliteState:
             if not self._ballast.drop():
                 raise
             self.ledger.record(changes, notes)
+        if not self._marked:
+            self._lock.mark_recording()
+            self._marked = True
 
     async def has_room(self) -> bool:
         """See `State.has_room`."""
@@ -112,3 +129,13 @@ class SqliteState:
     async def totals(self) -> Totals:
         """See `State.totals`."""
         return await self._in_thread(self.ledger.totals)
+
+
+def _told(work: Callable[[], T]) -> Callable[[], T]:
+    """Reads may meet a damaged file as well."""
+
+    def guarded() -> T:
+        with typed_errors():
+            return work()
+
+    return guarded
