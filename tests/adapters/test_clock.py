@@ -1,7 +1,9 @@
 import asyncio
+import json
 import time
 
 import anyio
+import pytest
 
 from batchgen.adapters.clock import SystemClock
 
@@ -12,6 +14,35 @@ def test_it_starts_at_the_wall_clock_and_never_goes_back():
     readings = [clock.now() for _ in range(1000)]
     assert before - 0.1 <= readings[0] <= time.time() + 0.1
     assert readings == sorted(readings)
+
+
+def shifted(anchor, by_s):
+    """The anchor of a process that read a wall clock so far ahead of today's."""
+    fields = json.loads(anchor)
+    return json.dumps(fields | {"offset_s": fields["offset_s"] + by_s})
+
+
+@pytest.mark.parametrize("by_s", [-86_400.0, 0.0, 86_400.0])
+def test_it_carries_on_the_clock_of_an_earlier_process(by_s):
+    """Whatever the wall clock shows now: the rate window and the hours were counted on this one."""
+    earlier = shifted(SystemClock().anchor(), by_s)
+
+    later = SystemClock(earlier)
+
+    assert later.now() == pytest.approx(time.time() + by_s, abs=5.0)
+    assert json.loads(later.anchor()) == json.loads(earlier)
+
+
+@pytest.mark.parametrize("boot", ["", "another-boot", None])
+def test_after_a_reboot_the_wall_clock_is_all_there_is(boot):
+    earlier = json.loads(shifted(SystemClock().anchor(), 86_400.0)) | {"boot": boot}
+
+    assert SystemClock(json.dumps(earlier)).now() == pytest.approx(time.time(), abs=5.0)
+
+
+@pytest.mark.parametrize("anchor", [None, "", "{}"])
+def test_without_an_anchor_it_is_the_wall_clock(anchor):
+    assert SystemClock(anchor).now() == pytest.approx(time.time(), abs=5.0)
 
 
 async def test_it_sleeps_until_and_hardly_longer():

@@ -9,11 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batchgen.adapters.sqlite.importer import MAX_NAMED, Imported, import_jobs
+from batchgen.adapters.sqlite.importer import MAX_NAMED, Imported, OnChange, import_jobs
 from batchgen.adapters.sqlite.ledger import Ledger
 from batchgen.adapters.sqlite.schema import create_schema
 from batchgen.core.event import EventKind as E
+from batchgen.core.job import JobState as S
 from tests.adapters.builders import dump, ledger_at, live, load, spec
+from tests.core.builders import NOW, output, saved
 
 SENT = (E.INTENDED, E.ACKED)
 
@@ -166,6 +168,122 @@ def test_a_manifest_that_breaks_off_changes_nothing(ledger):
 
     assert dump(ledger, "jobs") == before
     assert import_jobs(ledger, [spec(id_) for id_ in "abc"]) == Imported(unchanged=3)
+
+
+# ------------------------------------------------------------------ changed after it was paid for
+
+NEW_BODY = '{"seed":1}'
+EDITED = [spec("a"), spec("b", body=NEW_BODY), spec("c")]
+HOME = (*SENT, E.FINISHED, E.RESULT)
+
+
+def state_of(ledger, id_):
+    row = next(row for row in dump(ledger, "jobs") if row["id"] == id_)
+    return (row["state"], row["body"], row["billable"])
+
+
+def test_kept_jobs_stay_as_they_were_paid_for_and_are_not_asked_about_again(ledger):
+    live(ledger, load(ledger, "b"), *SENT)
+
+    imported = import_jobs(ledger, EDITED, OnChange.KEEP, NOW + 60)
+
+    assert imported == Imported(unchanged=3)
+    assert state_of(ledger, "b") == (S.SUBMITTED, "{}", 1)
+    assert import_jobs(ledger, EDITED) == Imported(unchanged=3), "it was answered once"
+
+
+def test_a_kept_job_that_changes_again_is_asked_about_again(ledger):
+    live(ledger, load(ledger, "b"), *SENT)
+    import_jobs(ledger, EDITED, OnChange.KEEP)
+
+    imported = import_jobs(ledger, [spec("a"), spec("b", body='{"seed":2}'), spec("c")])
+
+    assert imported.paid == ("b",)
+
+
+@pytest.mark.parametrize(
+    "kinds",
+    [
+        (*HOME, E.SAVED),
+        (E.INTENDED, E.UNCLEAR, E.SET_ASIDE),
+        (*SENT, E.GONE, E.GIVEN_UP),
+        (*SENT, E.GONE, E.AGAIN),
+    ],
+    ids=["done", "unknown", "lost", "paid in vain"],
+)
+def test_a_job_to_be_rerun_is_pending_as_the_manifest_has_it_now(ledger, kinds):
+    live(ledger, load(ledger, "b"), *kinds)
+    attempts = dump(ledger, "attempts")
+
+    imported = import_jobs(ledger, EDITED, OnChange.RERUN, NOW + 60)
+
+    assert imported == Imported(changed=1, unchanged=2)
+    assert state_of(ledger, "b") == (S.PENDING, NEW_BODY, 0)
+    (attempt,) = dump(ledger, "attempts")
+    assert attempt["ended_at"] is not None
+    assert attempt["intent_at"] == attempts[0]["intent_at"], "what was paid stays on record"
+    live(ledger, load(ledger, "b"), *SENT, at=NOW + 90)
+    assert len(dump(ledger, "attempts")) == 2
+
+
+def test_the_files_of_a_rerun_job_are_named(ledger):
+    fetched = live(ledger, load(ledger, "b"), *HOME, outputs=(output(0), output(1)))
+    live(ledger, fetched, E.SAVED, files=(saved(0, "b~1.png"), saved(1, "b~2.png")))
+
+    imported = import_jobs(ledger, EDITED, OnChange.RERUN, NOW + 60)
+
+    assert imported == Imported(changed=1, unchanged=2, replaced=("b~1.png", "b~2.png"))
+
+
+@pytest.mark.parametrize(
+    "kinds",
+    [(E.INTENDED,), SENT, (E.INTENDED, E.UNCLEAR), (*SENT, E.FINISHED), (*SENT, E.GONE)],
+    ids=["submitting", "submitted", "ambiguous", "fetching", "recovering"],
+)
+def test_a_job_under_way_cannot_be_rerun_yet(ledger, kinds):
+    """Its POST is out: another beside it would be paid for as well."""
+    live(ledger, load(ledger, "a"), *HOME, E.SAVED)
+    live(ledger, load(ledger, "b"), *kinds)
+    before = (dump(ledger, "jobs"), dump(ledger, "attempts"))
+
+    imported = import_jobs(
+        ledger, [spec("a", body=NEW_BODY), spec("b", body=NEW_BODY)], OnChange.RERUN, NOW + 60
+    )
+
+    assert imported == Imported(busy=("b",), paid_count=1)
+    assert (dump(ledger, "jobs"), dump(ledger, "attempts")) == before
+
+
+@pytest.mark.parametrize("on_change", OnChange)
+@pytest.mark.parametrize(
+    "kinds", [(E.INTENDED, E.REFUSED), (*SENT, E.FAILED)], ids=["refused", "ran and failed"]
+)
+def test_a_failed_job_is_mended_by_editing_it(ledger, on_change, kinds):
+    live(ledger, load(ledger, "b"), *kinds, reason="HTTP 400: seed")
+
+    imported = import_jobs(ledger, EDITED, on_change, NOW + 60)
+
+    assert imported == Imported(changed=1, unchanged=2)
+    mended = load(ledger, "b")
+    assert (mended.state, mended.body, mended.reason) == (S.PENDING, NEW_BODY, "")
+
+
+def test_a_failed_job_that_did_not_change_stays_failed(ledger):
+    live(ledger, load(ledger, "b"), E.INTENDED, E.REFUSED, reason="HTTP 400: seed")
+
+    assert import_jobs(ledger, [spec(id_) for id_ in "abc"]) == Imported(unchanged=3)
+    assert state_of(ledger, "b")[0] == S.FAILED
+
+
+def test_nothing_is_mended_while_a_paid_one_waits_for_an_answer(ledger):
+    live(ledger, load(ledger, "a"), *SENT)
+    live(ledger, load(ledger, "b"), E.INTENDED, E.REFUSED, reason="HTTP 400: seed")
+    before = dump(ledger, "jobs")
+
+    imported = import_jobs(ledger, [spec("a", body=NEW_BODY), spec("b", body=NEW_BODY)])
+
+    assert imported == Imported(paid=("a",), paid_count=1)
+    assert dump(ledger, "jobs") == before
 
 
 MANIFESTS = st.lists(

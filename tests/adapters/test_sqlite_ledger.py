@@ -208,6 +208,53 @@ def test_a_nonsense_statement_is_a_bug(ledger):
         connection.execute("SELECT * FROM nowhere")
 
 
+def damage(path):
+    """Overwrite every page but the first with noise, as a dying disk does."""
+    size = path.stat().st_size
+    with path.open("r+b") as file:
+        for start in range(4096, size, 4096):
+            file.seek(start)
+            file.write(b"\xa5" * 512)
+
+
+@pytest.fixture
+def damaged(tmp_path):
+    """A state that was whole when it was opened."""
+    path = tmp_path / "state.db"
+    made = ledger_at(path, *(f"job-{number}" for number in range(300)))
+    made.connection.close()
+    with SqliteState(path) as state:
+        state.ledger.connection.execute("PRAGMA cache_size = 0")
+        damage(path)
+        yield state
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda state: state.active(),
+        lambda state: state.draw(0, 500),
+        lambda state: state.totals(),
+        lambda state: state.note("rate"),
+        lambda state: state.requests(["r-1"]),
+        lambda state: state.staged_names(),
+        lambda state: state.record([], {"a": "b"}),
+    ],
+    ids=["active", "draw", "totals", "note", "requests", "staged", "record"],
+)
+async def test_a_file_damaged_under_a_run_is_told_as_such(damaged, ask):
+    with pytest.raises(DiskError, match=r"state file is damaged.*keep a copy"):
+        await ask(damaged)
+
+
+def test_a_closed_connection_is_a_bug_and_no_damage(tmp_path):
+    ledger = ledger_at(tmp_path / "state.db")
+    ledger.connection.close()
+
+    with pytest.raises(InternalError, match="closed"):
+        ledger.record([], {"a": "b"})
+
+
 # ------------------------------------------------------------------ user events
 
 
@@ -237,10 +284,10 @@ def test_a_retried_job_can_be_submitted_again(tmp_path, api, kinds, attempt):
     ledger.connection.close()
 
 
-def test_a_lost_job_is_looked_for_again_on_the_same_attempt(ledger):
-    lost = live(ledger, load(ledger, "a"), *SENT, E.GONE, E.GIVEN_UP)
+def test_an_accepted_job_set_aside_is_looked_for_again_on_the_same_attempt(ledger):
+    unknown = live(ledger, load(ledger, "a"), *SENT, E.GONE, E.SET_ASIDE)
 
-    again = live(ledger, lost, E.REOPENED, E.FINISHED, at=NOW + 60)
+    again = live(ledger, unknown, E.REOPENED, E.FINISHED, at=NOW + 60)
 
     assert again.state is S.FETCHING
     assert len(dump(ledger, "attempts")) == 1

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchgen.core.board import Limits, OnExpired, WhenAbsent
+from batchgen.core.board import DENIALS, Limits, OnExpired, WhenAbsent
 from batchgen.core.budget import Money
 from batchgen.core.event import EventKind as E
 from batchgen.core.gates import GateKind, Gates
@@ -18,7 +18,7 @@ from batchgen.core.lifecycle import TABLE, apply
 from batchgen.core.planner import EffectKind, plan
 from batchgen.core.polling import Latencies
 from batchgen.core.signals import CallKind, Signal
-from batchgen.core.treatment import PATIENCE
+from batchgen.core.treatment import HOPELESS_S, PATIENCE, STRAGGLER_S, WINDOW_S
 from tests.core.builders import NOW, board, event, job, output
 
 
@@ -76,6 +76,134 @@ def test_a_submit_proved_absent_goes_out_again_unless_policy_or_record_forbid(
 
     assert after.state is state
     assert state is S.PENDING or after.reason
+
+
+@pytest.mark.parametrize("state", [S.SUBMITTED, S.FETCHING])
+@pytest.mark.parametrize(
+    ("policy", "becomes"),
+    [
+        (OnExpired.RECOVER, S.RECOVERING),
+        (OnExpired.RECOVER_ONLY, S.RECOVERING),
+        (OnExpired.FAIL, S.LOST),
+    ],
+)
+def test_a_record_that_is_gone_is_looked_for_unless_the_policy_forbids(state, policy, becomes):
+    made = board([job(state)], limits=Limits(on_expired=policy))
+
+    after = happened(made, E.GONE, reason="HTTP 404")
+
+    assert after.state is becomes
+    assert after.reason.startswith("HTTP 404")
+    assert ("on_expired: fail" in after.reason) is (policy is OnExpired.FAIL)
+
+
+@pytest.mark.parametrize(
+    ("policy", "becomes"), [(OnExpired.RECOVER, S.RECOVERING), (OnExpired.FAIL, S.LOST)]
+)
+def test_what_never_ends_is_asked_of_the_history_after_its_hour(policy, becomes):
+    straggler = job(S.SUBMITTED, sent_at=NOW - WINDOW_S - STRAGGLER_S - 1)
+    made = board([straggler], limits=Limits(on_expired=policy))
+
+    after = happened(made, E.RUNNING)
+
+    assert after.state is becomes
+    assert "still running after its hour" in after.reason
+
+
+def test_what_even_the_history_calls_unfinished_is_left_to_the_user_with_its_id():
+    made = board([job(S.RECOVERING, sent_at=NOW - HOPELESS_S - 1)])
+
+    after = happened(
+        made,
+        E.TROUBLE,
+        reason="the history says 'PENDING'",
+        call=CallKind.HISTORY,
+        signal=Signal.OK,
+    )
+
+    assert (after.state, after.request_id) == (S.UNKNOWN, "req-1")
+    assert after.reason == "the history says 'PENDING'"
+
+
+def test_a_reopened_job_without_a_time_is_polled_too():
+    made = board([job(S.UNKNOWN, sent_at=0.0)], latencies=Latencies({"flux-pro": 25.0}))
+
+    digested = made.digest(event(E.REOPENED))
+
+    assert digested.retry_at == NOW + 25.0
+
+
+@pytest.mark.parametrize(
+    ("state", "kind"),
+    [
+        (S.PENDING, E.INTENDED),
+        (S.SUBMITTING, E.UNCLEAR),
+        (S.FETCHING, E.GIVEN_UP),
+        (S.AMBIGUOUS, E.SET_ASIDE),
+        (S.AMBIGUOUS, E.HELD),
+        (S.FETCHING, E.SAVED),
+    ],
+)
+def test_other_events_stay_as_they_are(state, kind):
+    told = event(kind, reason="so it is")
+
+    assert board([job(state)]).digest(told) == told
+
+
+# ------------------------------------------------------------------ the history
+
+
+def test_a_job_that_history_does_not_show_gives_its_place_to_the_submit_that_will_prove_it():
+    limits = Limits(concurrency=1)
+    made = board([job(S.AMBIGUOUS, due_at=NOW + 30), job(key=2)], limits=limits)
+    assert made.in_flight == 1
+    assert not plan(made, NOW).effects
+
+    made.unlisted.add(1)
+
+    assert made.in_flight == 0
+    assert [effect.kind for effect in plan(made, NOW).effects] == [EffectKind.SUBMIT]
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields", "kept"),
+    [
+        (E.HELD, {"retry_at": NOW + 30}, True),
+        (E.TROUBLE, {}, True),
+        (E.ADOPTED, {"request_id": "r"}, False),
+        (E.ABSENT, {}, False),
+        (E.SET_ASIDE, {}, False),
+    ],
+)
+def test_it_is_unlisted_as_long_as_it_is_ambiguous(kind, fields, kept):
+    made = board([job(S.AMBIGUOUS)], unlisted={1})
+
+    happened(made, kind, **fields)
+
+    assert (1 in made.unlisted) is kept
+    assert made.in_flight == (1 if kind is E.ADOPTED else 0)
+
+
+def test_a_listed_row_is_foreign_after_several_denials():
+    made = board()
+    for _ in range(DENIALS - 1):
+        made.denials["r"] += 1
+    assert made.foreign == frozenset()
+
+    made.denials["r"] += 1
+
+    assert made.foreign == {"r"}
+
+
+def test_posts_under_way_by_what_they_ask_for():
+    same = [job(S.SUBMITTING, 1, sent_at=NOW - 5), job(S.SUBMITTING, 2, sent_at=NOW - 9),
+            job(S.SUBMITTING, 3, sent_at=NOW - 7)]  # fmt: skip
+    others = [job(S.SUBMITTING, 4, model="flux-max", sent_at=NOW), job(S.AMBIGUOUS, 5), job(key=6)]
+
+    assert board([*same, *others]).posting == {
+        ("flux-pro", '{"prompt":"a cup"}'): NOW - 9,
+        ("flux-max", '{"prompt":"a cup"}'): NOW,
+    }
 
 
 # ------------------------------------------------------------------ polls

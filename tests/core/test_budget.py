@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batchgen.core.budget import MARGIN_S, RATE_WINDOW_S, Money, RateWindow
-from tests.core.builders import NOW
+from batchgen.core.job import JobState as S
+from batchgen.core.job import Receipt, Totals
+from tests.core.builders import NOW, board, job
 
 WAITS_S = (0.0, 0.001, 0.5, 7.0, 20.0, 59.9, 60.0, 60.03)
 LATENCIES_S = (0.0, 0.01, 0.3, 2.0, 30.0, 59.99, 61.0, 200.0)
@@ -214,6 +216,57 @@ def test_what_is_affordable(cap, settled, reserved, price, beside, fits):
     money = Money(cap, settled_usd=settled, reserved={1: reserved})
 
     assert money.affords(price, beside) is fits
+
+
+MONEY_BEFORE = [
+    # settled and reserved in the record, jobs under way, settled and standing beside them
+    (Totals({}, 0.0, 0.0), [], (0.0, 0.0)),
+    (Totals({}, 3.0, 0.5), [], (3.0, 0.5)),
+    (Totals({}, 3.0, 0.5), [job(S.PENDING, price_usd=0.1)], (3.0, 0.5)),
+    (Totals({}, 3.0, 0.5), [job(S.SUBMITTED, price_usd=0.1)], (3.0, 0.4)),
+    (Totals({}, 3.0, 0.5), [job(S.AMBIGUOUS, 1, price_usd=0.1), job(S.FETCHING, 2, price_usd=0.2)],
+     (3.0, 0.2)),
+    (Totals({}, 3.0, 0.5), [job(S.FETCHING, price_usd=0.1, receipt=Receipt(cost_usd=0.3))],
+     (2.7, 0.5)),
+    (Totals({}, 3.0, 0.5), [job(S.FETCHING, price_usd=0.1, receipt=Receipt(cost_usd=0.0))],
+     (3.0, 0.5)),
+    (Totals({}, 3.0, 0.5), [job(S.SUBMITTED)], (3.0, 0.5)),
+    (Totals({}, 0.0, 0.05), [job(S.SUBMITTED, price_usd=0.1)], (0.0, 0.0)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("totals", "under_way", "expected"), MONEY_BEFORE)
+def test_what_earlier_processes_spent_beside_the_jobs_under_way(totals, under_way, expected):
+    money = Money.of(20.0, totals, under_way)
+
+    assert (money.settled_usd, money.standing_usd) == pytest.approx(expected)
+    assert (money.cap_usd, money.reserved) == (20.0, {})
+
+
+MONEY = st.floats(0, 100)
+UNDER_WAY = [S.SUBMITTING, S.SUBMITTED, S.FETCHING, S.AMBIGUOUS, S.RECOVERING]
+
+
+@given(
+    MONEY,
+    MONEY,
+    st.lists(
+        st.tuples(st.sampled_from(UNDER_WAY), st.none() | MONEY, st.none() | MONEY),
+        max_size=6,
+    ),
+)  # fmt: skip
+def test_a_restart_changes_nothing_about_what_is_committed(settled, reserved, under_way):
+    jobs = [
+        job(state, key, price_usd=price, receipt=Receipt(cost_usd=cost))
+        for key, (state, price, cost) in enumerate(under_way, 1)
+    ]
+    known = sum(one.cost_usd for one in jobs if one.receipt.cost_usd is not None)
+    hoped = sum(one.cost_usd for one in jobs if one.receipt.cost_usd is None)
+    totals = Totals({}, settled + known, reserved + hoped)
+
+    made = board(jobs, money=Money.of(None, totals, jobs))
+
+    assert made.money.committed_usd == pytest.approx(totals.settled_usd + totals.reserved_usd)
 
 
 def test_committed_is_spent_standing_and_reserved():

@@ -26,6 +26,9 @@ ONE_IS_ENOUGH = [
     (C.STATUS, Signal.KEY_REFUSED, {K.KEY}),
     (C.SUBMIT, Signal.FORBIDDEN, {K.KEY}),
     (C.STATUS, Signal.FORBIDDEN, {K.KEY}),
+    (C.HISTORY, Signal.KEY_REFUSED, {K.HISTORY}),
+    (C.HISTORY, Signal.FORBIDDEN, {K.HISTORY}),
+    (C.HISTORY, Signal.NO_CREDITS, {K.CREDITS}),
     (C.SUBMIT, Signal.NO_CREDITS, {K.CREDITS}),
     (C.STATUS, Signal.NO_CREDITS, {K.CREDITS}),
     (C.SUBMIT, Signal.REDIRECT, {K.HALT}),
@@ -266,6 +269,41 @@ def test_a_key_that_worked_gets_more_chances(gates, probes):
         probe(gates, Signal.KEY_REFUSED, NOW + number)
 
     assert gates.lost_patience(NOW) is gates.closed[K.KEY]
+
+
+@pytest.mark.parametrize(
+    "signal", [Signal.NOT_SENT, Signal.LOST, Signal.SERVER_ERROR, Signal.GATEWAY_TIMEOUT]
+)
+def test_a_probe_that_nobody_answered_says_nothing_of_the_key(signal):
+    gates = reached()
+    heard(gates, C.STATUS, Signal.KEY_REFUSED)
+    for number in range(9):
+        probe(gates, signal, NOW + number)
+
+    assert gates.closed[K.KEY].probes == 0
+    lost = gates.lost_patience(NOW + 9)
+    assert lost is None
+    assert K.OUTAGE in gates.closed, "but the service is gone"
+
+
+def test_a_history_that_refuses_is_heard_again_when_it_answers():
+    gates = Gates()
+    heard(gates, C.HISTORY, Signal.KEY_REFUSED)
+    heard(gates, C.STATUS, Signal.OK)
+    assert set(gates.closed) == {K.HISTORY}, "the API is another host"
+
+    heard(gates, C.HISTORY, Signal.NOT_FOUND)
+
+    assert not gates.closed
+
+
+def test_a_key_that_the_history_refuses_is_not_a_bad_key():
+    gates = reached()
+    for _ in range(20):
+        heard(gates, C.HISTORY, Signal.KEY_REFUSED)
+
+    assert gates.lost_patience(NOW + 1e6) is None
+    assert not gates.holds_calls()
 
 
 def test_an_event_without_a_call_teaches_nothing():

@@ -17,8 +17,8 @@ from batchgen.core.calls import (
     status_call,
     submit_call,
 )
+from batchgen.core.history import HistoryRead
 from batchgen.core.http import MAX_JSON_DEPTH, MAX_MEDIA_BYTES, Answer, Host, canonical_json
-from batchgen.core.reconcile import HistoryRead
 from batchgen.core.spec import ApiVersion, JobSpec
 from tests.core.builders import NOW, job
 
@@ -133,7 +133,7 @@ def test_the_calls_of_a_run(call, method, path, host):
 
 @pytest.mark.parametrize(
     ("age_s", "first_day"),
-    [(0.0, "2027-01-14"), (90_000.0, "2027-01-13"), (400 * 86_400.0, "2026-12-17")],
+    [(0.0, "2027-01-14"), (90_000.0, "2027-01-13"), (400 * 86_400.0, "2026-12-18")],
 )
 def test_a_page_of_the_history_goes_back_a_day_further_within_the_allowed_span(age_s, first_day):
     call = history_call(HistoryRead(NOW, NOW - age_s, page=3), NOW)

@@ -35,6 +35,7 @@ LEGAL = [
     (S.SUBMITTED, E.TROUBLE, S.SUBMITTED),
     (S.SUBMITTED, E.HELD, S.SUBMITTED),
     (S.SUBMITTED, E.GONE, S.RECOVERING),
+    (S.SUBMITTED, E.GIVEN_UP, S.LOST),
     (S.SUBMITTED, E.SET_ASIDE, S.UNKNOWN),
     (S.FETCHING, E.RESULT, S.FETCHING),
     (S.FETCHING, E.SAVED, S.DONE),
@@ -52,10 +53,10 @@ LEGAL = [
     (S.RECOVERING, E.HELD, S.RECOVERING),
     (S.RECOVERING, E.AGAIN, S.PENDING),
     (S.RECOVERING, E.GIVEN_UP, S.LOST),
+    (S.RECOVERING, E.SET_ASIDE, S.UNKNOWN),
     (S.DONE, E.RETRIED, S.PENDING),
     (S.FAILED, E.RETRIED, S.PENDING),
     (S.LOST, E.RETRIED, S.PENDING),
-    (S.LOST, E.REOPENED, S.SUBMITTED),
     (S.UNKNOWN, E.RETRIED, S.PENDING),
     (S.UNKNOWN, E.REOPENED, S.SUBMITTED),
 ]
@@ -99,15 +100,16 @@ ATTEMPTS = [
     (S.AMBIGUOUS, E.REFUSED, AttemptState.ABSENT, True),
     (S.AMBIGUOUS, E.SET_ASIDE, None, False),
     (S.SUBMITTED, E.FAILED, None, True),
+    (S.SUBMITTED, E.GIVEN_UP, None, False),
     (S.FETCHING, E.SAVED, None, True),
     (S.FETCHING, E.GIVEN_UP, None, False),
     (S.RECOVERING, E.AGAIN, None, True),
     (S.RECOVERING, E.GIVEN_UP, None, False),
+    (S.RECOVERING, E.SET_ASIDE, None, False),
     (S.RECOVERING, E.RECOVERED, None, False),
     (S.UNKNOWN, E.RETRIED, AttemptState.ABANDONED, True),
     (S.UNKNOWN, E.REOPENED, None, False),
     (S.LOST, E.RETRIED, None, True),
-    (S.LOST, E.REOPENED, None, False),
 ]
 
 
@@ -215,7 +217,7 @@ def test_files_travel_with_the_change():
 
 
 def test_a_user_event_starts_afresh():
-    before = job(S.LOST, request_id="req-1", trouble=4, recoveries=1, due_at=NOW + 60)
+    before = job(S.UNKNOWN, request_id="req-1", trouble=4, recoveries=1, due_at=NOW + 60)
 
     again = apply(before, event(E.REOPENED)).after
 

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from batchgen.core.board import Limits, RateScope
 from batchgen.core.budget import MARGIN_S, Money, RateWindow
 from batchgen.core.gates import GateKind, Gates
+from batchgen.core.history import HistoryRead
 from batchgen.core.job import JobState as S
 from batchgen.core.planner import EffectKind as F
 from batchgen.core.planner import Plan, Verdict, plan
-from batchgen.core.reconcile import HistoryRead
 from batchgen.core.spec import ApiVersion
 from tests.core.builders import NOW, board, job, output
 

@@ -18,17 +18,21 @@ from batchgen.core.signals import CallKind as C
 from batchgen.core.signals import Signal
 from batchgen.core.treatment import (
     DEFAULT_RESET_S,
+    HISTORY_PAUSE_S,
+    HOPELESS_S,
     MAX_LAG_S,
     MAX_RESET_S,
     MIN_RESET_S,
     PATIENCE,
+    STRAGGLER_S,
     WINDOW_S,
     describe,
     failed_call,
+    overdue,
     reset_wait_s,
 )
 from batchgen.errors import NetFault, TransportError
-from tests.core.builders import NOW, answer, job
+from tests.core.builders import NOW, answer, event, job
 
 STATE_OF = {C.SUBMIT: S.SUBMITTING, C.STATUS: S.SUBMITTED, C.RESULT: S.FETCHING}
 
@@ -64,7 +68,7 @@ FIRST_CELLS = [
 # What a signal comes to once it has been heard `PATIENCE` times in a row, where that differs.
 BELIEVED = {
     (Signal.UNREADABLE, C.STATUS): E.SET_ASIDE,
-    (Signal.UNREADABLE, C.RESULT): E.SET_ASIDE,
+    (Signal.UNREADABLE, C.RESULT): E.GONE,
     (Signal.BAD_REQUEST, C.STATUS): E.SET_ASIDE,
     (Signal.BAD_REQUEST, C.RESULT): E.SET_ASIDE,
     (Signal.BAD_REQUEST, C.HISTORY): E.GIVEN_UP,
@@ -163,6 +167,72 @@ def test_a_5xx_is_remembered_as_documented_not_accepted():
     for signal, doubt in [(Signal.SERVER_ERROR, Doubt.SERVER_ERROR), (Signal.LOST, Doubt.OPEN)]:
         event = failed_call(C.SUBMIT, job(S.SUBMITTING), outcome_of(signal), signal, NOW)
         assert event.doubt is doubt
+
+
+@pytest.mark.parametrize(
+    ("outcome", "signal", "doubt"),
+    [
+        (TransportError(NetFault.LOST), Signal.LOST, Doubt.OPEN),
+        (TransportError(NetFault.CUT, status=200), Signal.LOST, Doubt.ACCEPTED),
+        (TransportError(NetFault.CUT, status=202), Signal.LOST, Doubt.ACCEPTED),
+        (TransportError(NetFault.CUT, status=503), Signal.SERVER_ERROR, Doubt.SERVER_ERROR),
+        (TransportError(NetFault.CUT, status=504), Signal.GATEWAY_TIMEOUT, Doubt.OPEN),
+        (answer({}), Signal.UNREADABLE, Doubt.ACCEPTED),
+        (answer({}, 500), Signal.SERVER_ERROR, Doubt.SERVER_ERROR),
+        (answer({}, 504), Signal.GATEWAY_TIMEOUT, Doubt.OPEN),
+    ],
+    ids=str,
+)
+def test_what_kind_of_doubt_a_submit_leaves(outcome, signal, doubt):
+    event = failed_call(C.SUBMIT, job(S.SUBMITTING), outcome, signal, NOW)
+
+    assert (event.kind, event.doubt) == (E.UNCLEAR, doubt)
+
+
+@pytest.mark.parametrize("signal", [Signal.KEY_REFUSED, Signal.FORBIDDEN])
+def test_a_history_that_refuses_holds_the_lookup_for_a_while(signal):
+    for state in (S.RECOVERING, S.AMBIGUOUS):
+        held = failed_call(C.HISTORY, job(state), answer({}, 401), signal, NOW)
+
+        assert (held.kind, held.retry_at) == (E.HELD, NOW + HISTORY_PAUSE_S)
+
+
+@pytest.mark.parametrize(
+    ("state", "kind", "age_s", "becomes"),
+    [
+        (S.SUBMITTED, E.RUNNING, 10.0, E.RUNNING),
+        (S.SUBMITTED, E.RUNNING, WINDOW_S + STRAGGLER_S, E.RUNNING),
+        (S.SUBMITTED, E.RUNNING, WINDOW_S + STRAGGLER_S + 1, E.GONE),
+        (S.FETCHING, E.RUNNING, WINDOW_S + STRAGGLER_S + 1, E.GONE),
+        (S.SUBMITTED, E.TROUBLE, 9 * HOPELESS_S, E.TROUBLE),
+        (S.SUBMITTED, E.FINISHED, 9 * HOPELESS_S, E.FINISHED),
+        (S.FETCHING, E.TROUBLE, 9 * HOPELESS_S, E.TROUBLE),
+        (S.RECOVERING, E.TROUBLE, HOPELESS_S, E.TROUBLE),
+        (S.RECOVERING, E.TROUBLE, HOPELESS_S + 1, E.SET_ASIDE),
+        (S.RECOVERING, E.HELD, 9 * HOPELESS_S, E.HELD),
+        (S.RECOVERING, E.RECOVERED, 9 * HOPELESS_S, E.RECOVERED),
+        (S.AMBIGUOUS, E.TROUBLE, HOPELESS_S, E.TROUBLE),
+        (S.AMBIGUOUS, E.TROUBLE, HOPELESS_S + 1, E.SET_ASIDE),
+    ],
+)
+def test_what_is_unfinished_for_too_long_is_not_waited_on(state, kind, age_s, becomes):
+    waiting = job(state, sent_at=NOW - age_s)
+    told = event(kind, reason="as it was told", signal=Signal.OK)
+
+    judged = overdue(waiting, told)
+
+    assert judged.kind is becomes
+    assert judged.reason
+    assert judged == told or becomes is not kind
+    apply(waiting, judged)
+
+
+@pytest.mark.parametrize("signal", [Signal.LOST, Signal.SERVER_ERROR, Signal.UNREADABLE])
+def test_a_history_that_does_not_answer_says_nothing_about_an_old_request(signal):
+    waiting = job(S.RECOVERING, sent_at=NOW - 9 * HOPELESS_S)
+    told = event(E.TROUBLE, reason="no answer", signal=signal)
+
+    assert overdue(waiting, told) == told
 
 
 @pytest.mark.parametrize(

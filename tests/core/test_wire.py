@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from batchgen.core.event import EventKind as E
 from batchgen.core.gates import Gates
 from batchgen.core.http import Answer
+from batchgen.core.job import Doubt, Output, Receipt
 from batchgen.core.job import JobState as S
-from batchgen.core.job import Output, Receipt
 from batchgen.core.lifecycle import apply
 from batchgen.core.outputs import MAX_OUTPUTS
 from batchgen.core.receipt import read_receipt
@@ -73,6 +73,40 @@ def test_an_id_that_is_none_leaves_the_submit_unclear(request_id):
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b'{"request_id": "r-1"', b"null"])
 def test_an_unreadable_acceptance_is_unclear(body):
     assert read_submit(job(S.SUBMITTING), answer(body), NOW).event.kind is E.UNCLEAR
+
+
+ACCEPTED_WITHOUT_ID = [
+    answer({}),
+    answer({"request_id": None}),
+    answer({"request_id": "../x"}),
+    answer(b"<html>"),
+    answer(b"", 202),
+    TransportError(NetFault.CUT, "9 of 10 bytes", 200),
+    TransportError(NetFault.TOO_LARGE, "over 64 MB", 200),
+]
+
+
+@pytest.mark.parametrize("outcome", ACCEPTED_WITHOUT_ID, ids=repr)
+@pytest.mark.parametrize("api", [ApiVersion.V2, V1])
+def test_a_2xx_without_a_usable_answer_was_accepted_so_absence_will_not_be_believed(outcome, api):
+    event = read_submit(job(S.SUBMITTING, api=api), outcome, NOW).event
+
+    assert (event.kind, event.doubt) == (E.UNCLEAR, Doubt.ACCEPTED)
+
+
+@pytest.mark.parametrize(
+    "outcome",
+    [
+        answer({}, x_request_id="r-9"),
+        answer({"error": "busy"}, 500, x_request_id="r-9"),
+        answer(b"<html>", 504, x_request_id="r-9"),
+        TransportError(NetFault.CUT, "9 of 10 bytes", 200, {"x-request-id": "r-9"}),
+    ],
+    ids=repr,
+)
+def test_an_id_in_a_header_is_not_taken_for_the_one_of_a_v2_submit(outcome):
+    """In the ledger it would pass for a request of ours that is accounted for, and hide its row."""
+    assert read_submit(job(S.SUBMITTING), outcome, NOW).event.request_id == ""
 
 
 def test_a_submit_that_broke_off_after_a_200_is_unclear_too():
@@ -279,12 +313,12 @@ def test_media_inside_a_result_come_beside_urls_under_their_index():
     assert reading.inline == {1: PNG}
 
 
-def test_a_result_without_output_is_set_aside_in_the_end_and_says_why():
+def test_a_result_without_output_is_asked_of_the_history_in_the_end_and_says_why():
     asked = job(S.FETCHING, trouble=PATIENCE)
 
     event = read_result(asked, answer({"status": "COMPLETED", "output": None}), NOW).event
 
-    assert (event.kind, event.reason) == (E.SET_ASIDE, "the result names no output")
+    assert (event.kind, event.reason) == (E.GONE, "the result names no output")
 
 
 # ------------------------------------------------------------------ history
