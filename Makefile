@@ -37,3 +37,9 @@ test: lint ## lint, every test, and the branch coverage of the core
 
 sim: $(STAMP) ## rehearse SEEDS=5000 nights with faults and deaths; SEED=42 replays one
 	$(BIN)/python -m tests.simulation.hunt $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))
+
+docs: $(STAMP) ## bring the generated parts of the documents up to date
+	$(BIN)/python -m scripts.docs
+
+torture: $(STAMP) ## real processes, disks and signals, some minutes; QUICK=1 for one
+	$(BIN)/python -m tests.torture
