@@ -1,0 +1,41 @@
+"""Places to run in, and simulators that end with the test."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.processes import Place, Simulator
+
+
+@pytest.fixture
+def place(tmp_path):
+    path = tmp_path / "here"
+    path.mkdir()
+    return Place(path)
+
+
+@pytest.fixture(scope="session")
+def service(tmp_path_factory):
+    """One healthy simulator for all tests; they tell their jobs apart by the prompts."""
+    simulator = Simulator(tmp_path_factory.mktemp("service"))
+    yield simulator
+    assert simulator.stop() == 0
+
+
+@pytest.fixture
+def simulate(tmp_path_factory):
+    """Starts simulators with settings of their own."""
+    started = []
+
+    def start(**config):
+        started.append(Simulator(tmp_path_factory.mktemp("simulator"), **config))
+        return started[-1]
+
+    yield start
+    codes = [simulator.stop() for simulator in started]
+    assert set(codes) <= {0}
+
+
+@pytest.fixture(scope="session")
+def repository():
+    return Path(__file__).parents[2]

@@ -1,0 +1,226 @@
+"""Stopped early and resumable: by the service, by money, by the disk, by a signal."""
+
+import json
+import os
+import signal
+import socket
+import time
+
+import pytest
+
+from tests.cli.disks import small_disk
+from tests.cli.processes import KEY, Place, Simulator, until
+
+
+def assert_resumes(there, service, manifest, count):
+    """The same command goes on, and nothing was paid for twice."""
+    ended = there.call("run", manifest)
+    assert ended.code == 0, ended.text
+    assert len(service.bills()) == count
+    assert there.call("status", "runs/batch", "--json").json["counts"]["done"] == count
+
+
+def test_a_key_that_is_refused(place, simulate):
+    service = simulate(keys=[KEY])
+    manifest = place.manifest(2)
+    wrong = place.at(service, SEGMIND_API_KEY="SG_1111111111111111").call("run", manifest)
+    assert wrong.code == 3
+    assert "the API key is refused" in wrong.err
+    assert f"resume: batchgen run {manifest}\n" in wrong.err
+    assert service.bills() == []
+    assert_resumes(place.at(service), service, manifest, 2)
+
+
+def test_a_key_that_is_refused_in_the_middle(place, simulate):
+    service = simulate()
+    service.fail({"where": "any", "kind": "401", "after": 3})
+    there = place.at(service)
+    manifest = there.manifest(8)
+    ended = there.call("run", manifest, "--concurrency", "1")
+    assert ended.code == 3
+    assert len(service.bills()) == 3
+    service.fail()
+    assert_resumes(there, service, manifest, 8)
+
+
+def test_credits_that_are_gone(place, simulate):
+    service = simulate(credits_usd=0.10)
+    there = place.at(service)
+    manifest = there.manifest(4)
+    ended = there.call("run", manifest, "--json")
+    assert ended.code == 3
+    assert ended.json["verdict"] == "stop"
+    assert "credits" in ended.json["reason"].lower()
+    assert "no credits" in ended.err
+    assert len(service.bills()) == 2
+    service.add_credits(1)
+    assert_resumes(there, service, manifest, 4)
+
+
+@pytest.mark.parametrize("by", ["manifest", "option"])
+def test_max_spend(place, simulate, by):
+    service = simulate()
+    there = place.at(service)
+    budget = {"requests_per_minute": None} | ({"max_spend": 0.10} if by == "manifest" else {})
+    manifest = there.manifest(4, budget=budget)
+    options = ["--max-spend", "0.10"] if by == "option" else []
+    ended = there.call("run", manifest, *options)
+    assert ended.code == 3
+    assert "max_spend" in ended.err
+    assert service.charged_usd() == pytest.approx(0.08)
+    assert there.call("run", manifest, "--max-spend", "0").code == 3
+    assert len(service.bills()) == 2
+    ended = there.call("run", manifest, "--max-spend", "0.16")
+    assert ended.code == 0
+    assert service.charged_usd() == pytest.approx(0.16)
+
+
+def test_a_service_that_is_down_from_the_start(place):
+    with socket.socket() as plug:
+        plug.bind(("127.0.0.1", 0))
+        nobody = f"http://127.0.0.1:{plug.getsockname()[1]}"
+        place.env.update(SEGMIND_API_KEY=KEY, SEGMIND_BASE_URL=nobody)
+        ended = place.call("run", place.manifest(2), "--patience", "2")
+    assert ended.code == 3
+    assert "the service does not answer" in ended.err
+    assert "2 pending" in ended.out
+
+
+def test_a_service_that_comes_up_late_is_waited_for(place, tmp_path):
+    with socket.socket() as plug:
+        plug.bind(("127.0.0.1", 0))
+        port = plug.getsockname()[1]
+    place.env.update(SEGMIND_API_KEY=KEY, SEGMIND_BASE_URL=f"http://127.0.0.1:{port}")
+    with place.start("run", place.manifest(2)) as running:
+        log = place.path / "runs/batch/run.log"
+        until(lambda: log.exists() and "gate_closed" in log.read_text())
+        service = Simulator(tmp_path, port=port)
+        ended = running.end()
+    assert ended.code == 0, ended.text
+    assert "the service does not answer" in ended.err
+    assert "going on (outage)" in ended.err
+    assert len(service.bills()) == 2
+    assert service.stop() == 0
+
+
+def test_a_model_the_service_does_not_have(place, simulate):
+    """The others go on; exit 1, and the reason is told."""
+    service = simulate(retired_models=["flux-kontext-dev"])
+    there = place.at(service)
+    manifest = there.manifest(2)
+    ended = there.call("run", manifest)
+    assert ended.code == 1
+    assert "2 pending" in ended.out
+    assert "flux-kontext-dev takes no jobs in this run" in ended.err
+    assert service.bills() == []
+
+
+SIGNALS = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 143}
+
+
+@pytest.mark.parametrize(("number", "code"), SIGNALS.items(), ids=lambda value: int(value))
+def test_one_signal_brings_home_what_is_under_way(place, simulate, number, code):
+    service = simulate(latency_s=1.5)
+    there = place.at(service)
+    manifest = there.manifest(6)
+    with there.start("run", manifest, "--concurrency", "3") as running:
+        until(lambda: len(service.bills()) == 3)
+        running.send(number)
+        ended = running.end()
+    assert ended.code == code
+    assert f"{number.name} received" in ended.err
+    assert "resume: batchgen run" in ended.err
+    counts = there.call("status", "runs/batch", "--json").json["counts"]
+    assert counts["ambiguous"] == counts["submitting"] == 0
+    assert len(service.bills()) == 3
+    assert_resumes(there, service, manifest, 6)
+
+
+def test_a_second_signal_leaves_at_once(place, simulate):
+    service = simulate(latency_s=30)
+    there = place.at(service)
+    manifest = there.manifest(3, reconcile={"settle": 1})
+    log = there.path / "runs/batch/run.log"
+    with there.start("run", manifest) as running:
+        until(lambda: len(service.bills()) == 3)
+        running.send(signal.SIGINT)
+        until(lambda: "gate_closed" in log.read_text())
+        sent_at = time.monotonic()
+        running.send(signal.SIGINT)
+        ended = running.end()
+    assert ended.code == 130
+    assert time.monotonic() - sent_at < 10  # the answers are 30 s away
+    counts = there.call("status", "runs/batch", "--json").json["counts"]
+    assert counts["submitting"] + counts["ambiguous"] == 3
+    assert counts["pending"] == 0
+
+
+def test_a_rehearsal_is_interrupted_and_resumes(place):
+    manifest = place.manifest(4, defaults={"model": "flux-kontext-dev"})
+    journal = place.path / "runs/batch/simulator.jsonl"
+    with place.start("run", manifest, "--simulate", "--speed", "5") as running:
+        until(lambda: journal.exists() and len(journal.read_text().splitlines()) == 4)
+        running.send(signal.SIGINT)
+        ended = running.end()
+    assert ended.code == 130
+    assert "4 paid job(s) still at the service" in ended.err
+    assert f"resume: batchgen run {manifest} --simulate\n" in ended.err
+    ended = place.call("run", manifest, "--simulate", "--speed", "5")
+    assert ended.code == 0
+    assert ended.out.startswith("4 done;")
+    assert len(journal.read_text().splitlines()) == 4
+
+
+def test_a_full_disk(place, simulate, tmp_path):
+    service = simulate()
+    manifest = place.manifest(4)
+    with small_disk(tmp_path / "disk", "80m") as disk:
+        there = Place(disk, place.env).at(service)
+        (disk / "filler").write_bytes(bytes(30 * 2**20))
+        ended = there.call("run", manifest, "--patience", "1")
+        assert ended.code == 3
+        assert "the disk is full" in ended.err
+        assert service.bills() == []
+        (disk / "filler").unlink()
+        assert_resumes(there, service, manifest, 4)
+
+
+def test_a_disk_too_full_for_the_state(place, simulate, tmp_path):
+    service = simulate()
+    manifest = place.manifest(4)
+    with small_disk(tmp_path / "disk", "1m") as disk:
+        there = Place(disk, place.env).at(service)
+        filler = disk / "filler"
+        with filler.open("wb", buffering=0) as file, pytest.raises(OSError, match="space"):
+            while True:
+                file.write(bytes(4096))
+        ended = there.call("run", manifest, "--patience", "1")
+        assert ended.code in {2, 3}, ended.text
+        assert "space" in ended.err or "full" in ended.err
+        assert service.bills() == []
+
+
+def test_the_log_can_be_lost(place, service):
+    """A log that cannot be written stops nothing."""
+    (place.path / "runs/logless/run.log").mkdir(parents=True)
+    there = place.at(service)
+    assert there.call("run", there.manifest(1, name="logless")).code == 0
+
+
+def test_metadata_that_cannot_be_written(place, service):
+    """All is paid for and there; the dataset's list comes with the next run."""
+    there = place.at(service)
+    manifest = there.manifest(1, name="listless")
+    outputs = there.path / "runs/listless/outputs"
+    assert there.call("run", manifest).code == 0
+    (outputs / "metadata.jsonl").unlink()
+    (outputs / "metadata.jsonl/x").mkdir(parents=True)
+    ended = there.call("run", manifest)
+    assert ended.code == 3
+    assert "metadata.jsonl" in ended.err
+    (outputs / "metadata.jsonl/x").rmdir()
+    (outputs / "metadata.jsonl").rmdir()
+    assert there.call("run", manifest).code == 0
+    assert json.loads((outputs / "metadata.jsonl").read_text())["id"] == "job-0"
+    assert set(os.listdir(outputs)) == {"README.md", "job-0.png", "metadata.jsonl"}
+    assert len(service.bills("listless")) == 1
