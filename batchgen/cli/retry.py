@@ -43,7 +43,7 @@ def command(**options: Any) -> int:
     directory = run_of(options["run"])
     with SqliteState(directory.state) as state, typed_errors():
         chosen = select(state.ledger, states, options["pattern"])
-        _say(chosen)
+        _say(chosen, err=options["as_json"])
         if not options["yes"] and not _agreed(chosen):
             click.echo("nothing changed", err=True)
             return ExitCode.USAGE
@@ -80,23 +80,22 @@ def _as_json(chosen: Selection) -> dict[str, Any]:
     }
 
 
-def _say(chosen: Selection) -> None:
-    """What it may cost, before anything is done; on stderr, where questions are asked."""
+def _say(chosen: Selection, *, err: bool) -> None:
+    """What it may cost, before anything is done."""
+    lines = []
     if chosen.failed:
-        _tell(f"{chosen.failed} failed job(s): were not charged, are submitted again")
+        lines.append(f"{chosen.failed} failed job(s): were not charged, are submitted again")
     if chosen.reopened:
-        _tell(f"{chosen.reopened} job(s) with a request_id: looked up again, free")
+        lines.append(f"{chosen.reopened} job(s) with a request_id: looked up again, free")
     if chosen.unclear:
-        _tell(
+        lines.append(
             f"{chosen.unclear} unknown job(s): may already have been billed, so submitting them "
             f"again MAY BILL THEM TWICE (up to {usd(chosen.risk_usd)} once more{chosen.unpriced})"
         )
     if chosen.lost:
-        _tell(f"{chosen.lost} lost job(s): WERE PAID and will be paid again")
-
-
-def _tell(text: str) -> None:
-    click.echo(text, err=True)
+        lines.append(f"{chosen.lost} lost job(s): WERE PAID and will be paid again")
+    for line in lines:
+        click.echo(line, err=err)
 
 
 def _agreed(chosen: Selection) -> bool:

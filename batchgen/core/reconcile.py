@@ -6,8 +6,10 @@ of team-mates).
 
 Negative evidence must be earned. A POST can arrive after its client died, and history lags. So
 absence is believed only when the read began a settle time after the doubt arose, was complete back
-to the POST, and shows a *later* submit of ours with the very body we sent: that one proves that the
-history has caught up and that it tells bodies as they were sent.
+to the POST, and shows a *later* submit of ours with the very model, body and time we sent it with:
+that one proves that the history has caught up and that it tells requests as they were sent. A row
+that may be the POST and cannot be adopted (it lacks an id, a time, a body, or came late) stands in
+the way of the proof.
 """
 
 from __future__ import annotations

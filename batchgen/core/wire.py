@@ -169,7 +169,7 @@ def read_record(job: Job, outcome: Outcome, now: float) -> Event:
             now,
             call=CallKind.HISTORY,
             signal=Signal.OK,
-            outputs=tuple(Output(index, url=url) for index, url in enumerate(urls)),
+            outputs=_recovered(job, urls),
             receipt=Receipt(cost_usd=amount(row.get("credits_deduction"))),
         )
     if row:
@@ -223,6 +223,13 @@ def read_confirmation(job: Job, request_id: str, outcome: Outcome, now: float) -
         signal=Signal.OK,
         reason="found in the account's history",
     )
+
+
+def _recovered(job: Job, urls: list[str]) -> tuple[Output, ...]:
+    """What the history names (one output a row), then what the result had named beyond that:
+    a job must not end as done with fewer outputs than it is known to have."""
+    named = tuple(Output(index, url=url) for index, url in enumerate(urls))
+    return (*named, *job.outputs[len(named) :])
 
 
 def history_row(answer: Answer) -> dict[str, Any]:

@@ -23,11 +23,15 @@ COMMIT_S = 0.0005
 
 
 class MemoryState:
-    """`State` with the real schema and the real SQL, on a database that lives with the world."""
+    """`State` with the real schema and the real SQL, on a database that lives with the world.
+
+    `recorded_count` counts the changes that were committed.
+    """
 
     def __init__(self, world: World, disk: Disk) -> None:
         self._world = world
         self._disk = disk
+        self.recorded_count = 0
         connection = sqlite3.connect(":memory:", isolation_level=None)
         connection.execute("PRAGMA foreign_keys = ON")
         create_schema(connection)
@@ -43,6 +47,7 @@ class MemoryState:
         if not self._disk.takes_record():
             raise DiskFullError("the disk is full: the state file cannot grow")
         self.ledger.record(changes, notes)
+        self.recorded_count += len(changes)
         self._world.step("after commit")
 
     async def draw(self, after_key: int, limit: int) -> list[Job]:

@@ -95,7 +95,8 @@ class Report:
     """What came of it: the service's own ledger, our state, the files, and how long it took.
 
     `left_behind` names jobs whose POST was left without an outcome by a process that was not
-    killed; `last_words_s` is how long stopped processes took to end.
+    killed; `last_words_s` is how long stopped processes took to end; `told_too_early` counts changes
+    that a watcher was told of before they were on disk.
     """
 
     service: Service
@@ -110,6 +111,7 @@ class Report:
     endings: Counter[str]
     left_behind: list[str]
     last_words_s: list[float]
+    told_too_early: int
 
     def jobs(self, *states: JobState) -> list[Job]:
         """Our jobs in these states (all, when none is named)."""
@@ -168,6 +170,7 @@ class _Rehearsal:
         self.endings: Counter[str] = Counter()
         self.left_behind: list[str] = []
         self.last_words_s: list[float] = []
+        self.told_too_early = 0
         self._interruptions = list(scenario.interruptions)
         self._clock_errors_s = list(scenario.clock_errors_s)
         self._top_ups_usd = list(scenario.top_ups_usd)
@@ -234,6 +237,8 @@ class _Rehearsal:
         elif end is not None:
             by = f" by {end.gate.kind}" if end.gate else ""
             self.endings[f"{end.verdict}{by}"] += 1
+        told_too_early = len(self.progress.changes) - self.state.recorded_count
+        self.told_too_early = max(self.told_too_early, told_too_early)
         if self._stopped_at and not self.world.dead:
             self.last_words_s.append(self.clock.now() - self._stopped_at)
         abandoned = interruption is not None and interruption.mishap is Mishap.ABANDON
@@ -255,6 +260,7 @@ class _Rehearsal:
             endings=self.endings,
             left_behind=self.left_behind,
             last_words_s=self.last_words_s,
+            told_too_early=self.told_too_early,
         )
 
 

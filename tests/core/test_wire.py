@@ -532,3 +532,22 @@ def test_media_inside_an_answer_belong_to_outputs_without_url(outcome):
         inline = {output.index for output in reading.event.outputs if not output.url}
         assert set(reading.inline) == inline
         assert all(reading.inline.values())
+
+
+def test_a_job_of_several_outputs_keeps_those_the_history_does_not_name():
+    known = tuple(Output(index, url=f"https://cdn.test/old-{index}.png") for index in range(3))
+    lost = job(S.RECOVERING, outputs=known)
+    row = {
+        "request_id": "req-1",
+        "model_status": "COMPLETED",
+        "generation_url": "https://cdn.test/new.png",
+    }
+
+    event = read_record(lost, answer(row), NOW)
+
+    urls = [found.url for found in event.outputs]
+    assert urls == [
+        "https://cdn.test/new.png",
+        "https://cdn.test/old-1.png",
+        "https://cdn.test/old-2.png",
+    ]
