@@ -32,7 +32,7 @@ format: $(STAMP) ## apply the formatter and the safe fixes
 	$(BIN)/ruff check --fix .
 
 test: lint ## lint, every test, and the branch coverage of the core
-	$(BIN)/python -m pytest -q --cov --cov-report=
+	$(BIN)/python -m pytest -q -n auto --dist loadfile --cov --cov-report=
 	$(BIN)/coverage report --include='batchgen/core/*' --fail-under=95
 
 sim: $(STAMP) ## rehearse SEEDS=5000 nights with faults and deaths; SEED=42 replays one

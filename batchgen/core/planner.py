@@ -6,7 +6,7 @@ nothing. The order in which it spends a tight request budget:
 1. results: a finished request is paid for; its window is running out
 2. polls that are due, nearest end of their window first
 3. lookups in the history: paid results whose record is gone, submits whose answer was lost
-4. submits
+4. submits; they come before lookups while the history does not answer
 
 Downloads need no budget; the CDN is not the API.
 """
@@ -122,9 +122,11 @@ class _Pass:
         if not self.board.gates.holds_calls():
             self._fetches()
             self._polls()
-            self._recoveries()
-            self._reconciles()
+            if GateKind.HISTORY not in self.board.gates.closed:
+                self._lookups()
             self._submits()
+            if GateKind.HISTORY in self.board.gates.closed:
+                self._lookups()  # they bring nothing, and would take every slot
         self._probe()
         self._check_disk()
 
@@ -174,14 +176,11 @@ class _Pass:
         for job in sorted(self._due(self.by_state[JobState.SUBMITTED]), key=_deadline):
             self._start(EffectKind.POLL, job)
 
-    def _recoveries(self) -> None:
+    def _lookups(self) -> None:
+        """Candidates are confirmed; a due job starts a read, which then serves all of them."""
+        board, by_list = self.board, []
         for job in self._due(self.by_state[JobState.RECOVERING]):
             self._start(EffectKind.RECOVER, job)
-
-    def _reconciles(self) -> None:
-        """Candidates are confirmed; a due job starts a read, which then serves all of them."""
-        board = self.board
-        by_list = []
         for job in self.by_state[JobState.AMBIGUOUS]:
             if job.key in board.candidates:
                 for due in self._due([job]):

@@ -95,8 +95,8 @@ class Report:
     """What came of it: the service's own ledger, our state, the files, and how long it took.
 
     `left_behind` names jobs whose POST was left without an outcome by a process that was not
-    killed; `last_words_s` is how long stopped processes took to end; `told_too_early` counts changes
-    that a watcher was told of before they were on disk.
+    killed; `last_words_s` is how long stopped processes took to end; `told_too_early` counts
+    changes that a watcher was told of before they were on disk.
     """
 
     service: Service

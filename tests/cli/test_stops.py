@@ -1,7 +1,7 @@
 """Stopped early and resumable: by the service, by money, by the disk, by a signal."""
 
+import contextlib
 import json
-import os
 import signal
 import socket
 import time
@@ -118,7 +118,7 @@ def test_a_model_the_service_does_not_have(place, simulate):
 SIGNALS = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 143}
 
 
-@pytest.mark.parametrize(("number", "code"), SIGNALS.items(), ids=lambda value: int(value))
+@pytest.mark.parametrize(("number", "code"), SIGNALS.items(), ids=str)
 def test_one_signal_brings_home_what_is_under_way(place, simulate, number, code):
     service = simulate(latency_s=1.5)
     there = place.at(service)
@@ -191,9 +191,9 @@ def test_a_disk_too_full_for_the_state(place, simulate, tmp_path):
     with small_disk(tmp_path / "disk", "1m") as disk:
         there = Place(disk, place.env).at(service)
         filler = disk / "filler"
-        with filler.open("wb", buffering=0) as file, pytest.raises(OSError, match="space"):
-            while True:
-                file.write(bytes(4096))
+        with contextlib.suppress(OSError), filler.open("wb", buffering=0) as file:
+            while file.write(bytes(4096)):
+                pass
         ended = there.call("run", manifest, "--patience", "1")
         assert ended.code in {2, 3}, ended.text
         assert "space" in ended.err or "full" in ended.err
@@ -222,5 +222,5 @@ def test_metadata_that_cannot_be_written(place, service):
     (outputs / "metadata.jsonl").rmdir()
     assert there.call("run", manifest).code == 0
     assert json.loads((outputs / "metadata.jsonl").read_text())["id"] == "job-0"
-    assert set(os.listdir(outputs)) == {"README.md", "job-0.png", "metadata.jsonl"}
+    assert {path.name for path in outputs.iterdir()} == {"README.md", "job-0.png", "metadata.jsonl"}
     assert len(service.bills("listless")) == 1

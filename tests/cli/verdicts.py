@@ -79,7 +79,7 @@ def _judge_bills(verdict, jobs, attempts, bills):
 def _judge_files(verdict, outputs, jobs, files):
     done = {key: id_ for key, id_, *_, state in jobs if state == "done"}
     expected = {"metadata.jsonl", "README.md"}
-    for key, name, size, sha256 in files:
+    for _, name, size, sha256 in files:
         expected.add(name)
         path = outputs / name
         data = path.read_bytes() if path.exists() else b""

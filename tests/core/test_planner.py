@@ -238,7 +238,7 @@ def test_one_read_of_the_history_serves_all_and_goes_on_page_by_page(
         (K.OUTAGE, ["save 4", "probe"]),
         (K.CREDITS, ["save 4", "fetch 3", "poll 2", "recover 5"]),
         (K.DISK, ["poll 2", "recover 5", "check disk"]),
-        (K.HISTORY, ["save 4", "fetch 3", "poll 2", "recover 5", "submit 1"]),
+        (K.HISTORY, ["save 4", "fetch 3", "poll 2", "submit 1", "recover 5"]),
         (K.STOP, []),
         (K.HALT, []),
     ],

@@ -10,7 +10,7 @@ import traceback
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 
-from batchgen.core.event import EventKind
+from batchgen.core.event import Change, EventKind
 from batchgen.simulator import Place
 from batchgen.testing.rehearsal import Report, rehearse
 from tests.simulation.oracle import violations
@@ -31,9 +31,10 @@ def night(seed: int) -> tuple[list[str], Counter[str]]:
 
 def _counts(report: Report) -> Counter[str]:
     kinds = Counter(change.event.kind for change in report.progress.changes)
-    counts = Counter({state: count for state, count in report.counts().items()})
+    counts = Counter(dict(report.counts()))
     counts["nights"] = 1
-    counts["deaths"] = report.processes - 1
+    counts["processes"] = report.processes
+    counts.update({f"ended: {name}": count for name, count in report.endings.items()})
     counts["ghosts"] = report.ghosts
     counts["bills"] = len(report.service.ledger.bills)
     counts["faulty answers"] = sum(
@@ -70,16 +71,21 @@ def hunt(seeds: range, processes: int) -> tuple[dict[int, list[str]], Counter[st
     return failures, total
 
 
+def sentence(change: Change) -> str:
+    """One line of a night's story."""
+    return (
+        f"{change.event.at % 1e6:10.2f} {change.after.id} {change.event.kind}: "
+        f"{change.before.state} -> {change.after.state} {change.event.reason}"
+    )
+
+
 def story(seed: int) -> None:
     """Print what happened in one night."""
     scenario = scenario_of(seed)
     report = rehearse(scenario)
     for change in report.progress.changes:
         if change.event.kind is not EventKind.RUNNING:
-            print(
-                f"{change.event.at % 1e6:10.2f} {change.after.id} {change.event.kind}: "
-                f"{change.before.state} -> {change.after.state} {change.event.reason}"
-            )
+            print(sentence(change))
     print("\n".join(violations(scenario, report)) or "nothing was violated")
 
 

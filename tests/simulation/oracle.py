@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import Counter
 
 from batchgen.core.board import RateScope
-from batchgen.core.event import EventKind
-from batchgen.core.job import Job, JobState
+from batchgen.core.event import Change, EventKind
+from batchgen.core.gates import GateKind
+from batchgen.core.job import JobState
 from batchgen.core.planner import Verdict
-from batchgen.simulator import Bill, FaultKind, Outcome, Place
+from batchgen.simulator import FaultKind, FaultRule, Outcome, Place
 from batchgen.testing.rehearsal import Report, Scenario
 
+_S = JobState
 COMING_TO_REST = {JobState.DONE, JobState.FAILED, JobState.UNKNOWN, JobState.LOST}
 
 
@@ -19,11 +21,13 @@ def violations(scenario: Scenario, report: Report) -> list[str]:
     return [
         *_unaccounted_bills(report),
         *_double_payments(report),
+        *_too_many_attempts(scenario, report),
         *_missing_files(report),
         *_unfinished(scenario, report),
         *_broken_budget(scenario, report),
         *_wrong_money(scenario, report),
         *_leaks(report),
+        *_bad_ends(report),
     ]
 
 
@@ -49,16 +53,22 @@ def _unaccounted_bills(report: Report) -> list[str]:
 def _double_payments(report: Report) -> list[str]:
     """A job is accepted twice only where its paid result was gone and the policy said: again."""
     accepted = Counter(key for key, _, state, _ in report.attempts() if state == "acked")
-    again = Counter(
-        change.after.key
-        for change in report.progress.changes
-        if change.event.kind is EventKind.AGAIN
-    )
+    again = Counter(change.after.key for change in _changes(report, EventKind.AGAIN))
     return [
         f"job {key} was accepted {count} times, {again[key]} of them by policy"
         for key, count in accepted.items()
         if count > 1 + again[key]
     ]
+
+
+_MAY_BE_BILLED = {"intent", "acked", "ambiguous", "abandoned"}
+
+
+def _too_many_attempts(scenario: Scenario, report: Report) -> list[str]:
+    """`retry.max_attempts` limits the submits of a job that may be billed."""
+    billable = Counter(key for key, _, state, _ in report.attempts() if state in _MAY_BE_BILLED)
+    most = scenario.limits.max_attempts
+    return [f"job {key}: {n} of {most} attempts" for key, n in billable.items() if n > most]
 
 
 def _missing_files(report: Report) -> list[str]:
@@ -82,26 +92,48 @@ def _missing_files(report: Report) -> list[str]:
     # A file whose record was cut off by a death right after the rename is taken up again, so at
     # the end nothing may be left over for jobs that ended otherwise than by losing their record.
     orphans = set(report.outputs.files) - expected
+    # The history names one file a request: the others of a recovered job are left over as well.
     lost = {job.stem for job in report.jobs(JobState.LOST, JobState.UNKNOWN, JobState.FAILED)}
-    return found + [name for name in orphans if _stem(name) not in lost]
+    recovered = {change.after.stem for change in _changes(report, EventKind.RECOVERED)}
+    return found + [
+        f"{name} is nobody's" for name in orphans if _stem(name) not in lost | recovered
+    ]
+
+
+def _changes(report: Report, kind: EventKind) -> list[Change]:
+    return [change for change in report.progress.changes if change.event.kind is kind]
 
 
 def _stem(name: str) -> str:
-    return name.rsplit(".", 1)[0].split("~")[0]
+    return name.rsplit(".", 1)[0].split("~", maxsplit=1)[0]
 
 
 def _unfinished(scenario: Scenario, report: Report) -> list[str]:
-    """Liveness: the faults have stopped, so every job has come to rest, unless money ran out."""
+    """Liveness: the faults have stopped, so every job has come to rest.
+
+    Unless money ran out for good, the history is dead for good, or a model is closed for good.
+    """
+    gate, found = report.end.gate, []
     if report.end.verdict is not Verdict.COMPLETE:
-        capped = scenario.max_spend_usd is not None and report.end.gate is not None
-        if capped and "max_spend" in report.end.gate.reason:
+        capped = scenario.max_spend_usd is not None and gate and "max_spend" in gate.reason
+        if capped:
             return []
-        return [f"ended as {report.end}"]
-    return [
-        f"{job.id} is still {job.state}: {job.reason}"
-        for job in report.jobs()
-        if job.state not in COMING_TO_REST
-    ]
+        if not (gate and gate.kind is GateKind.HISTORY and _for_ever(scenario, Place.HISTORY)):
+            return [f"ended as {report.end}"]
+    # Behind what a dead history could clear up, others wait for their place or for the money.
+    waiting = COMING_TO_REST | ({_S.AMBIGUOUS, _S.RECOVERING, _S.PENDING} if gate else set())
+    closed = set().union(*(rule.models for rule in _for_ever(scenario, Place.SUBMIT)))
+    for job in report.jobs():
+        shut_out = job.state is JobState.PENDING and job.model in closed
+        if job.state not in waiting and not shut_out:
+            found.append(f"{job.id} is still {job.state}: {job.reason}")
+    return found
+
+
+def _for_ever(scenario: Scenario, place: Place) -> list[FaultRule]:
+    """Faults of a call that never stop."""
+    rules = scenario.service.faults
+    return [rule for rule in rules if rule.where is place and rule.until_s is None]
 
 
 def _broken_budget(scenario: Scenario, report: Report) -> list[str]:
@@ -117,8 +149,11 @@ def _broken_budget(scenario: Scenario, report: Report) -> list[str]:
     limit = scenario.requests_per_minute
     if limit is not None and busiest > limit + late:
         found.append(f"{busiest} requests in a minute, {limit} allowed")
-    if ledger.peak_in_flight() > scenario.limits.concurrency + late:
-        found.append(f"{ledger.peak_in_flight()} in flight, {scenario.limits.concurrency} allowed")
+    # An endless job is given up after its hour, and then its place is free.
+    endless = sum(bill.outcome is Outcome.ENDLESS for bill in ledger.bills)
+    peak = ledger.peak_in_flight() - endless
+    if peak > scenario.limits.concurrency + late:
+        found.append(f"{peak} in flight, {scenario.limits.concurrency} allowed")
     return found
 
 
@@ -129,13 +164,10 @@ def _ghost_count(report: Report) -> int:
 
 def _wrong_money(scenario: Scenario, report: Report) -> list[str]:
     """What we say was spent is what the service charged for the requests we know."""
-    known = {request_id: (key, state) for key, _, state, request_id in report.attempts()}
-    jobs = {job.key: job for job in report.jobs()}
+    known = {request_id for *_, request_id in report.attempts()}
     now = report.service.ledger.bills[-1].finished_at + 1e6 if report.service.ledger.bills else 0.0
     charged = sum(
-        bill.charged_usd(now)
-        for bill in report.service.ledger.bills
-        if bill.request_id in known and _is_settled(jobs[known[bill.request_id][0]], bill)
+        bill.charged_usd(now) for bill in report.service.ledger.bills if bill.request_id in known
     )
     settled = report.state.ledger.totals().settled_usd
     found = []
@@ -148,10 +180,19 @@ def _wrong_money(scenario: Scenario, report: Report) -> list[str]:
     return found
 
 
-def _is_settled(job: Job, bill: Bill) -> bool:
-    return job.state in COMING_TO_REST or job.request_id != bill.request_id
-
-
 def _leaks(report: Report) -> list[str]:
     count = report.service.ledger.leaked_key_count
     return [f"the key reached the CDN {count} times"] if count else []
+
+
+LONGEST_LAST_WORDS_S = 600.0 + 5.0
+"""A v1 call may take so long, and a stopped run waits for it."""
+
+
+def _bad_ends(report: Report) -> list[str]:
+    """A stopped or cancelled run brings its POSTs home, in bounded time."""
+    found = [f"{job_id} was left submitting" for job_id in report.left_behind]
+    slow = [took_s for took_s in report.last_words_s if took_s > LONGEST_LAST_WORDS_S]
+    if report.told_too_early:
+        found.append(f"{report.told_too_early} changes were told before they were on disk")
+    return found + [f"a stopped run took {took_s:.0f} s to end" for took_s in slow]

@@ -17,7 +17,8 @@ from batchgen.simulator import (
     ResetHeader,
     SimulatorConfig,
 )
-from batchgen.testing.rehearsal import Scenario
+from batchgen.testing.rehearsal import Interruption, Mishap, Scenario
+from tests.simulation.widening import widen
 
 FAULTS_END_S = 3600.0
 """After this every fault stops, so that every job must come to its end."""
@@ -70,9 +71,14 @@ PRICE_USD = 0.05
 
 
 def scenario_of(seed: int) -> Scenario:
-    """The scenario of a seed; equal seeds, equal scenarios."""
+    """The scenario of a seed; equal seeds, equal scenarios. Two of three hold more troubles."""
     if seed % 20 == 19:
         return _duplicate_ids(seed)
+    plain = _plain(seed)
+    return widen(plain, seed) if seed % 3 else plain
+
+
+def _plain(seed: int) -> Scenario:
     chance = random.Random(seed)
     requests_per_minute = chance.choice([5, 50, 50, 600])
     return Scenario(
@@ -81,11 +87,16 @@ def scenario_of(seed: int) -> Scenario:
         limits=_limits(chance),
         requests_per_minute=requests_per_minute,
         max_spend_usd=chance.choice([None, None, None, 0.5]),
-        kills=[chance.randint(1, 150) for _ in range(chance.choice([0, 1, 3, 6]))],
+        interruptions=_kills(chance),
         downtime_s=chance.choice([0.1, 5.0, 200.0, 4000.0]),
         seed=seed,
         save_faults=[chance.choice(SAVE_FAULTS) for _ in range(chance.choice([0, 0, 3]))],
     )
+
+
+def _kills(chance: random.Random) -> list[Interruption]:
+    steps = [chance.randint(1, 150) for _ in range(chance.choice([0, 1, 3, 6]))]
+    return [Interruption(Mishap.KILL, after_steps) for after_steps in steps]
 
 
 def _duplicate_ids(seed: int) -> Scenario:
