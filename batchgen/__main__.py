@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 
 
 def main() -> None:
     """Run the command line and exit with its code."""
     _want_utf8()
-    from batchgen.cli.main import run_cli  # noqa: PLC0415  the package stays light to import
+    try:
+        from batchgen.cli.main import run_cli  # noqa: PLC0415  the package stays light to import
 
-    sys.exit(run_cli(sys.argv[1:]))
+        code = run_cli(sys.argv[1:])
+    except KeyboardInterrupt:
+        code = 128 + signal.SIGINT
+    # All is done: one more Ctrl-C ends the interpreter's own clearing up, without a traceback.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    sys.exit(code)
 
 
 def _want_utf8() -> None:
