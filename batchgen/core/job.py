@@ -131,7 +131,7 @@ class Job:
     `billable` may be billed. `sent_at` is when the POST of the current attempt was about to leave:
     the earliest instant from which its window can count. Nothing is started before `due_at`.
     `trouble` counts consecutive fruitless effects in the present state; `polls` those of the
-    current attempt. `recoveries` counts how often the result had to be asked of the history.
+    current attempt, `recoveries` how often its result had to be asked of the history.
     `unclear_at` is when `doubt` arose about the current attempt. `listed` says that the job is
     (still) in the manifest.
     """

@@ -153,7 +153,7 @@ def _progress(after: Job, before: Job, event: Event) -> Job:
     if kind is EventKind.INTENDED:
         return replace(
             after, attempt=before.attempt + 1, sent_at=event.at, request_id="", polls=0,
-            outputs=(), receipt=Receipt(), due_at=event.at,
+            recoveries=0, outputs=(), receipt=Receipt(), due_at=event.at,
         )  # fmt: skip
     if kind is EventKind.UNCLEAR:
         # A 5xx that comes back for the same job says something about the job.

@@ -1,10 +1,8 @@
 """Real processes of the command line and of the simulator, stopped by their ids."""
 
-import contextlib
 import json
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
@@ -127,11 +125,6 @@ class Place:
         entries = [{"id": id_, "params": {**IMAGE, **params}} for id_, params in jobs.items()]
         document = {"version": 1, "name": name, **parts, "jobs": entries}
         return self.write(file, json.dumps(document, indent=1, ensure_ascii=False))
-
-    def read(self, sql, run="runs/batch"):
-        """Rows of a run's state file."""
-        with contextlib.closing(sqlite3.connect(self.path / run / "state.db")) as connection:
-            return connection.execute(sql).fetchall()
 
 
 IMAGE = {"input_image": "https://example.com/in.png"}

@@ -1,13 +1,13 @@
 """A manifest that changes between runs, and jobs that are put back."""
 
+import json
+
 import pytest
 
 OLD = {"a": {"prompt": "edit a"}, "b": {"prompt": "edit b"}}
 
 
 def prompts(bills):
-    import json
-
     return sorted(json.loads(bill["body"])["prompt"] for bill in bills)
 
 

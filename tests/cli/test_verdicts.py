@@ -2,14 +2,13 @@
 
 import pytest
 
+from tests.cli.processes import Place
 from tests.cli.verdicts import judge
 
 
 @pytest.fixture(scope="module")
 def night(tmp_path_factory, service):
     """A good night, and the bills for it."""
-    from tests.cli.processes import Place
-
     there = Place(tmp_path_factory.mktemp("night")).at(service)
     assert there.call("run", there.manifest(3, name="night")).code == 0
     return there.path / "runs/night", service.bills("night number")

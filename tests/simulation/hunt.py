@@ -12,7 +12,7 @@ from concurrent.futures import ProcessPoolExecutor
 
 from batchgen.core.event import Change, EventKind
 from batchgen.simulator import Place
-from batchgen.testing.rehearsal import Report, rehearse
+from batchgen.testing.rehearsal import Report, Scenario, rehearse
 from tests.simulation.oracle import violations
 from tests.simulation.scenarios import scenario_of
 
@@ -21,7 +21,11 @@ CHUNK = 25
 
 def night(seed: int) -> tuple[list[str], Counter[str]]:
     """One seed: what was violated, and what the night held."""
-    scenario = scenario_of(seed)
+    return judged(scenario_of(seed))
+
+
+def judged(scenario: Scenario) -> tuple[list[str], Counter[str]]:
+    """What was violated in a night, and what it held."""
     try:
         report = rehearse(scenario)
         return violations(scenario, report), _counts(report)

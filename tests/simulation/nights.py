@@ -1,0 +1,152 @@
+"""Nights with a name: one trouble each, brought about on purpose."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from batchgen.core.board import Limits, OnExpired
+from batchgen.core.gates import Patience
+from batchgen.core.http import canonical_json
+from batchgen.core.spec import ApiVersion, JobSpec
+from batchgen.simulator import FaultKind, FaultRule, Place, SimulatorConfig
+from batchgen.testing.rehearsal import Interruption, Mishap, Scenario
+
+PRICE_USD = 0.10
+STEPS = range(1, 81)
+"""So many steps four jobs take at least."""
+
+
+def jobs(count: int, api: ApiVersion = ApiVersion.V2) -> list[JobSpec]:
+    """Jobs that ask for different things."""
+    names = [f"job-{index:04d}" for index in range(count)]
+    bodies = [canonical_json({"prompt": f"cup {index}"}) for index in range(count)]
+    return [
+        JobSpec(name, "flux-kontext-max", body, name, api, PRICE_USD)
+        for name, body in zip(names, bodies, strict=True)
+    ]
+
+
+def service(*rules: FaultRule, **settings: object) -> SimulatorConfig:
+    """A service with these faults."""
+    return SimulatorConfig(seed=1, pictures="tiny", faults=rules, **settings)
+
+
+def _at_every_step(mishap: Mishap, times: int = 1) -> list[Scenario]:
+    """So many times at every step: what was under way may arrive late, or never."""
+    return [
+        Scenario(
+            jobs(4),
+            service(history_lag_s=1.0),
+            Limits(concurrency=2),
+            interruptions=[Interruption(mishap, step)],
+            seed=seed,
+        )
+        for step in STEPS
+        for seed in range(step, step + times * 1000, 1000)
+    ]
+
+
+def killed_at_every_step() -> list[Scenario]:
+    """kill -9 before and after everything a run does to the world."""
+    return _at_every_step(Mishap.KILL, times=2)
+
+
+def cancelled_at_every_step() -> list[Scenario]:
+    """The caller's task is cancelled there."""
+    return _at_every_step(Mishap.CANCEL)
+
+
+def stopped_at_every_step() -> list[Scenario]:
+    """Ctrl-C there."""
+    return _at_every_step(Mishap.STOP)
+
+
+def glitches_while_confirming() -> list[Scenario]:
+    """Lost answers, and a history that sometimes says 404 to what is ours."""
+    lost = FaultRule(where=Place.SUBMIT, kind=FaultKind.DROP_AFTER, probability=0.5, until_s=3600)
+    glitch = FaultRule(where=Place.HISTORY, kind=FaultKind.HTTP_404, probability=0.3, until_s=3600)
+    return [Scenario(jobs(12), service(lost, glitch), Limits(concurrency=4), seed=1)]
+
+
+def endless_requests() -> list[Scenario]:
+    """Requests of both doors that never finish, their answers lost or not."""
+    lost = FaultRule(where=Place.ANY, kind=FaultKind.CUT, probability=0.3, until_s=600)
+    never = service(lost, never_finish_probability=1.0, sync_timeout_s=30.0)
+    return [
+        Scenario(jobs(2, api), never, Limits(concurrency=2), seed=seed)
+        for api in ApiVersion
+        for seed in range(3)
+    ]
+
+
+def results_that_vanish_every_time() -> list[Scenario]:
+    """COMPLETED, then 404, and a history that names no file: paid again within `max_attempts`."""
+    return [
+        Scenario(
+            jobs(3),
+            service(vanish_probability=1.0),
+            Limits(concurrency=2, max_attempts=2, on_expired=OnExpired.RECOVER),
+            requests_per_minute=5,
+            untold=frozenset({"generation_url"}),
+        )
+    ]
+
+
+IMPATIENT = Patience(history_s=60.0)
+
+
+def dead_history_without_a_place() -> list[Scenario]:
+    """What waits for a dead history takes the only place: nothing can be submitted."""
+    cut = FaultRule(where=Place.SYNC, kind=FaultKind.CUT, count=1)
+    refused = FaultRule(where=Place.HISTORY, kind=FaultKind.HTTP_403)
+    specs = [*jobs(1, ApiVersion.V1), *jobs(4)[1:]]
+    dead = service(cut, refused)
+    return [Scenario(specs, dead, Limits(concurrency=1), patience=IMPATIENT, again_after_s=4e4)]
+
+
+def dead_history_without_money() -> list[Scenario]:
+    """What waits for a dead history holds all the money: nothing can be submitted."""
+    refused = FaultRule(where=Place.HISTORY, kind=FaultKind.HTTP_403)
+    dead = service(refused, vanish_probability=1.0)
+    return [
+        Scenario(
+            jobs(4),
+            dead,
+            Limits(concurrency=1),
+            max_spend_usd=2.5 * PRICE_USD,
+            patience=IMPATIENT,
+            again_after_s=4e4,
+        )
+    ]
+
+
+def dead_history_and_few_slots() -> list[Scenario]:
+    """Lookups that bring nothing must leave slots to submits."""
+    broken = FaultRule(where=Place.HISTORY, kind=FaultKind.HTTP_502)
+    dead = service(broken, vanish_probability=1.0)
+    return [
+        Scenario(
+            jobs(10),
+            dead,
+            Limits(concurrency=1),
+            requests_per_minute=5,
+            patience=IMPATIENT,
+            again_after_s=4e4,
+        )
+    ]
+
+
+NIGHTS: Mapping[str, Callable[[], Sequence[Scenario]]] = {
+    night.__name__: night
+    for night in (
+        killed_at_every_step,
+        cancelled_at_every_step,
+        stopped_at_every_step,
+        glitches_while_confirming,
+        endless_requests,
+        results_that_vanish_every_time,
+        dead_history_without_a_place,
+        dead_history_without_money,
+        dead_history_and_few_slots,
+    )
+}

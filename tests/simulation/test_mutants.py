@@ -1,0 +1,27 @@
+"""Every deliberate bug of the protocol is caught, and by whom is known."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.simulation.mutants import MUTANTS, ROOT, SURVIVED, catchers, table
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_the_place_of_a_mutant_still_stands_once(mutant):
+    text = (ROOT / mutant.file).read_text()
+    mutated = mutant.applied_to(text)
+    assert mutated != text
+    compile(mutated, mutant.file, "exec")
+
+
+def test_mutants_have_names_of_their_own():
+    assert len({mutant.name for mutant in MUTANTS}) == len(MUTANTS) >= 20
+
+
+@pytest.mark.processes
+@pytest.mark.timeout(300)
+def test_every_mutant_is_caught():
+    caught = catchers()
+    assert [name for name, who in caught.items() if who == SURVIVED] == []
+    assert all(f"| {name} |" in table(caught) for name in caught)

@@ -1,0 +1,266 @@
+"""Ledger, board and planner under any legal course of events, restarts and clock steps."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from batchgen.adapters.sqlite.importer import import_jobs
+from batchgen.adapters.sqlite.ledger import Ledger
+from batchgen.adapters.sqlite.retrying import put_back, select
+from batchgen.adapters.sqlite.schema import create_schema
+from batchgen.core.board import Board, Limits, OnExpired
+from batchgen.core.budget import Money, RateWindow
+from batchgen.core.event import Event, EventKind
+from batchgen.core.gates import GateKind
+from batchgen.core.job import Job, JobState, Output, Receipt, SavedFile
+from batchgen.core.lifecycle import TABLE, apply, found_at_start
+from batchgen.core.planner import Effect, EffectKind, Verdict, plan
+from batchgen.core.signals import CallKind, Signal
+from tests.simulation.nights import PRICE_USD, jobs
+
+JOB_COUNT = 6
+CAP_USD = 4.5 * PRICE_USD
+START_AT = 1_800_000_000.0
+E, S, K = EventKind, JobState, EffectKind
+
+OUTCOMES = {
+    K.SUBMIT: (E.ACKED, E.NOT_ACCEPTED, E.REFUSED, E.UNCLEAR),
+    K.POLL: (E.RUNNING, E.FINISHED, E.FAILED, E.TROUBLE, E.HELD, E.GONE, E.SET_ASIDE),
+    K.FETCH: (E.RESULT, E.RUNNING, E.FAILED, E.TROUBLE, E.HELD, E.GONE, E.SET_ASIDE),
+    K.SAVE: (E.SAVED, E.TROUBLE, E.HELD, E.GONE, E.GIVEN_UP),
+    K.RECOVER: (E.RECOVERED, E.RUNNING, E.FAILED, E.TROUBLE, E.HELD, E.GIVEN_UP, E.SET_ASIDE),
+    K.CONFIRM: (E.ADOPTED, E.TROUBLE, E.HELD),
+}
+"""How an effect about a job may end."""
+BEST = {
+    K.SUBMIT: E.ACKED,
+    K.POLL: E.FINISHED,
+    K.FETCH: E.RESULT,
+    K.SAVE: E.SAVED,
+    K.RECOVER: E.RECOVERED,
+    K.CONFIRM: E.ADOPTED,
+}
+CALLS = {
+    K.SUBMIT: CallKind.SUBMIT,
+    K.POLL: CallKind.STATUS,
+    K.FETCH: CallKind.RESULT,
+    K.RECOVER: CallKind.HISTORY,
+    K.CONFIRM: CallKind.HISTORY,
+    K.PROBE: CallKind.CREDITS,
+}
+FINDINGS = (None, E.HELD, E.ABSENT, E.SET_ASIDE)
+"""What a read of the history may say about an ambiguous job; None is a candidate."""
+HOLDING = (GateKind.KEY, GateKind.OUTAGE, GateKind.CREDITS, GateKind.HISTORY)
+
+
+class Run(RuleBasedStateMachine):
+    """A run without a loop: effects are started by one rule and end by another."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        connection = sqlite3.connect(":memory:", isolation_level=None)
+        create_schema(connection)
+        self.ledger = Ledger(connection)
+        import_jobs(self.ledger, jobs(JOB_COUNT))
+        self.now = START_AT
+        self.ids = 0
+        self.begin()
+
+    def begin(self) -> None:
+        """A process starts from what the ledger holds."""
+        active = self.ledger.active()
+        self.under_way: list[Effect] = []
+        self.board = Board(
+            limits=Limits(concurrency=2, on_expired=OnExpired.RECOVER, max_attempts=2),
+            rate=RateWindow.restore(30, self.ledger.note("rate"), self.now),
+            money=Money.of(CAP_USD, self.ledger.totals(), active),
+        )
+        self.board.put(active)
+        self.record(*filter(None, (found_at_start(job, self.now) for job in active)))
+
+    def record(self, *events: Event) -> None:
+        for event in events:
+            job = self.board.jobs[event.job_key]
+            change = apply(job, self.board.digest(event))
+            self.ledger.record([change])
+            self.board.take_in(change)
+
+    # ------------------------------------------------------------ what the shell does
+
+    @rule()
+    def start_what_is_planned(self):
+        decided = plan(self.board, self.now)
+        if decided.draw:
+            drawn = self.ledger.draw(self.board.drawn_key, decided.draw)
+            self.board.stock_ended = len(drawn) < decided.draw
+            self.board.drawn_key = drawn[-1].key if drawn else self.board.drawn_key
+            self.board.put(drawn)
+            return
+        counted = sum(effect.counts for effect in decided.effects)
+        if not self.board.rate.covers(counted):
+            self.ledger.record((), {"rate": self.board.rate.allow(counted, self.now)})
+        for effect in decided.effects:
+            self.start(effect)
+
+    def start(self, effect: Effect) -> None:
+        if effect.kind is K.SUBMIT and effect.job is not None:
+            self.record(Event(E.INTENDED, effect.job.key, self.now))
+        if effect.kind is K.READ_HISTORY:
+            self.board.reading = True
+        elif effect.job is None:
+            self.board.probing = True
+        else:
+            self.board.busy.add(effect.job.key)
+        if effect.counts:
+            self.board.rate.start()
+        self.under_way.append(effect)
+
+    @precondition(lambda self: self.under_way)
+    @rule(data=st.data())
+    def one_effect_ends(self, data):
+        effect = self.under_way.pop(data.draw(st.integers(0, len(self.under_way) - 1)))
+        self.end(effect, lambda kinds: data.draw(st.sampled_from(kinds)))
+
+    def end(self, effect: Effect, choose) -> None:
+        if effect.counts:
+            self.board.rate.answered(self.now)
+        if effect.kind is K.READ_HISTORY:
+            self.end_read(choose)
+        elif effect.job is None:
+            self.board.probing = False
+            self.board.gates.probed(self.event(E.HELD, 0, effect.kind))
+        else:
+            job = self.board.jobs[effect.job.key]
+            self.board.busy.discard(job.key)
+            legal = [kind for kind in OUTCOMES[effect.kind] if kind in TABLE[job.state]]
+            self.record(self.outcome(job, effect, choose(legal)))
+
+    def outcome(self, job: Job, effect: Effect, kind: EventKind) -> Event:
+        event = self.event(kind, job.key, effect.kind)
+        if kind is E.ACKED:
+            self.ids += 1
+            return replace(event, request_id=f"r-{self.ids}")
+        if kind is E.ADOPTED:
+            return replace(event, request_id=self.board.candidates[job.key])
+        if kind in {E.RESULT, E.RECOVERED}:
+            output = Output(0, url="https://cdn.segmind.test/a.png")
+            return replace(event, outputs=(output,), receipt=Receipt(cost_usd=PRICE_USD))
+        if kind is E.SAVED:
+            return replace(
+                event, files=(SavedFile(0, f"{job.stem}.png", 1, "0" * 64, "image/png"),)
+            )
+        return event
+
+    def event(self, kind: EventKind, key: int, effect: EffectKind) -> Event:
+        return Event(kind, key, self.now, call=CALLS.get(effect), signal=Signal.OK, reason="said")
+
+    def end_read(self, choose) -> None:
+        self.board.reading = False
+        for job in self.board.ambiguous:
+            if job.key in self.board.busy or job.key in self.board.candidates:
+                continue
+            kind = choose(FINDINGS)
+            if kind is None:
+                self.ids += 1
+                self.board.candidates[job.key] = f"r-{self.ids}"
+            else:
+                self.record(Event(kind, job.key, self.now, reason="read", retry_at=self.now + 3.0))
+
+    # ------------------------------------------------------------ what the world does
+
+    @rule(step_s=st.sampled_from([0.5, 5.0, 61.0, 4000.0]))
+    def time_passes(self, step_s):
+        self.now += step_s
+
+    @rule(kind=st.sampled_from(HOLDING))
+    def a_gate_closes(self, kind):
+        self.board.gates.close(kind, "held", self.now)
+
+    @rule(kind=st.sampled_from(HOLDING))
+    def a_gate_opens(self, kind):
+        self.board.gates.open(kind)
+
+    @rule(step_s=st.sampled_from([0.0, 10.0, -600.0, 90_000.0]))
+    def the_process_dies_and_the_clock_may_step(self, step_s):
+        self.now += step_s
+        self.begin()
+
+    @rule(state=st.sampled_from([S.FAILED, S.LOST, S.UNKNOWN]))
+    def the_user_puts_jobs_back_between_two_runs(self, state):
+        put_back(self.ledger, select(self.ledger, [state], "*"), self.now)
+        self.begin()
+
+    # ------------------------------------------------------------ what always holds
+
+    @invariant()
+    def no_job_has_two_live_attempts(self):
+        live = self.ledger.connection.execute(
+            "SELECT job_key FROM attempts WHERE ended_at IS NULL"
+        ).fetchall()
+        assert max(Counter(live).values(), default=0) <= 1
+
+    @invariant()
+    def the_board_shows_what_the_ledger_holds(self):
+        stored = {job.key: job for job in self.ledger.active()}
+        shown = {key: job for key, job in self.board.jobs.items() if job.state is not S.PENDING}
+        assert {key: job.state for key, job in shown.items()} == {
+            key: job.state for key, job in stored.items()
+        }
+        assert {key: job.request_id for key, job in shown.items()} == {
+            key: job.request_id for key, job in stored.items()
+        }
+        assert sum(self.ledger.totals().counts.values()) == JOB_COUNT
+
+    @invariant()
+    def the_money_on_the_board_is_the_money_in_the_ledger(self):
+        totals, money = self.ledger.totals(), self.board.money
+        assert money.committed_usd == pytest.approx(totals.settled_usd + totals.reserved_usd)
+        assert money.committed_usd <= CAP_USD + 1e-6
+
+    @invariant()
+    def nothing_is_submitted_beside_a_live_attempt(self):
+        live = {
+            key
+            for (key,) in self.ledger.connection.execute(
+                "SELECT job_key FROM attempts WHERE ended_at IS NULL"
+            )
+        }
+        decided = plan(self.board, self.now)
+        submits = {e.job.key for e in decided.effects if e.kind is K.SUBMIT and e.job is not None}
+        assert not submits & live
+        in_flight = self.board.in_flight + len(submits)
+        assert in_flight <= max(self.board.limits.concurrency, self.board.in_flight)
+        if decided.verdict is Verdict.GO_ON:
+            waits = self.board.busy or self.board.probing or self.board.reading
+            assert decided.effects or decided.draw or decided.wake_at is not None or waits
+
+    def teardown(self):
+        """Without further trouble it comes to its end."""
+        for kind in HOLDING:
+            self.board.gates.open(kind)
+        for _ in range(400):
+            if plan(self.board, self.now).verdict is not Verdict.GO_ON:
+                break
+            self.start_what_is_planned()
+            for effect in [*self.under_way]:
+                self.under_way.remove(effect)
+                best = BEST.get(effect.kind)
+                self.end(effect, lambda kinds, best=best: best if best in kinds else kinds[0])
+            self.now = plan(self.board, self.now).wake_at or self.now
+        decided = plan(self.board, self.now)
+        assert decided.verdict is Verdict.COMPLETE or "max_spend" in decided.gate.reason
+        self.ledger.connection.close()
+
+
+Run.TestCase.settings = settings(
+    max_examples=60, stateful_step_count=40, deadline=None, derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)  # fmt: skip
+TestRun = Run.TestCase
