@@ -85,7 +85,7 @@ def test_the_figures_of_the_simulation_are_those_of_a_good_run():
     assert f"$ python -m {' '.join(RUNS['simulation'])}\n" in figures
     nights = int(RUNS["simulation"][-1])
     assert f"{nights} passed, 0 failed" in figures
-    for word in ("bills", "deaths", "ghosts", "unclear events"):
+    for word in ("bills", "ended: killed", "ghosts", "unclear events"):
         count = re.search(rf"^ *([\d,]+)  {word}$", figures, re.MULTILINE)
         assert count, word
         assert int(count[1].replace(",", "")) > 0, word
