@@ -19,7 +19,7 @@ _EXAMPLE = """Example:
   batchgen models flux-kontext-pro"""
 
 
-@click.command("models", epilog=_EXAMPLE)
+@click.command("models", epilog=_EXAMPLE, context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("slug", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def command(slug: str | None, *, as_json: bool) -> int:

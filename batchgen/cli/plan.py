@@ -21,7 +21,7 @@ _EXAMPLE = """Example:
   batchgen plan jobs/demo.yaml --json"""
 
 
-@click.command("plan", epilog=_EXAMPLE)
+@click.command("plan", epilog=_EXAMPLE, context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("manifest", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def command(manifest: Path, *, as_json: bool) -> int:

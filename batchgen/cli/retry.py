@@ -21,7 +21,7 @@ _EXAMPLE = """Example:
   batchgen retry jobs/demo.yaml --id 'cup-*' --failed"""
 
 
-@click.command("retry", epilog=_EXAMPLE)
+@click.command("retry", epilog=_EXAMPLE, context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("run")
 @click.option("--failed", is_flag=True, help="Jobs that failed (not charged) or were lost (paid).")
 @click.option("--unknown", is_flag=True, help="Jobs set aside because nothing could tell.")

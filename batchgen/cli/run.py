@@ -43,7 +43,7 @@ class Request:
     as_json: bool
 
 
-@click.command("run", epilog=_EXAMPLE)
+@click.command("run", epilog=_EXAMPLE, context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("manifest", type=click.Path(path_type=Path))
 @click.option(
     "--concurrency", type=click.IntRange(1, 10_000), help="Jobs accepted and not yet finished."

@@ -15,7 +15,7 @@ _EXAMPLE = """Example:
   # yaml-language-server: $schema=manifest.schema.json"""
 
 
-@click.command("schema", epilog=_EXAMPLE)
+@click.command("schema", epilog=_EXAMPLE, context_settings={"help_option_names": ["-h", "--help"]})
 def command() -> int:
     """Print the JSON Schema of the manifest, for editors."""
     from batchgen.core.manifest import json_schema

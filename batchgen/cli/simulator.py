@@ -25,7 +25,9 @@ _EXAMPLE = """Example:
   batchgen run jobs/demo.yaml"""
 
 
-@click.command("simulator", epilog=_EXAMPLE)
+@click.command(
+    "simulator", epilog=_EXAMPLE, context_settings={"help_option_names": ["-h", "--help"]}
+)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8700, show_default=True,
               help="Port of the API; 0 takes any free one.")  # fmt: skip

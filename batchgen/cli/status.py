@@ -18,7 +18,7 @@ _EXAMPLE = """Example:
   batchgen status jobs/demo.yaml --failed"""
 
 
-@click.command("status", epilog=_EXAMPLE)
+@click.command("status", epilog=_EXAMPLE, context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("run")
 @click.option("--failed", is_flag=True, help="List failed, unknown and lost jobs with reasons.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
