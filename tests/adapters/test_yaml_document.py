@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 
 import pytest
 import yaml
@@ -189,11 +188,9 @@ def test_the_first_of_duplicates_keeps_the_positions_right():
 
 @both_parsers
 @pytest.mark.parametrize("text", ["[" * 100_000, "{a: " * 100_000, "- " * 400], ids=len)
-def test_deep_nesting_is_refused_in_no_time(text, pure):
-    started = time.perf_counter()
+def test_deep_nesting_is_refused_at_the_first_level_too_many(text, pure):
     ((_, _, what),) = problems(text, pure=pure)
     assert str(MAX_DEPTH) in what
-    assert time.perf_counter() - started < 5
 
 
 def test_the_deepest_nesting_allowed_is_read():
@@ -271,26 +268,31 @@ def test_the_parser_in_c_is_used_where_there_is_one():
     assert yaml_document._PARSERS[0] is yaml.CSafeLoader
 
 
-def test_composing_costs_a_small_multiple_of_the_bare_event_stream():
+def calls_made_by(function):
+    """How many functions, in Python and in C, a call runs through: a cost that never wavers."""
+    count = 0
+
+    def note(_frame, event, _argument):
+        nonlocal count
+        count += event in {"call", "c_call"}
+
+    sys.setprofile(note)
+    try:
+        function()
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+def test_the_cost_of_composing_grows_with_the_text_and_no_faster():
     line = (
         "- {id: job-%d, model: flux-pro, params: {prompt: a cup, seed: %d, aspect_ratio: 16:9}}\n"
     )
-    text = "".join(line % (i, i) for i in range(5_000))
-
-    def bare():
-        parser = yaml.CSafeLoader(text)
-        while parser.get_event() is not None:
-            pass
-
-    def cost(function):
-        started = time.process_time()
-        function()
-        return time.process_time() - started
-
-    ratio = min(cost(lambda: parse_document(text)) for _ in range(3)) / min(
-        cost(bare) for _ in range(3)
-    )
-    assert ratio < 5
+    texts = ["".join(line % (i, i) for i in range(count)) for count in (100, 1_000)]
+    costs = [calls_made_by(lambda text=text: parse_document(text)) for text in texts]
+    event_count = 16 * 1_000
+    assert costs[1] < 10.5 * costs[0]
+    assert costs[1] < 8 * event_count
 
 
 SNIPPETS = st.sampled_from(
