@@ -6,67 +6,40 @@ runner puts facts on it, the planner reads it.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable
+import json
+from collections import Counter, deque
+from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 
-from batchgen.core.budget import Money, RateWindow
+from batchgen.core.budget import RATE_WINDOW_S, Rates, RateWindow
 from batchgen.core.event import Change, Event, EventKind
 from batchgen.core.gates import Gates
 from batchgen.core.history import HistoryRead
 from batchgen.core.job import IN_FLIGHT, Job, JobState
-from batchgen.core.polling import Latencies, next_poll_at
+from batchgen.core.learned import LATENCIES_NOTE, LIMITED_NOTE, PRICES_NOTE
+from batchgen.core.limits import Limits
+from batchgen.core.money import Money
+from batchgen.core.placement import Placement
+from batchgen.core.policy import by_policy
+from batchgen.core.polling import Latencies
+from batchgen.core.roster import Roster
 from batchgen.core.signals import Signal
-from batchgen.core.treatment import PATIENCE, overdue
-
-
-class RateScope(StrEnum):
-    """Which calls count against `requests_per_minute`."""
-
-    ALL = "all"
-    """Every call to Segmind's hosts."""
-    SUBMIT = "submit"
-    """Submits only."""
-
-
-class OnExpired(StrEnum):
-    """What to do about a paid result whose record is gone."""
-
-    RECOVER = "recover"
-    """Look in the history; where that fails, pay again."""
-    RECOVER_ONLY = "recover-only"
-    """Look in the history; where that fails, the job is lost."""
-    FAIL = "fail"
-    """The job is lost."""
-
-
-class WhenAbsent(StrEnum):
-    """What to do about a submit that history proves absent."""
-
-    RESUBMIT = "resubmit"
-    """Submit it again."""
-    HOLD = "hold"
-    """Leave it to the user."""
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """The budget and the policies of a run, as the manifest and the command line set them."""
-
-    concurrency: int = 16
-    rate_scope: RateScope = RateScope.ALL
-    max_attempts: int = 3
-    on_expired: OnExpired = OnExpired.RECOVER
-    when_absent: WhenAbsent = WhenAbsent.RESUBMIT
-    settle_s: float = 120.0
-    save_concurrency: int = 16
-
+from batchgen.core.treatment import overdue
 
 DENIALS = 3
 """A listed row is a team-mate's after so many denials, some seconds apart."""
 
+_TELLING = frozenset({EventKind.RESULT, EventKind.ANSWERED})
 _ACKED = frozenset({EventKind.ACKED, EventKind.ADOPTED, EventKind.RUNNING, EventKind.REOPENED})
+
+
+@dataclass(slots=True)
+class Stock:
+    """How far the pending jobs of one model were drawn, and whether there are more."""
+
+    drawn_key: int = 0
+    ended: bool = False
 
 
 @dataclass(slots=True)
@@ -74,16 +47,27 @@ class Board:
     """The planner's whole view. `jobs` holds active jobs and a small stock of pending ones."""
 
     limits: Limits
-    rate: RateWindow
+    rates: Rates
     money: Money = field(default_factory=Money)
     gates: Gates = field(default_factory=Gates)
     latencies: Latencies = field(default_factory=Latencies)
-    jobs: dict[int, Job] = field(default_factory=dict)
-    busy: set[int] = field(default_factory=set)
+    placement: Placement = field(init=False, compare=False)
+    """Follows from the latencies and the budget; schedules are made when they are asked for."""
+    roster: Roster = field(default_factory=Roster)
     probing: bool = False
+    wants_credits: bool = False
+    """Whether the account is to be compared with what the pending jobs, which wait, will cost."""
     stock_ended: bool = False
-    """Whether the state holds no pending jobs beyond those on the board."""
+    """Whether the state holds no pending jobs beyond those on the board, models with limits of
+    their own aside."""
     drawn_key: int = 0
+    stocks: dict[str, Stock] = field(default_factory=dict)
+    """The same for each model with limits of its own: else its jobs would stand in the way of
+    all others."""
+    awaiting: bool = False
+    """Whether jobs of the manifest are still being added to the state."""
+    restock_count: int = 0
+    """How often some were."""
     quota: int | None = None
     """How many more pending jobs this run may draw; None is all of them."""
     history: HistoryRead | None = None
@@ -102,52 +86,91 @@ class Board:
     """
     denials: Counter[str] = field(default_factory=Counter)
     """How often the history denied that a listed request_id is ours."""
+    asked_at: dict[int, float] = field(default_factory=dict)
+    """When a submitted job was last known not to be done, by key."""
+    submitted_at: deque[float] = field(default_factory=deque)
+    """When submits of the last minute were decided on."""
     held: Counter[str] = field(default_factory=Counter)
     """Pending jobs taken off the board because their model is closed, by model."""
+
+    def __post_init__(self) -> None:
+        """Polls are placed by what is learned, within the budget."""
+        self.placement = Placement(self.latencies)
+        limited = {*self.limits.models, *self.rates.models}
+        self.stocks = {model: Stock(ended=self.stock_ended) for model in sorted(limited)}
+
+    @property
+    def rate(self) -> RateWindow:
+        """The window over all requests."""
+        return self.rates.whole
+
+    @property
+    def jobs(self) -> Mapping[int, Job]:
+        """The jobs by key."""
+        return self.roster.jobs
+
+    @property
+    def busy(self) -> AbstractSet[int]:
+        """Keys of jobs something is being done about."""
+        return self.roster.busy
+
+    def begin(self, job_key: int) -> None:
+        """An effect about a job starts."""
+        self.roster.begin(job_key)
+
+    def release(self, job_key: int) -> None:
+        """It ended."""
+        self.roster.release(job_key)
+
+    def restock(self, *, awaiting: bool) -> None:
+        """Jobs were added to the state, and others are still awaited or not."""
+        self.awaiting, self.stock_ended = awaiting, False
+        self.restock_count += 1
+        for stock in self.stocks.values():
+            stock.ended = False
+
+    def lessons(self) -> dict[str, str]:
+        """What was learned of times, prices and limits: for the next run, and to be looked at."""
+        notes = {LATENCIES_NOTE: self.latencies.dump(), PRICES_NOTE: self.money.dump()}
+        if self.rate.blocked_until:
+            known = {"until": self.rate.blocked_until, "requests_per_minute": self.rate.allowed}
+            notes[LIMITED_NOTE] = json.dumps(known)
+        return notes
+
+    def recall(self, latencies: str | None, prices: str | None) -> None:
+        """Begin with what earlier runs learned."""
+        self.latencies.recall(latencies)
+        self.money.recall(prices)
 
     def put(self, jobs: Iterable[Job]) -> None:
         """Jobs come onto the board: active ones at the start, pending ones as they are drawn."""
         for job in jobs:
-            self.jobs[job.key] = job
+            self.roster.put(job)
             self._account(job)
 
     def digest(self, event: Event) -> Event:
         """Complete an event with what only the board knows: the next poll, and the policies."""
         job = self.jobs[event.job_key]
-        event = overdue(job, event)
-        if event.kind is EventKind.GONE and self.limits.on_expired is OnExpired.FAIL:
-            return replace(
-                event, kind=EventKind.GIVEN_UP, reason=f"{event.reason}; on_expired: fail"
-            )
-        if event.kind in _ACKED and not event.retry_at:
-            asked = replace(
-                job,
-                polls=job.polls + (event.kind is EventKind.RUNNING),
-                sent_at=job.sent_at or event.at,
-            )
-            return replace(event, retry_at=next_poll_at(asked, self.latencies, event.at))
-        if event.kind is EventKind.GIVEN_UP and job.state is JobState.RECOVERING:
-            return self._expired(job, event)
-        if event.kind is EventKind.ABSENT:
-            return self._absent(job, event)
-        return event
+        event = by_policy(job, overdue(job, event), self.limits)
+        if event.kind not in _ACKED or event.retry_at:
+            return event
+        asked = replace(
+            job,
+            polls=job.polls + (event.kind is EventKind.RUNNING),
+            sent_at=job.sent_at or event.at,
+        )
+        return replace(event, retry_at=self._poll_at(asked, event))
 
-    def _absent(self, job: Job, event: Event) -> Event:
-        """A submit proved absent goes out again, unless the policy or its own record forbids."""
-        if job.trouble >= PATIENCE:
-            reason = f"{job.reason}; refused {job.trouble} times in a row"
-            return replace(event, kind=EventKind.REFUSED, reason=reason)
-        if self.limits.when_absent is WhenAbsent.HOLD:
-            reason = f"{event.reason}; when_absent: hold leaves it to you"
-            return replace(event, kind=EventKind.SET_ASIDE, reason=reason)
-        return event
-
-    def _expired(self, job: Job, event: Event) -> Event:
-        """A result that cannot be recovered is paid for again only if the policy allows."""
-        pays_again = self.limits.on_expired is OnExpired.RECOVER
-        if pays_again and job.billable < self.limits.max_attempts:
-            return replace(event, kind=EventKind.AGAIN)
-        return event
+    def _poll_at(self, asked: Job, event: Event) -> float:
+        """When to ask for the first time, or again."""
+        not_done_at = asked.sent_at
+        if event.kind is EventKind.RUNNING:
+            not_done_at = event.at
+            self.latencies.outlast(asked.model, asked.key, event.at - asked.sent_at)
+        elif event.kind is EventKind.ACKED:
+            self.placement.accepted(asked, event.at)
+        self.asked_at[asked.key] = not_done_at
+        return max(event.at, self.placement.next_poll_at(asked, not_done_at))
 
     def take_in(self, change: Change) -> None:
         """A change that is on disk becomes part of the view."""
@@ -156,51 +179,60 @@ class Board:
         self.hear(change.event)
         self._learn(change)
         self._account(job, paid_in_vain=change.event.kind is EventKind.AGAIN)
+        if change.event.kind is EventKind.INTENDED:
+            self.submitted_at.append(change.event.at)
         if job.state is not JobState.AMBIGUOUS:
             self.candidates.pop(job.key, None)
             self.unlisted.discard(job.key)
+        if job.state is not JobState.SUBMITTED:
+            self.asked_at.pop(job.key, None)
         if job.ended:
-            del self.jobs[job.key]
+            self.roster.drop(job.key)
         elif job.state is JobState.PENDING and not job.listed:
             # It left the manifest while it was under way: it is not submitted again.
-            self.jobs.pop(job.key, None)
+            self.roster.drop(job.key)
         elif job.state is JobState.PENDING and job.model in self.gates.closed_models:
             self.hold_back(job)
         else:
-            self.jobs[job.key] = job
+            self.roster.put(job)
 
     def hear(self, event: Event) -> None:
         """A 429 is the account's, not the job's: nothing counted starts before its reset."""
         if event.signal is Signal.RATE_LIMITED:
-            self.rate.blocked_until = max(self.rate.blocked_until, event.retry_at)
+            self.rate.refuse_until(event.retry_at, event.at)
 
     def hold_back(self, job: Job) -> None:
         """Take a pending job of a closed model off the board; it stays pending in the state."""
-        self.jobs.pop(job.key, None)
+        self.roster.drop(job.key)
         self.held[job.model] += 1
 
     def _learn(self, change: Change) -> None:
-        if change.event.kind is EventKind.RESULT and change.event.receipt is not None:
+        if change.event.kind in _TELLING and change.event.receipt is not None:
             receipt = change.event.receipt
+            if receipt.cost_usd is not None:
+                self.money.learn(change.after.model, receipt.cost_usd)
             seen_s = receipt.inference_s if receipt.total_s is None else receipt.total_s
             if seen_s is not None:
-                self.latencies.learn(change.after.model, seen_s)
+                # Longer than it was away it cannot have taken: a latency in other units.
+                away_s = change.event.at - change.after.sent_at
+                self.latencies.learn(change.after.model, min(seen_s, away_s))
 
     def _account(self, job: Job, *, paid_in_vain: bool = False) -> None:
         """Money: reserved while an attempt may be billed, settled once its cost is known.
 
         What was `paid_in_vain` stays spent when the job goes back to pending.
         """
-        reserved = self.money.reserved.pop(job.key, None)
+        reserved = job.key in self.money.reserved
+        released_usd = self.money.release(job.key)
         if paid_in_vain:
-            self.money.standing_usd += reserved or 0.0
+            self.money.standing_usd += released_usd
         if job.state is JobState.PENDING or job.state is JobState.FAILED:
             return
         cost = job.cost_usd
         if not job.ended:
             # A price that changed on the way does not move what was reserved; a known cost does.
-            keeps = reserved is not None and job.receipt.cost_usd is None
-            self.money.reserved[job.key] = reserved if keeps and reserved is not None else cost
+            keeps = reserved and job.receipt.cost_usd is None
+            self.money.reserve(job.key, released_usd if keeps else cost)
         elif job.state is JobState.UNKNOWN:
             self.money.standing_usd += cost
         else:
@@ -214,27 +246,41 @@ class Board:
     @property
     def ambiguous(self) -> list[Job]:
         """Jobs whose POST may or may not have been accepted."""
-        return [job for job in self.jobs.values() if job.state is JobState.AMBIGUOUS]
+        return self._standing(JobState.AMBIGUOUS)
 
     @property
     def posting(self) -> dict[tuple[str, str], float]:
         """POSTs without an answer yet: since when, by model and body."""
         since: dict[tuple[str, str], float] = {}
-        for job in self.jobs.values():
-            if job.state is JobState.SUBMITTING:
-                key = (job.model, job.body)
-                since[key] = min(job.sent_at, since.get(key, job.sent_at))
+        for job in self._standing(JobState.SUBMITTING):
+            key = (job.model, job.body)
+            since[key] = min(job.sent_at, since.get(key, job.sent_at))
         return since
+
+    def _standing(self, state: JobState) -> list[Job]:
+        if not self.roster.counts[state]:
+            return []
+        return [job for job in self.jobs.values() if job.state is state]
 
     @property
     def more_to_submit(self) -> bool:
         """Whether later submits may still come, to show how far the history has caught up."""
         if self.gates.holds_submits():
             return False
-        waits = any(
-            job.state in {JobState.PENDING, JobState.SUBMITTING} for job in self.jobs.values()
-        )
-        return waits or not self.stock_ended
+        counts = self.roster.counts
+        return bool(counts[JobState.PENDING] or counts[JobState.SUBMITTING] or not self.all_drawn)
+
+    @property
+    def all_drawn(self) -> bool:
+        """Whether the state holds no pending jobs beyond those on the board, nor will."""
+        drawn = self.stock_ended and all(stock.ended for stock in self.stocks.values())
+        return drawn and (not self.awaiting or self.quota == 0)
+
+    def submits_of_last_minute(self, now: float) -> int:
+        """How many submits were decided on in the last window."""
+        while self.submitted_at and self.submitted_at[0] <= now - RATE_WINDOW_S:
+            self.submitted_at.popleft()
+        return len(self.submitted_at)
 
     def is_in_flight(self, job: Job) -> bool:
         """Whether a job takes a place: (maybe) accepted, and not known to be finished."""
@@ -243,11 +289,12 @@ class Board:
     @property
     def in_flight(self) -> int:
         """How many places of the concurrency are taken."""
-        return sum(self.is_in_flight(job) for job in self.jobs.values())
+        counts = self.roster.counts
+        return sum(counts[state] for state in IN_FLIGHT) - len(self.unlisted)
 
     def __repr__(self) -> str:
         """A one-line dashboard."""
-        counts = Counter(job.state.value for job in self.jobs.values())
-        states = " ".join(f"{state}={count}" for state, count in sorted(counts.items()))
+        counts = sorted((state.value, n) for state, n in self.roster.counts.items() if n)
+        states = " ".join(f"{state}={count}" for state, count in counts)
         gates = ",".join(self.gates.closed) or "open"
         return f"<Board {states or 'empty'} busy={len(self.busy)} gates={gates}>"

@@ -57,6 +57,8 @@ class EventKind(StrEnum):
     REOPENED = "reopened"
     """The user asked to look again for an accepted request."""
 
+    __hash__ = str.__hash__  # a member equals its text; Enum's own hash is Python, and slow
+
 
 @dataclass(frozen=True, slots=True)
 class Event:
@@ -79,6 +81,8 @@ class Event:
     outputs: tuple[Output, ...] = ()
     receipt: Receipt | None = None
     files: tuple[SavedFile, ...] = ()
+    price_usd: float | None = None
+    """What an INTENDED submit is reckoned with."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ class ExitCode(IntEnum):
     UNFINISHED = 1
     """Finished, but some jobs failed or need a decision."""
     USAGE = 2
-    """Wrong usage, manifest or state file; nothing was submitted."""
+    """Wrong usage, manifest or state file; nothing was submitted, or nothing more."""
     STOPPED = 3
     """Stopped early and resumable."""
     INTERNAL = 70

@@ -34,6 +34,8 @@ class JobState(StrEnum):
     LOST = "lost"
     """It was paid for and its result can no longer be had."""
 
+    __hash__ = str.__hash__  # a member equals its text; Enum's own hash is Python, and slow
+
 
 ENDED = frozenset({JobState.DONE, JobState.FAILED, JobState.UNKNOWN, JobState.LOST})
 """States in which a run does nothing more about a job."""
@@ -195,6 +197,14 @@ class Finished:
     job: Job
     files: tuple[SavedFile, ...] = ()
     fields: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What pending jobs are reckoned to cost, in USD; `unpriced_count` of them nobody knows."""
+
+    usd: float
+    unpriced_count: int
 
 
 @dataclass(frozen=True, slots=True)

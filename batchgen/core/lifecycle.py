@@ -13,7 +13,8 @@ move nothing.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import fields
+from operator import attrgetter
 
 from batchgen.core.event import Change, Event, EventKind
 from batchgen.core.job import AttemptState, Doubt, Job, JobState, Receipt
@@ -100,6 +101,13 @@ _QUIET = frozenset({_E.TROUBLE, _E.HELD, _E.RUNNING})
 """Events that leave the last reason standing unless they bring one."""
 
 
+_NOTHING_SAID = Receipt()
+_JOB_FIELDS = tuple(item.name for item in fields(Job))
+_values_of = attrgetter(*_JOB_FIELDS)
+_ENDS_ATTEMPT = frozenset({_S.PENDING, _S.DONE, _S.FAILED})
+_IN_DOUBT = frozenset({_S.AMBIGUOUS, _S.UNKNOWN})
+
+
 def apply(job: Job, event: Event) -> Change:
     """The change that follows from an event, by the table.
 
@@ -108,16 +116,20 @@ def apply(job: Job, event: Event) -> Change:
     target = TABLE[job.state].get(event.kind)
     if target is None:
         raise IllegalTransitionError(f"job {job.id!r} is {job.state}: no move for {event.kind!r}")
-    attempt_state = _attempt_state(job, event)
-    after = _progress(replace(job, state=target), job, event)
     return Change(
         before=job,
-        after=_bookkeeping(after, event),
+        after=_moved(job, {"state": target} | _progress(job, event) | _facts(job, target, event)),
         event=event,
-        attempt_state=attempt_state,
+        attempt_state=_attempt_state(job, event),
         attempt_ended=_attempt_ends(target, event),
         files=event.files,
     )
+
+
+def _moved(job: Job, changes: dict[str, object]) -> Job:
+    """The job with other values: `dataclasses.replace`, in half the time of the hottest line."""
+    values = dict(zip(_JOB_FIELDS, _values_of(job), strict=True))
+    return Job(**(values | changes))
 
 
 def _attempt_state(job: Job, event: Event) -> AttemptState | None:
@@ -136,63 +148,66 @@ def _attempt_ends(target: JobState, event: Event) -> bool:
     until the user retries; so the ledger itself forbids a second POST beside it."""
     if event.kind is EventKind.RETRIED:
         return True
-    return target in {JobState.PENDING, JobState.DONE, JobState.FAILED}
+    return target in _ENDS_ATTEMPT
 
 
-def _progress(after: Job, before: Job, event: Event) -> Job:
+def _progress(before: Job, event: Event) -> dict[str, object]:
     """Counters and instants: what the move means for when to act next."""
     kind = event.kind
     if kind is EventKind.TROUBLE or kind is EventKind.NOT_ACCEPTED:
         trouble = before.trouble + (0 if event.retry_at else 1)  # a named instant is not its fault
         due_at = event.retry_at or backoff_at(event.at, trouble, before.key)
-        return replace(after, trouble=trouble, due_at=due_at)
+        return {"trouble": trouble, "due_at": due_at}
     if kind is EventKind.HELD:
-        return replace(after, due_at=event.retry_at or event.at)
+        return {"due_at": event.retry_at or event.at}
     if kind is EventKind.RUNNING:
-        return replace(after, trouble=0, polls=before.polls + 1, due_at=event.retry_at or event.at)
+        due_at = event.retry_at or event.at
+        return {"trouble": 0, "polls": before.polls + 1, "due_at": due_at}
     if kind is EventKind.INTENDED:
-        return replace(
-            after, attempt=before.attempt + 1, sent_at=event.at, request_id="", polls=0,
-            recoveries=0, outputs=(), receipt=Receipt(), due_at=event.at,
-        )  # fmt: skip
+        return {
+            "attempt": before.attempt + 1, "sent_at": event.at, "request_id": "", "polls": 0,
+            "recoveries": 0, "outputs": (), "receipt": _NOTHING_SAID, "due_at": event.at,
+        }  # fmt: skip
     if kind is EventKind.UNCLEAR:
         # A 5xx that comes back for the same job says something about the job.
         trouble = before.trouble + (event.doubt is Doubt.SERVER_ERROR)
-        return replace(
-            after, trouble=trouble, unclear_at=event.at, doubt=event.doubt,
-            due_at=event.at + FIRST_READS_S[0],
-        )  # fmt: skip
+        return {
+            "trouble": trouble, "unclear_at": event.at, "doubt": event.doubt,
+            "due_at": event.at + FIRST_READS_S[0],
+        }  # fmt: skip
     if kind is EventKind.ABSENT:
-        return replace(after, due_at=event.at)
+        return {"due_at": event.at}
     if kind is EventKind.GONE:
-        return replace(after, recoveries=before.recoveries + 1, trouble=0, due_at=event.at)
-    if kind in {EventKind.RETRIED, EventKind.REOPENED}:
-        return replace(after, trouble=0, recoveries=0, due_at=0.0, outputs=())
-    return replace(after, trouble=0, due_at=event.retry_at or event.at)
+        return {"recoveries": before.recoveries + 1, "trouble": 0, "due_at": event.at}
+    if kind is EventKind.RETRIED or kind is EventKind.REOPENED:
+        return {"trouble": 0, "recoveries": 0, "due_at": 0.0, "outputs": ()}
+    return {"trouble": 0, "due_at": event.retry_at or event.at}
 
 
-def _bookkeeping(after: Job, event: Event) -> Job:
+def _facts(before: Job, target: JobState, event: Event) -> dict[str, object]:
     """Facts the event brings: ids, outputs, receipt, reason, billable attempts."""
     changes: dict[str, object] = {}
-    if after.state not in {JobState.AMBIGUOUS, JobState.UNKNOWN}:
+    if target not in _IN_DOUBT:
         changes["doubt"] = Doubt.NONE
     if event.request_id:
         changes["request_id"] = event.request_id
     if event.outputs:
         changes["outputs"] = event.outputs
     if event.receipt is not None:
-        changes["receipt"] = after.receipt.updated(event.receipt)
+        changes["receipt"] = before.receipt.updated(event.receipt)
+    if event.price_usd is not None:
+        changes["price_usd"] = event.price_usd
     if event.reason or event.kind not in _QUIET:
         changes["reason"] = event.reason
     if event.kind in _MAY_BE_BILLED:
-        changes["billable"] = after.billable + 1
+        changes["billable"] = before.billable + 1
     elif event.kind is EventKind.ABSENT or (
-        event.kind is EventKind.REFUSED and after.doubt is not Doubt.NONE
+        event.kind is EventKind.REFUSED and before.doubt is not Doubt.NONE
     ):
-        changes["billable"] = max(0, after.billable - 1)
+        changes["billable"] = max(0, before.billable - 1)
     elif event.kind is EventKind.RETRIED:
         changes["billable"] = 0
-    return replace(after, **changes)  # type: ignore[arg-type]  # the keys are Job's own
+    return changes
 
 
 def found_at_start(job: Job, now: float) -> Event | None:

@@ -4,82 +4,79 @@ A plain function of the board and the instant. It never awaits, never reads a cl
 nothing. The order in which it spends a tight request budget:
 
 1. results: a finished request is paid for; its window is running out
-2. polls that are due, nearest end of their window first
-3. lookups in the history: paid results whose record is gone, submits whose answer was lost
-4. submits; they come before lookups while the history does not answer
+2. submits, up to the share of the minute that they have in the long run: were all that is due
+   brought home first, nothing would be running at the service meanwhile, and the budget would idle
+   until it has caught up (at 50 requests a minute and 300 s a request, a fifth of the night)
+3. polls that are due, nearest end of their window first
+4. lookups in the history: paid results whose record is gone, submits whose answer was lost
+5. further submits
 
-Downloads need no budget; the CDN is not the API.
+Downloads need no budget; the CDN is not the API. Every pass costs what is due, not what is there.
 """
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
-from enum import StrEnum
-from operator import attrgetter
+from dataclasses import dataclass, field
 
-from batchgen.core.board import Board, RateScope
+from batchgen.core.board import Board
+from batchgen.core.effect import Effect, EffectKind
+from batchgen.core.ending import Verdict, ending
 from batchgen.core.gates import Gate, GateKind
-from batchgen.core.history import HistoryRead
-from batchgen.core.job import Job, JobState
+from batchgen.core.job import Job
+from batchgen.core.limits import RateScope
+from batchgen.core.pacing import submit_share
+from batchgen.core.placement import MAX_INTERVAL_S
 from batchgen.core.reconcile import needs_lookup
+from batchgen.core.roster import Line
+from batchgen.core.spec import ApiVersion
+from batchgen.core.stock import MAX_STOCK, to_draw, to_draw_of
 
-
-class EffectKind(StrEnum):
-    """What the shell can be asked to do. Every effect ends in exactly one event."""
-
-    SUBMIT = "submit"
-    POLL = "poll"
-    FETCH = "fetch"
-    SAVE = "save"
-    RECOVER = "recover"
-    READ_HISTORY = "read history"
-    """The next page of the account's history, for every ambiguous job at once."""
-    CONFIRM = "confirm"
-    """Ask whether a row of the history is ours."""
-    PROBE = "probe"
-    """A free GET while the key or the service is in doubt."""
-    CHECK_DISK = "check disk"
-    """A look at the free space while it is short."""
-
-
-@dataclass(frozen=True, slots=True)
-class Effect:
-    """One action. `counts` says that it takes a slot of the rate window.
-
-    `job` is None for probes and reads of the history. The shell fills in what the effect is about
-    when it starts: `read` for a page of the history, `request_id` for a confirmation.
-    """
-
-    kind: EffectKind
-    job: Job | None = None
-    counts: bool = True
-    read: HistoryRead | None = None
-    request_id: str = ""
-
-
-class Verdict(StrEnum):
-    """Whether there is anything left to wait for."""
-
-    GO_ON = "go on"
-    COMPLETE = "complete"
-    """No job is left that this run could do anything about."""
-    STOP = "stop"
-    """A gate or a limit ends the run before its jobs; it can be resumed."""
+SCOUTS = 3
+"""Of a model whose times are a mere guess, so many requests are asked for at once: what they tell
+is true of the others as well."""
+SCOUT_STEP = 1.15
+"""The next scout is so much older than the last one that still ran."""
+BACKLOG_FACTOR = 4
+"""Submits wait while so many times the downloads that may run at once are waiting."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What to do now. `wake_at` is None when only an event can change anything.
 
-    `draw` asks for so many pending jobs from the state. `gate` names what a STOP is due to.
+    `draw` asks for so many pending jobs from the state, `draw_of` for so many of single models with
+    limits of their own. `gate` names what a STOP is due to.
     """
 
     effects: tuple[Effect, ...] = ()
     wake_at: float | None = None
     draw: int = 0
+    draw_of: tuple[tuple[str, int], ...] = ()
     verdict: Verdict = Verdict.GO_ON
     gate: Gate | None = None
+
+
+@dataclass(slots=True)
+class _Submits:
+    """The submits decided on in this pass: which, how many of each model, and what they cost."""
+
+    places: int
+    usd: float = 0.0
+    polled: int = 0
+    keys: set[int] = field(default_factory=set)
+    models: Counter[str] = field(default_factory=Counter)
+    held: set[str] = field(default_factory=set)
+    """Models of which no more can be submitted now."""
+
+    def take(self, job: Job, price_usd: float | None) -> None:
+        self.places -= 1
+        self.usd += price_usd or 0.0
+        self.polled += job.api is ApiVersion.V2
+        self.keys.add(job.key)
+        self.models[job.model] += 1
 
 
 def plan(board: Board, now: float) -> Plan:
@@ -94,49 +91,44 @@ class _Pass:
         self.board = board
         self.now = now
         self.slots = board.rate.free(now)
+        self.model_slots = {model: own.free(now) for model, own in board.rates.models.items()}
         self.effects: list[Effect] = []
         self.wakes: list[float] = []
         self.wants_slot = False
-        by_state: dict[JobState, list[Job]] = {state: [] for state in JobState}
-        self.in_flight = 0
-        self.active = 0
-        for job in board.jobs.values():
-            if job.state is JobState.PENDING and job.model in board.gates.closed_models:
-                continue  # drawn before its model was closed
-            self.in_flight += board.is_in_flight(job)
-            self.active += job.state is not JobState.PENDING
-            if job.key not in board.busy:
-                by_state[job.state].append(job)
-        self.by_state = by_state
+        self.wants_model_slot: set[str] = set()
+        self.submits = _Submits(board.limits.concurrency - board.in_flight)
 
     def decide(self) -> Plan:
         if GateKind.STOP not in self.board.gates.closed:
             self._effects()
-        verdict, gate = self._verdict()
+        verdict, gate = ending(self.board, self.effects, self.now)
         if verdict is not Verdict.GO_ON:
             return Plan(verdict=verdict, gate=gate)
-        return Plan(tuple(self.effects), self._wake_at(), self._draw())
+        return Plan(
+            tuple(self.effects), self._wake_at(), to_draw(self.board), to_draw_of(self.board)
+        )
 
     def _effects(self) -> None:
         self._saves()
         if not self.board.gates.holds_calls():
+            if self.board.wants_credits and not self.board.probing:
+                self._start(EffectKind.CREDITS, None)
             self._fetches()
+            self._submits(submit_share(self.board, self.now))
             self._polls()
-            if GateKind.HISTORY not in self.board.gates.closed:
-                self._lookups()
-            self._submits()
-            if GateKind.HISTORY in self.board.gates.closed:
-                self._lookups()  # they bring nothing, and would take every slot
+            self._lookups()
+            self._submits(MAX_STOCK)
         self._probe()
         self._check_disk()
 
-    def _due(self, jobs: list[Job]) -> Iterator[Job]:
-        """Jobs whose instant has come; the others are remembered for the next look."""
-        for job in jobs:
-            if job.due_at <= self.now:
-                yield job
-            else:
-                self.wakes.append(job.due_at)
+    def _due(self, line: Line) -> Iterator[Job]:
+        """Jobs whose instant has come; the next one is remembered for the next look."""
+        queue = self.board.roster.queues[line]
+        next_at = queue.next_at(self.now)
+        if next_at is not None:
+            self.wakes.append(next_at)
+        for key in queue.iter_due(self.now):
+            yield self.board.jobs[key]
 
     def _start(self, kind: EffectKind, job: Job | None) -> bool:
         """Start an effect that takes a slot, if there is one."""
@@ -145,68 +137,118 @@ class _Pass:
             if self.slots <= 0:
                 self.wants_slot = True
                 return False
+            if job is not None and self.model_slots.get(job.model, 1) <= 0:
+                self.wants_model_slot.add(job.model)
+                return False
             self.slots -= 1
+            if job is not None and job.model in self.model_slots:
+                self.model_slots[job.model] -= 1
         self.effects.append(Effect(kind, job, counts))
         return True
+
+    def _start_all(self, kind: EffectKind, line: Line) -> None:
+        for job in self._due(line):
+            if not self._start(kind, job) and self.wants_slot:
+                return
 
     def _saves(self) -> None:
         if self.board.gates.holds_saves():
             return
-        under_way = sum(
-            1
-            for key in self.board.busy
-            if self.board.jobs[key].state is JobState.FETCHING and self.board.jobs[key].outputs
-        )
-        places = self.board.limits.save_concurrency - under_way
-        ready = (job for job in self.by_state[JobState.FETCHING] if job.outputs)
-        for job in self._due(list(ready)):
+        places = self.board.limits.save_concurrency - self.board.roster.saving
+        for job in self._due(Line.SAVE):
             if places <= 0:
                 return
             places -= 1
             self.effects.append(Effect(EffectKind.SAVE, job, counts=False))
 
     def _fetches(self) -> None:
-        if self.board.gates.holds_saves():
-            return
-        waiting = [job for job in self.by_state[JobState.FETCHING] if not job.outputs]
-        for job in sorted(self._due(waiting), key=_deadline):
-            self._start(EffectKind.FETCH, job)
+        if not self.board.gates.holds_saves():
+            self._start_all(EffectKind.FETCH, Line.FETCH)
 
     def _polls(self) -> None:
-        for job in sorted(self._due(self.by_state[JobState.SUBMITTED]), key=_deadline):
-            self._start(EffectKind.POLL, job)
+        board = self.board
+        if board.limits.rate_scope is RateScope.SUBMIT or board.rate.allowed is None:
+            self._start_all(EffectKind.POLL, Line.POLL)
+            return
+        unknown: list[Job] = []
+        for job in self._due(Line.POLL):
+            if not board.latencies.is_known(job.model):
+                unknown.append(job)
+            elif not self._start(EffectKind.POLL, job) and self.wants_slot:
+                return
+        self._scout(unknown)
+
+    def _scout(self, unknown: list[Job]) -> None:
+        """A few requests of each unknown model; those never asked for first, so that one that
+        never ends keeps nobody waiting."""
+        if not unknown:
+            return
+        jobs, latencies = self.board.jobs, self.board.latencies
+        out = Counter(jobs[key].model for key in self.board.busy if key in jobs)
+        for job in sorted(unknown, key=lambda job: (job.polls, job.sent_at)):
+            seen_s = latencies.scouted_s(job.model)
+            news_at = job.sent_at + min(SCOUT_STEP * seen_s, seen_s + MAX_INTERVAL_S)
+            if news_at > self.now:
+                self.wakes.append(news_at)  # another one was seen to run at this age
+            elif out[job.model] < SCOUTS and self._start(EffectKind.POLL, job):
+                out[job.model] += 1
 
     def _lookups(self) -> None:
         """Candidates are confirmed; a due job starts a read, which then serves all of them."""
-        board, by_list = self.board, []
-        for job in self._due(self.by_state[JobState.RECOVERING]):
-            self._start(EffectKind.RECOVER, job)
-        for job in self.by_state[JobState.AMBIGUOUS]:
+        board, by_list = self.board, False
+        self._start_all(EffectKind.RECOVER, Line.RECOVER)
+        for job in self._due(Line.LOOKUP):
             if job.key in board.candidates:
-                for due in self._due([job]):
-                    self._start(EffectKind.CONFIRM, due)
+                self._start(EffectKind.CONFIRM, job)
             elif needs_lookup(job):
-                for due in self._due([job]):
-                    self._start(EffectKind.RECOVER, due)
+                self._start(EffectKind.RECOVER, job)
             else:
-                by_list.append(job)
-        if board.reading:
-            return
-        if board.history is not None or any([*self._due(by_list)]):
+                by_list = True
+        if not board.reading and (board.history is not None or by_list):
             self._start(EffectKind.READ_HISTORY, None)
 
-    def _submits(self) -> None:
-        if self.board.gates.holds_submits():
+    def _submits(self, at_most: int) -> None:
+        board, sums = self.board, self.submits
+        waiting_files = len(board.roster.queues[Line.SAVE]) + board.roster.saving
+        lags = waiting_files >= BACKLOG_FACTOR * board.limits.save_concurrency
+        if board.gates.holds_submits() or board.wants_credits or lags or at_most <= 0:
             return
-        places = self.board.limits.concurrency - self.in_flight
-        beside_usd = 0.0
-        for job in sorted(self._due(self.by_state[JobState.PENDING]), key=lambda job: job.key):
-            if places <= 0 or not self.board.money.affords(job.price_usd, beside_usd):
+        at_most += len(sums.keys)
+        waiting = {model for model, count in board.roster.pending.items() if count}
+        for job in self._due(Line.SUBMIT):
+            if sums.held >= waiting:
+                return  # whatever model it is of, it would have to wait
+            if job.key in sums.keys or job.model in sums.held:
+                continue
+            price_usd = board.money.expected_usd(job)
+            if sums.places <= 0 or len(sums.keys) >= at_most:
                 return
-            if not self._start(EffectKind.SUBMIT, job):
+            if not board.money.affords(price_usd, sums.usd):
                 return
-            places -= 1
-            beside_usd += job.price_usd or 0.0
+            if self._is_held_back(job, price_usd):
+                sums.held.add(job.model)
+                continue
+            if self._start(EffectKind.SUBMIT, job):
+                sums.take(job, price_usd)
+            elif self.wants_slot:
+                return
+
+    def _is_held_back(self, job: Job, price_usd: float | None) -> bool:
+        """Whether this job has to wait while others need not."""
+        board, model, begun = self.board, job.model, self.submits.models
+        if model in board.gates.closed_models:
+            return True  # drawn before its model was closed
+        in_flight = board.roster.in_flight[model] + begun[model]
+        if in_flight >= board.limits.models.get(model, math.inf):
+            return True
+        if (
+            price_usd is None
+            and board.money.cap_usd is not None
+            and _is_being_priced(board, model, begun)
+        ):
+            return True  # the first one tells what the others will cost
+        polled = board.roster.polled + self.submits.polled
+        return job.api is ApiVersion.V2 and polled >= board.placement.drainable(model)
 
     def _probe(self) -> None:
         at = self.board.gates.probe_at()
@@ -226,74 +268,22 @@ class _Pass:
         elif not any(effect.kind is EffectKind.PROBE for effect in self.effects):
             self.effects.append(Effect(EffectKind.CHECK_DISK, counts=False))
 
-    def _draw(self) -> int:
-        """Keep a stock of pending jobs of twice the concurrency, drawn when half is gone."""
-        board = self.board
-        if board.stock_ended or board.gates.holds_submits():
-            return 0
-        stock = len(self.by_state[JobState.PENDING])
-        wanted = 2 * board.limits.concurrency
-        return wanted - stock if stock <= wanted // 2 else 0
-
     def _wake_at(self) -> float | None:
         if self.wants_slot:
             taken = self.board.rate.free(self.now) - self.slots
-            free_at = self.board.rate.next_free_at(self.now, taken)
-            if free_at is not None:
-                self.wakes.append(free_at)
+            self._wake_when(self.board.rate.next_free_at(self.now, taken))
+        for model in self.wants_model_slot:
+            window = self.board.rates.models[model]
+            taken = window.free(self.now) - self.model_slots[model]
+            self._wake_when(window.next_free_at(self.now, taken))
         return min((at for at in self.wakes if at > self.now), default=None)
 
-    def _verdict(self) -> tuple[Verdict, Gate | None]:
-        """Stop only when nothing is under way: what runs here is brought to its event first."""
-        board = self.board
-        if board.busy or board.probing or board.reading:
-            return Verdict.GO_ON, None
-        if GateKind.STOP in board.gates.closed:
-            return Verdict.STOP, board.gates.closed[GateKind.STOP]
-        gate = board.gates.lost_patience(self.now)
-        saving = any(effect.kind is EffectKind.SAVE for effect in self.effects)
-        if gate is not None and not saving:
-            return Verdict.STOP, gate
-        if self._only_history_is_missing():
-            return Verdict.STOP, board.gates.closed[GateKind.HISTORY]
-        if self.active or self.effects:
-            return Verdict.GO_ON, None
-        pending = bool(self.by_state[JobState.PENDING]) or not board.stock_ended
-        if not pending:
-            return Verdict.COMPLETE, None
-        if GateKind.CREDITS in board.gates.closed:
-            return Verdict.STOP, board.gates.closed[GateKind.CREDITS]
-        return self._out_of_money()
-
-    def _only_history_is_missing(self) -> bool:
-        """Whether all that is left needs a history that has not answered for long."""
-        gate = self.board.gates.closed.get(GateKind.HISTORY)
-        if gate is None or self.now - gate.since_at < self.board.gates.patience.history_s:
-            return False
-        waiting = (JobState.RECOVERING, JobState.AMBIGUOUS)
-        left = sum(len(self.by_state[state]) for state in waiting)
-        return left == self.active and not self._may_submit()
-
-    def _may_submit(self) -> bool:
-        """Whether the next pending job could go out without anything else happening first."""
-        job, limits = self._next_pending(), self.board.limits
-        held = self.board.gates.holds_submits() or self.in_flight >= limits.concurrency
-        return job is not None and not held and self.board.money.affords(job.price_usd)
-
-    def _next_pending(self) -> Job | None:
-        return min(self.by_state[JobState.PENDING], key=lambda job: job.key, default=None)
-
-    def _out_of_money(self) -> tuple[Verdict, Gate | None]:
-        """Nothing runs and the next job is not affordable: no event will ever change that."""
-        money, job = self.board.money, self._next_pending()
-        if money.cap_usd is None or job is None or money.affords(job.price_usd):
-            return Verdict.GO_ON, None
-        reason = (
-            f"max_spend {money.cap_usd:.2f} USD is reached: "
-            f"{money.committed_usd:.2f} USD spent or reserved"
-        )
-        return Verdict.STOP, Gate(GateKind.CREDITS, reason, self.now, self.now)
+    def _wake_when(self, at: float | None) -> None:
+        if at is not None:
+            self.wakes.append(at)
 
 
-_deadline = attrgetter("sent_at")
-"""Windows are of one length: the earliest submitted request expires first."""
+def _is_being_priced(board: Board, model: str, begun: Counter[str]) -> bool:
+    """Whether a job of the model is under way, or just begun, that will tell its cost."""
+    roster = board.roster
+    return bool(roster.in_flight[model] + roster.fetching[model] + begun[model])

@@ -38,6 +38,12 @@ def _seed(value: Any) -> int | str | None:
     return int(text) if digits.isascii() and digits.isdigit() else text or None
 
 
+def read_credits(body: dict[str, Any]) -> float | None:
+    """What the account holds, free credits included, in USD; None when the answer does not say."""
+    parts = [amount(body.get(name)) for name in ("credits", "free-credits")]
+    return None if parts[0] is None else parts[0] + (parts[1] or 0.0)
+
+
 def amount(value: Any) -> float | None:
     """A finite, non-negative number, also from text; None for anything else."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from batchgen.core.ending import Verdict
 from batchgen.core.exit_code import ExitCode
 from batchgen.core.gates import Gate, GateKind
 from batchgen.core.job import JobState
-from batchgen.core.planner import Verdict
 
 
 def exit_code(verdict: Verdict, gate: Gate | None, counts: Mapping[JobState, int]) -> ExitCode:

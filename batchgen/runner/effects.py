@@ -9,13 +9,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from batchgen.core import calls, wire
+from batchgen.core.effect import Effect, EffectKind
 from batchgen.core.event import Event, EventKind
 from batchgen.core.gates import GateKind
 from batchgen.core.history import HistoryRead, Row, rows_of
 from batchgen.core.http import Answer, Call
 from batchgen.core.instant import instant_of
 from batchgen.core.job import Doubt, Job, Output, SavedFile
-from batchgen.core.planner import Effect, EffectKind
+from batchgen.core.receipt import read_credits
 from batchgen.core.signals import CallKind, Signal, printable, signal_of
 from batchgen.core.treatment import PATIENCE, describe
 from batchgen.errors import InternalError, TransportError
@@ -33,7 +34,7 @@ class Landed:
 
     `event` is None for an effect without a job (probes and reads bring one for the gates only),
     and for one that was cut off. `rows` is the page of a read, None when it failed; `foreign` says
-    that a confirmation was denied.
+    that a confirmation was denied. `credits_usd` is what the account holds, where that was asked.
     """
 
     effect: Effect
@@ -42,6 +43,7 @@ class Landed:
     detail: str = ""
     rows: Sequence[Row] | None = None
     foreign: bool = False
+    credits_usd: float | None = None
 
 
 _HOLDING_FAULTS: Mapping[SaveFault, GateKind | None] = {
@@ -66,6 +68,7 @@ class Effects:
         self._clock = ports.clock
         self._state = ports.state
         self.skew_s = 0.0
+        self._date = ""
         self._saved: dict[int, dict[int, SavedFile]] = {}
 
     async def carry_out(self, effect: Effect) -> Landed:
@@ -99,9 +102,12 @@ class Effects:
             answer = await self._api.call(call)
         except TransportError as error:
             return error
-        date_at = instant_of(answer.headers.get("date", ""))
-        if date_at is not None:
-            self.skew_s = date_at - self._clock.now()
+        date = answer.headers.get("date", "")
+        if date != self._date:  # whole seconds: the first answer of each tells the most
+            self._date = date
+            date_at = instant_of(date)
+            if date_at is not None:
+                self.skew_s = date_at - self._clock.now()
         return answer
 
     async def _without_job(self, effect: Effect) -> Landed:
@@ -111,7 +117,10 @@ class Effects:
         if effect.kind is EffectKind.READ_HISTORY and effect.read is not None:
             return await self._read_history(effect, effect.read)
         outcome = await self._call(calls.credits_call())
-        return Landed(effect, self._word(CallKind.CREDITS, outcome))
+        word = self._word(CallKind.CREDITS, outcome)
+        if isinstance(outcome, TransportError) or word.signal is not Signal.OK:
+            return Landed(effect, word)
+        return Landed(effect, word, credits_usd=read_credits(outcome.object()))
 
     def _word(self, call: CallKind, outcome: Answer | TransportError) -> Event:
         """An event that is about no job: the gates alone learn from it."""

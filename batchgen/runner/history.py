@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from batchgen.core.board import Board
 from batchgen.core.event import Event, EventKind
 from batchgen.core.gates import GateKind
 from batchgen.core.history import HistoryRead
+from batchgen.core.job import Doubt
 from batchgen.core.reconcile import Decision, Finding, Policy, decide, needs_lookup
-from batchgen.core.signals import Signal
-from batchgen.ports import Ports
+from batchgen.core.signals import CallKind, Signal
+from batchgen.ports import DuplicateRequestIdError, Ports
 from batchgen.runner.effects import Landed
 
 
@@ -85,3 +88,13 @@ def _act(board: Board, finding: Finding, now: float) -> Event | None:
             return Event(EventKind.ABSENT, job.key, now, reason=finding.reason)
         case Decision.SET_ASIDE:
             return Event(EventKind.SET_ASIDE, job.key, now, reason=finding.reason)
+
+
+def doubted(event: Event, error: DuplicateRequestIdError) -> Event:
+    """An id that another attempt already has is none: what became of the POST stays unclear."""
+    if event.job_key != error.job_key:
+        return event
+    bare = replace(event, request_id="", outputs=(), reason=str(error))
+    if event.call is CallKind.HISTORY:
+        return replace(bare, kind=EventKind.HELD, retry_at=event.at + 1.0)
+    return replace(bare, kind=EventKind.UNCLEAR, doubt=Doubt.ACCEPTED)

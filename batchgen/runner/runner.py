@@ -14,21 +14,26 @@ import anyio
 from anyio.abc import TaskGroup
 
 from batchgen.core.board import Board
+from batchgen.core.effect import Effect, EffectKind
+from batchgen.core.ending import Verdict
 from batchgen.core.event import Change, Event, EventKind
 from batchgen.core.gates import Gate, GateKind
-from batchgen.core.job import Doubt, Job
+from batchgen.core.job import Job
 from batchgen.core.lifecycle import apply, found_at_start
-from batchgen.core.planner import Effect, EffectKind, Plan, Verdict, plan
-from batchgen.core.signals import CallKind
+from batchgen.core.pacing import tick
+from batchgen.core.planner import Plan, plan
 from batchgen.errors import BatchgenError, InternalError
-from batchgen.ports import DuplicateRequestIdError, Ports, SaveFault
-from batchgen.runner.effects import Effects, Landed, gate_of
-from batchgen.runner.history import begin_page, conclude, reject_candidate, take_in_page
+from batchgen.ports import DuplicateRequestIdError, Ports
+from batchgen.runner.drawing import draw
+from batchgen.runner.effects import Effects, Landed
+from batchgen.runner.history import begin_page, conclude, doubted, reject_candidate, take_in_page
+from batchgen.runner.probes import DISK_CHECK_S, observe_fault, take_in_probe
 from batchgen.runner.teller import Teller
 
 LONGEST_SLEEP_S = 30.0
 """The loop looks again at least so often: a suspended machine wakes with every instant past."""
-DISK_CHECK_S = 5.0
+LESSONS_EVERY_S = 30.0
+"""What was learned is written down so often, along with something else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +57,26 @@ class Runner:
         self._post_scopes: set[anyio.CancelScope] = set()
         self._teller = Teller(ports.progress)
         self._disk_seen_at = 0.0
+        self._credits_usd: float | None = None
+        self._lessons_at = ports.clock.now()
+        self._noted_block = board.rate.blocked_until
 
     def stop(self, reason: str) -> None:
         """Start nothing more, let POSTs that left bring their ids home, then end."""
         self.board.gates.close(GateKind.STOP, reason, self._ports.clock.now())
         for scope in self._gets:
             scope.cancel()
+        self._mail.set()
+
+    def restock(self, *, awaiting: bool) -> None:
+        """Jobs were added to the state; more are `awaiting` their turn, or these were the last."""
+        self.board.restock(awaiting=awaiting)
+        self._mail.set()
+
+    def drain(self, reason: str) -> None:
+        """Submit nothing more, bring home what is paid for, then end."""
+        self.board.awaiting = False
+        self.board.gates.close(GateKind.MANIFEST, reason, self._ports.clock.now())
         self._mail.set()
 
     def abandon(self) -> None:
@@ -99,31 +118,24 @@ class Runner:
             self._mail = anyio.Event()
             await self._record(self._empty_mailbox())
             await self._record(await conclude(self.board, self._ports))
+            await self._compare_credits()
             now = self._ports.clock.now()
+            tick(self.board, now)
             decided = plan(self.board, now)
-            self._teller.tell(self.board.gates)
+            self._teller.tell(self.board, now)
             if decided.verdict is not Verdict.GO_ON:
                 return RunEnd(decided.verdict, decided.gate)
-            if decided.draw:
-                await self._draw(decided.draw)
+            if decided.draw or decided.draw_of:
+                await draw(self.board, self._ports.state, decided)
                 continue
             await self._start(decided.effects, now, tasks)
             await self._wait(decided, now)
 
-    async def _draw(self, count: int) -> None:
-        board = self.board
-        if board.quota is not None:
-            count = min(count, board.quota)
-            board.quota -= count
-        jobs = await self._ports.state.draw(board.drawn_key, count)
-        board.stock_ended = len(jobs) < count or board.quota == 0
-        if jobs:
-            board.drawn_key = jobs[-1].key
-        for job in jobs:
-            if job.model in board.gates.closed_models:
-                board.hold_back(job)
-            else:
-                board.put([job])
+    async def _compare_credits(self) -> None:
+        """Say whether the account suffices for what is pending, once it has told what it holds."""
+        credits_usd, self._credits_usd = self._credits_usd, None
+        if credits_usd is not None:
+            self._teller.tell_credits(credits_usd, await self._ports.state.outlook())
 
     async def _start(self, effects: Sequence[Effect], now: float, tasks: TaskGroup) -> None:
         """Put intents and slots on disk, then let the effects go."""
@@ -131,12 +143,17 @@ class Runner:
             return
         board = self.board
         intents = [
-            Event(EventKind.INTENDED, effect.job.key, now)
+            Event(
+                EventKind.INTENDED,
+                effect.job.key,
+                now,
+                price_usd=board.money.expected_usd(effect.job),
+            )
             for effect in effects
             if effect.kind is EffectKind.SUBMIT and effect.job is not None
         ]
-        counted = sum(effect.counts for effect in effects)
-        notes = {} if board.rate.covers(counted) else {"rate": board.rate.allow(counted, now)}
+        rate = board.rates.note([effect.model for effect in effects if effect.counts], now)
+        notes = {} if rate is None else {"rate": rate}
         if intents or notes:
             await self._record(intents, notes)
         for effect in effects:
@@ -163,11 +180,13 @@ class Runner:
             board.probing = True
         else:
             key = effect.job.key
-            board.busy.add(key)
-            candidate = board.candidates.get(key, "")
-            effect = replace(effect, job=board.jobs[key], request_id=candidate)
+            board.begin(key)
+            if effect.kind is EffectKind.SUBMIT:
+                effect = replace(effect, job=board.jobs[key])  # with its intent
+            elif effect.kind is EffectKind.CONFIRM:
+                effect = replace(effect, request_id=board.candidates.get(key, ""))
         if effect.counts:
-            board.rate.start()
+            board.rates.start(effect.model)
         tasks.start_soon(self._carry_out, effect, name=str(effect.kind))
 
     async def _carry_out(self, effect: Effect) -> None:
@@ -182,7 +201,7 @@ class Runner:
             finally:
                 scopes.discard(scope)
                 if effect.counts:
-                    self.board.rate.answered(self._ports.clock.now())
+                    self.board.rates.answered(effect.model, self._ports.clock.now())
                 self._mailbox.append(landed)
                 self._mail.set()
 
@@ -190,7 +209,8 @@ class Runner:
         if self._mailbox or self._mail.is_set():
             return
         board = self.board
-        if decided.wake_at is None and not (board.busy or board.probing or board.reading):
+        at_work = board.busy or board.probing or board.reading or board.awaiting
+        if decided.wake_at is None and not at_work:
             raise InternalError(f"nothing to wait for: {self.board!r}")
         pause_s = LONGEST_SLEEP_S
         if decided.wake_at is not None:
@@ -203,45 +223,27 @@ class Runner:
         self.board.skew_s = self._effects.skew_s
         events: list[Event] = []
         for item in landed:
-            self._observe_fault(item)
+            observe_fault(self.board, item, self._ports.clock.now())
             if item.effect.kind is EffectKind.READ_HISTORY:
                 take_in_page(self.board, item)
                 continue
             if item.effect.job is None:
-                self._take_in_probe(item)
+                take_in_probe(self.board, item, self._ports.clock.now())
+                if item.credits_usd is not None:
+                    self._credits_usd = item.credits_usd
                 continue
-            self.board.busy.discard(item.effect.job.key)
+            self.board.release(item.effect.job.key)
             if item.foreign:
                 reject_candidate(self.board, item.effect.job.key)
             if item.event is not None:
                 events.append(item.event)
         return events
 
-    def _take_in_probe(self, landed: Landed) -> None:
-        gates, now = self.board.gates, self._ports.clock.now()
-        self.board.probing = False
-        if landed.event is not None:
-            gates.probed(landed.event)
-        elif landed.effect.kind is EffectKind.CHECK_DISK:
-            if landed.fault is None:
-                gates.open(GateKind.DISK)
-            else:
-                gates.put_off(GateKind.DISK, now + DISK_CHECK_S)
-
-    def _observe_fault(self, landed: Landed) -> None:
-        if landed.fault is None or landed.effect.job is None:
-            return
-        if landed.fault is SaveFault.TOO_MANY_FILES:
-            fewer = max(1, self.board.limits.save_concurrency // 2)
-            self.board.limits = replace(self.board.limits, save_concurrency=fewer)
-        gate = gate_of(landed.fault)
-        if gate is not None:
-            self.board.gates.close(gate, landed.detail, self._ports.clock.now())
-
     async def _record(self, events: Sequence[Event], notes: dict[str, str] | None = None) -> None:
         """Events become changes, changes become durable, and then the board sees them."""
         if not events and not notes:
             return
+        notes = {**(notes or {}), **self._lessons_due()}
         while True:
             changes = self._changes(events)
             try:
@@ -251,11 +253,18 @@ class Runner:
                 break
             except DuplicateRequestIdError as error:
                 self.board.candidates.pop(error.job_key, None)
-                events = [_doubted(event, error) for event in events]
+                events = [doubted(event, error) for event in events]
         for change in changes:
             self.board.take_in(change)
         if changes:
             self._ports.progress.changed(changes)
+
+    def _lessons_due(self) -> dict[str, str]:
+        now, block = self._ports.clock.now(), self.board.rate.blocked_until
+        if now - self._lessons_at < LESSONS_EVERY_S and block == self._noted_block:
+            return {}
+        self._lessons_at, self._noted_block = now, block
+        return self.board.lessons()
 
     def _changes(self, events: Sequence[Event]) -> list[Change]:
         changes: list[Change] = []
@@ -275,17 +284,8 @@ class Runner:
         try:
             await self._record(self._empty_mailbox())
             now = self._ports.clock.now()
-            await self._ports.state.record((), {"rate": self.board.rate.snapshot(now)})
+            notes = {"rate": self.board.rates.snapshot(now), **self.board.lessons()}
+            await self._ports.state.record((), notes)
         except BatchgenError:
             if not failed:
                 raise
-
-
-def _doubted(event: Event, error: DuplicateRequestIdError) -> Event:
-    """An id that another attempt already has is none: what became of the POST stays unclear."""
-    if event.job_key != error.job_key:
-        return event
-    bare = replace(event, request_id="", outputs=(), reason=str(error))
-    if event.call is CallKind.HISTORY:
-        return replace(bare, kind=EventKind.HELD, retry_at=event.at + 1.0)
-    return replace(bare, kind=EventKind.UNCLEAR, doubt=Doubt.ACCEPTED)

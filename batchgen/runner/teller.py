@@ -1,9 +1,15 @@
-"""Telling the watcher which gates and models closed and opened, each once."""
+"""Telling the watcher what changed beside the jobs, each thing once."""
 
 from __future__ import annotations
 
+from datetime import datetime
+
+from batchgen.core.board import Board
 from batchgen.core.gates import Gates
+from batchgen.core.job import Outlook
 from batchgen.ports import Progress
+
+RETOLD_S = 30.0
 
 
 class Teller:
@@ -13,9 +19,26 @@ class Teller:
         self._progress = progress
         self._gates: set[str] = set()
         self._models: set[str] = set()
+        self._limited_until = 0.0
+        self._warned = False
 
-    def tell(self, gates: Gates) -> None:
+    def tell(self, board: Board, now: float) -> None:
         """Say what is new since the last time."""
+        self._tell_gates(board.gates)
+        self._tell_limits(board, now)
+        self._tell_money(board)
+
+    def tell_credits(self, credits_usd: float, outlook: Outlook) -> None:
+        """Compare what the account holds with what the pending jobs are reckoned to cost."""
+        fields = {"credits_usd": credits_usd, "pending_usd": outlook.usd}
+        short = outlook.usd > credits_usd
+        text = (
+            f"warning: the account holds {credits_usd:.2f} USD, the jobs that wait are reckoned at "
+            f"{outlook.usd:.2f} USD: the run will stop when the credits are gone"
+        )
+        self._progress.said("credits", text if short else "", fields)
+
+    def _tell_gates(self, gates: Gates) -> None:
         for kind, gate in gates.closed.items():
             if kind not in self._gates:
                 self._gates.add(kind)
@@ -28,3 +51,29 @@ class Teller:
                 self._models.add(model)
                 text = f"{model} takes no jobs in this run, they stay pending ({reason})"
                 self._progress.said("model_closed", text, {"model": model})
+
+    def _tell_limits(self, board: Board, now: float) -> None:
+        until, told = board.rate.blocked_until, self._limited_until
+        if until <= now:
+            return
+        self._limited_until = max(until, told)
+        if until < told + RETOLD_S:
+            return  # a straggler of the same congestion
+        at = datetime.fromtimestamp(until).astimezone().strftime("%H:%M:%S")
+        text = f"limited until {at}: the service refuses more requests"
+        allowed = board.rate.allowed
+        if allowed is not None:
+            text += f"; then at most {allowed} a minute for a while"
+        fields = {"until": until, "requests_per_minute": allowed}
+        self._progress.said("limited", text, fields)
+
+    def _tell_money(self, board: Board) -> None:
+        money = board.money
+        if self._warned or not money.is_nearly_spent or money.cap_usd is None:
+            return
+        self._warned = True
+        text = (
+            f"warning: {money.committed_usd:.2f} of max_spend {money.cap_usd:.2f} USD "
+            "are spent or reserved"
+        )
+        self._progress.said("budget_warning", text, {"committed_usd": money.committed_usd})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import anyio
@@ -13,7 +13,7 @@ from batchgen.adapters.sqlite.ledger import Ledger
 from batchgen.adapters.sqlite.schema import create_schema
 from batchgen.core.event import Change
 from batchgen.core.history import OwnRequest
-from batchgen.core.job import Job, SavedFile, Totals
+from batchgen.core.job import Job, Outlook, SavedFile, Totals
 from batchgen.core.media import sniff
 from batchgen.errors import DiskFullError
 from batchgen.ports import SaveError, SaveFault, SaveOrder
@@ -50,10 +50,17 @@ class MemoryState:
         self.recorded_count += len(changes)
         self._world.step("after commit")
 
-    async def draw(self, after_key: int, limit: int) -> list[Job]:
+    async def draw(
+        self,
+        after_key: int,
+        limit: int,
+        *,
+        model: str | None = None,
+        but_models: Collection[str] = (),
+    ) -> list[Job]:
         """See `State.draw`."""
         self._world.step("draw")
-        return self.ledger.draw(after_key, limit)
+        return self.ledger.draw(after_key, limit, model=model, but_models=but_models)
 
     async def active(self) -> list[Job]:
         """See `State.active`."""
@@ -72,6 +79,10 @@ class MemoryState:
     async def has_room(self) -> bool:
         """See `State.has_room`."""
         return self._disk.lay_ballast()
+
+    async def outlook(self) -> Outlook:
+        """See `State.outlook`."""
+        return self.ledger.outlook()
 
     async def totals(self) -> Totals:
         """See `State.totals`."""

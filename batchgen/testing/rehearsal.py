@@ -13,11 +13,14 @@ import anyio
 from batchgen import catalog
 from batchgen.adapters.sqlite.importer import import_jobs
 from batchgen.adapters.sqlite.rows import JOB_COLUMNS, job_of
-from batchgen.core.board import Board, Limits
-from batchgen.core.budget import Money, RateWindow
+from batchgen.core.board import Board
+from batchgen.core.budget import Rates
+from batchgen.core.ending import Verdict
 from batchgen.core.gates import Gate, GateKind, Gates, Patience
 from batchgen.core.job import Job, JobState
-from batchgen.core.planner import Verdict
+from batchgen.core.learned import LATENCIES_NOTE, PRICES_NOTE
+from batchgen.core.limits import Limits
+from batchgen.core.money import Money
 from batchgen.core.polling import Latencies
 from batchgen.core.spec import JobSpec
 from batchgen.errors import DiskError, InternalError
@@ -35,7 +38,7 @@ URLS = Urls("https://api.segmind.test", "https://cdn.segmind.test")
 MAX_PROCESSES = 200
 GIVE_UP_S = 24 * 3600.0
 LONGEST_PROCESS_S = 20 * 3600.0
-"""No rehearsed process should need so long: it hangs."""
+"""No rehearsed process needs so long."""
 
 
 class Mishap(StrEnum):
@@ -71,6 +74,9 @@ class Scenario:
     limits: Limits = field(default_factory=Limits)
     requests_per_minute: int | None = 50
     max_spend_usd: float | None = None
+    allow_unknown_price: bool = False
+    model_rates: Mapping[str, int] = field(default_factory=dict)
+    """Requests a minute of single models."""
     seed: int = 0
     patience: Patience = field(default_factory=Patience)
     interruptions: Sequence[Interruption] = ()
@@ -88,6 +94,8 @@ class Scenario:
     """What is paid into the account before each further process."""
     untold: frozenset[str] = frozenset()
     """Fields that the rows of the history lack."""
+    longest_process_s: float = LONGEST_PROCESS_S
+    """A process that takes longer hangs."""
 
 
 @dataclass(slots=True)
@@ -199,7 +207,8 @@ class _Rehearsal:
         end: RunEnd | None = None
         interruption = self._interruptions.pop(0) if self._interruptions else None
         self._stopped_at = 0.0
-        with anyio.CancelScope(deadline=anyio.current_time() + LONGEST_PROCESS_S) as caller:
+        hangs_at = anyio.current_time() + self.scenario.longest_process_s
+        with anyio.CancelScope(deadline=hangs_at) as caller:
             if interruption is not None:
                 self._arrange(interruption, runner, caller)
             try:
@@ -265,8 +274,8 @@ class _Rehearsal:
 
 
 def _is_over(end: RunEnd) -> bool:
-    """Whether starting again would change nothing: all is done, or the user's cap is reached."""
-    capped = end.gate is not None and "max_spend" in end.gate.reason
+    """Whether starting again would change nothing: all is done, or a cap is reached."""
+    capped = _is_by(end, GateKind.TIME) or "max_spend" in (end.gate.reason if end.gate else "")
     return end.verdict is Verdict.COMPLETE or capped
 
 
@@ -275,11 +284,17 @@ def _is_by(end: RunEnd, kind: GateKind) -> bool:
 
 
 def _board(scenario: Scenario, state: MemoryState, now: float) -> Board:
-    totals = state.ledger.totals()
-    return Board(
+    ledger = state.ledger
+    money = Money.of(scenario.max_spend_usd, ledger.totals(), ledger.active())
+    money.allow_unknown = scenario.allow_unknown_price
+    board = Board(
         limits=scenario.limits,
-        rate=RateWindow.restore(scenario.requests_per_minute, state.ledger.note("rate"), now),
-        money=Money.of(scenario.max_spend_usd, totals, state.ledger.active()),
+        rates=Rates.restore(
+            scenario.requests_per_minute, scenario.model_rates, ledger.note("rate"), now
+        ),
+        money=money,
         gates=Gates(scenario.patience),
         latencies=Latencies({m.slug: m.latency_s for m in catalog.load() if m.latency_s}),
     )
+    board.recall(ledger.note(LATENCIES_NOTE), ledger.note(PRICES_NOTE))
+    return board

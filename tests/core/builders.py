@@ -7,12 +7,14 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from batchgen.core.board import Board, Limits
-from batchgen.core.budget import Money, RateWindow
+from batchgen.core.board import Board
+from batchgen.core.budget import Rates, RateWindow
 from batchgen.core.event import Event, EventKind
 from batchgen.core.gates import Gates
 from batchgen.core.http import Answer
 from batchgen.core.job import Job, JobState, Output, SavedFile
+from batchgen.core.limits import Limits
+from batchgen.core.money import Money
 
 NOW = 1_800_000_000.0
 """An instant in 2027; the hour around it has nothing special."""
@@ -60,7 +62,7 @@ def board(jobs: Iterable[Job] = (), **parts: Any) -> Board:
     """A board without limits on requests and money, and nothing left to draw."""
     made = Board(
         limits=parts.pop("limits", Limits()),
-        rate=parts.pop("rate", RateWindow(None)),
+        rates=parts.pop("rates", Rates(parts.pop("rate", RateWindow(None)))),
         money=parts.pop("money", Money()),
         gates=parts.pop("gates", Gates()),
         stock_ended=parts.pop("stock_ended", True),

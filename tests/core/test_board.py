@@ -8,14 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchgen.core.board import DENIALS, Limits, OnExpired, WhenAbsent
-from batchgen.core.budget import Money
+from batchgen.core.board import DENIALS
+from batchgen.core.effect import EffectKind
 from batchgen.core.event import EventKind as E
 from batchgen.core.gates import GateKind, Gates
 from batchgen.core.job import JobState as S
 from batchgen.core.job import Receipt
 from batchgen.core.lifecycle import TABLE, apply
-from batchgen.core.planner import EffectKind, plan
+from batchgen.core.limits import Limits, OnExpired, WhenAbsent
+from batchgen.core.money import Money
+from batchgen.core.planner import plan
 from batchgen.core.polling import Latencies
 from batchgen.core.signals import CallKind, Signal
 from batchgen.core.treatment import HOPELESS_S, PATIENCE, STRAGGLER_S, WINDOW_S
@@ -130,7 +132,7 @@ def test_a_reopened_job_without_a_time_is_polled_too():
 
     digested = made.digest(event(E.REOPENED))
 
-    assert digested.retry_at == NOW + 25.0
+    assert NOW + 10.0 < digested.retry_at < NOW + 50.0
 
 
 @pytest.mark.parametrize(
@@ -228,9 +230,9 @@ def test_a_running_job_is_polled_again_later_each_time():
         gaps.append(after.due_at - at)
         at = after.due_at
 
-    assert gaps == sorted(gaps)
-    assert gaps[0] >= 1.0
+    assert min(gaps) >= 1.0
     assert after.polls == 6
+    assert made.asked_at == {1: at - gaps[-1]}
 
 
 def test_an_instant_the_service_named_is_kept():
@@ -240,12 +242,21 @@ def test_an_instant_the_service_named_is_kept():
 
 
 def test_results_teach_latencies():
-    made = board([job(S.FETCHING, key) for key in range(1, 6)])
-    for key in range(1, 6):
+    made = board([job(S.FETCHING, key, sent_at=NOW - 60) for key in range(1, 30)])
+    for key in range(1, 30):
         seen = Receipt(total_s=40.0) if key % 2 else Receipt(inference_s=40.0)
         happened(made, E.RESULT, job_key=key, receipt=seen, outputs=(output(),))
 
-    assert made.latencies.typical_s("flux-pro") == pytest.approx(40.0)
+    assert set(made.latencies.quantiles("flux-pro")) == {40.0}
+
+
+def test_a_latency_longer_than_the_job_was_away_is_one_in_other_units():
+    made = board([job(S.FETCHING, key, sent_at=NOW - 30) for key in range(1, 30)])
+    for key in range(1, 30):
+        receipt = Receipt(total_s=22_000.0)
+        happened(made, E.RESULT, job_key=key, receipt=receipt, outputs=(output(),))
+
+    assert set(made.latencies.quantiles("flux-pro")) == {30.0}
 
 
 # ------------------------------------------------------------------ who stands on it
@@ -337,7 +348,7 @@ def test_the_dashboard():
     made = board([job(S.SUBMITTED), job(key=2), job(key=3)])
     assert repr(made) == "<Board pending=2 submitted=1 busy=0 gates=open>"
 
-    made.busy.add(1)
+    made.begin(1)
     made.gates.close(GateKind.DISK, "full", NOW)
     assert repr(made) == "<Board pending=2 submitted=1 busy=1 gates=disk>"
     assert repr(board()) == "<Board empty busy=0 gates=open>"

@@ -9,13 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchgen.core.board import Limits, RateScope
-from batchgen.core.budget import MARGIN_S, Money, RateWindow
+from batchgen.core.budget import MARGIN_S, RateWindow
+from batchgen.core.effect import EffectKind as F
+from batchgen.core.ending import Verdict
 from batchgen.core.gates import GateKind, Gates
 from batchgen.core.history import HistoryRead
 from batchgen.core.job import JobState as S
-from batchgen.core.planner import EffectKind as F
-from batchgen.core.planner import Plan, Verdict, plan
+from batchgen.core.limits import Limits, RateScope
+from batchgen.core.money import Money
+from batchgen.core.planner import Plan, plan
 from batchgen.core.spec import ApiVersion
 from tests.core.builders import NOW, board, job, output
 
@@ -106,7 +108,7 @@ def test_nothing_is_started_before_its_instant():
 
 def test_a_busy_job_is_left_alone():
     made = board([job(S.SUBMITTED, 1), job(S.SUBMITTED, 2)])
-    made.busy.add(1)
+    made.begin(1)
 
     assert started(plan(made, NOW)) == ["poll 2"]
 
@@ -140,7 +142,7 @@ def test_a_doubt_that_the_history_does_not_list_gives_its_place_to_the_submit_th
 
 def test_a_submit_under_way_takes_its_place():
     made = board([job(S.SUBMITTING, 1), job(key=2)], limits=Limits(concurrency=1))
-    made.busy.add(1)
+    made.begin(1)
 
     assert plan(made, NOW).effects == ()
 
@@ -178,7 +180,7 @@ def test_with_all_slots_under_way_only_an_answer_can_help():
     window = RateWindow(1)
     window.start()
     made = board([job(S.SUBMITTED, 1), job(S.SUBMITTED, 2)], rate=window)
-    made.busy.add(1)
+    made.begin(1)
 
     assert plan(made, NOW) == Plan()
 
@@ -194,7 +196,7 @@ def test_after_a_429_every_counted_call_waits():
 def test_saves_are_bounded_and_count_those_under_way():
     jobs = [job(S.FETCHING, key, **SAVABLE) for key in range(1, 6)]
     made = board(jobs, limits=Limits(save_concurrency=3))
-    made.busy.add(1)
+    made.begin(1)
 
     assert started(plan(made, NOW)) == ["save 2", "save 3"]
 
@@ -203,7 +205,7 @@ def test_a_fetch_under_way_is_no_save_under_way():
     made = board(
         [job(S.FETCHING, 1), job(S.FETCHING, 2, **SAVABLE)], limits=Limits(save_concurrency=1)
     )
-    made.busy.add(1)
+    made.begin(1)
 
     assert started(plan(made, NOW)) == ["save 2"]
 
@@ -238,7 +240,8 @@ def test_one_read_of_the_history_serves_all_and_goes_on_page_by_page(
         (K.OUTAGE, ["save 4", "probe"]),
         (K.CREDITS, ["save 4", "fetch 3", "poll 2", "recover 5"]),
         (K.DISK, ["poll 2", "recover 5", "check disk"]),
-        (K.HISTORY, ["save 4", "fetch 3", "poll 2", "submit 1", "recover 5"]),
+        (K.HISTORY, ["save 4", "fetch 3", "poll 2", "recover 5", "submit 1"]),
+        (K.TIME, ["save 4", "fetch 3", "poll 2", "recover 5"]),
         (K.STOP, []),
         (K.HALT, []),
     ],
@@ -351,11 +354,11 @@ def test_as_long_as_the_state_may_hold_more_it_is_not():
 @pytest.mark.parametrize("kind", [K.STOP, K.HALT])
 def test_a_stop_waits_for_what_is_under_way(kind):
     made = board([job(S.SUBMITTING), job(key=2)], gates=closed(kind))
-    made.busy.add(1)
+    made.begin(1)
     assert plan(made, NOW) == Plan()
 
-    made.busy.clear()
-    made.jobs.pop(1)
+    made.release(1)
+    made.roster.drop(1)
     decided = plan(made, NOW)
 
     assert (decided.verdict, decided.gate) == (Verdict.STOP, made.gates.closed[kind])
@@ -537,6 +540,7 @@ def test_sleeping_until_the_wake_up_leads_somewhere(made):
 @given(BOARDS)
 def test_planning_changes_nothing(made):
     made.rate.free(NOW)  # forgets what left the window, which is no change of what it means
+    made.rate.used(NOW)  # what left the window is forgotten by whoever looks
     before = deepcopy(made)
 
     first, second = plan(made, NOW), plan(made, NOW)

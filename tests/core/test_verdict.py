@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from batchgen.core.ending import Verdict
 from batchgen.core.exit_code import ExitCode
 from batchgen.core.gates import Gate, GateKind
 from batchgen.core.job import JobState as S
-from batchgen.core.planner import Verdict
 from batchgen.core.verdict import exit_code
 from tests.core.builders import NOW
 

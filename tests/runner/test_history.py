@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from batchgen.core.board import DENIALS
+from batchgen.core.effect import Effect, EffectKind
 from batchgen.core.event import EventKind as E
 from batchgen.core.gates import OUTAGE_AFTER, GateKind
 from batchgen.core.history import Row
 from batchgen.core.job import JobState as S
-from batchgen.core.planner import Effect, EffectKind
 from batchgen.core.signals import CallKind, Signal
 from batchgen.runner.effects import Landed
 from batchgen.runner.history import begin_page, reject_candidate, take_in_page

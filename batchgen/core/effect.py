@@ -1,0 +1,49 @@
+"""Effects: what the planner can ask the shell to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from batchgen.core.history import HistoryRead
+from batchgen.core.job import Job
+
+
+class EffectKind(StrEnum):
+    """What the shell can be asked to do. Every effect ends in exactly one event."""
+
+    SUBMIT = "submit"
+    POLL = "poll"
+    FETCH = "fetch"
+    SAVE = "save"
+    RECOVER = "recover"
+    READ_HISTORY = "read history"
+    """The next page of the account's history, for every ambiguous job at once."""
+    CONFIRM = "confirm"
+    """Ask whether a row of the history is ours."""
+    CREDITS = "credits"
+    """Ask what the account holds, once, to compare it with what the jobs will cost."""
+    PROBE = "probe"
+    """A free GET while the key or the service is in doubt."""
+    CHECK_DISK = "check disk"
+    """A look at the free space while it is short."""
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """One action. `counts` says that it takes a slot of the rate window.
+
+    `job` is None for probes and reads of the history. The shell fills in what the effect is about
+    when it starts: `read` for a page of the history, `request_id` for a confirmation.
+    """
+
+    kind: EffectKind
+    job: Job | None = None
+    counts: bool = True
+    read: HistoryRead | None = None
+    request_id: str = ""
+
+    @property
+    def model(self) -> str:
+        """The model it is about; empty for what is about none."""
+        return "" if self.job is None else self.job.model

@@ -1,0 +1,50 @@
+"""Pending jobs from the state onto the board."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from batchgen.core.board import Board
+from batchgen.core.job import Job
+from batchgen.core.planner import Plan
+from batchgen.ports import State
+
+
+async def draw(board: Board, state: State, decided: Plan) -> None:
+    """As many as the planner asks for: of all models, and of those with limits of their own."""
+    if decided.draw:
+        count, restocks = _within_quota(board, decided.draw), board.restock_count
+        jobs = await state.draw(board.drawn_key, count, but_models=tuple(board.stocks))
+        _put(board, jobs)
+        board.stock_ended = _was_last(board, count - len(jobs), restocks)
+        board.drawn_key = jobs[-1].key if jobs else board.drawn_key
+    for model, wanted in decided.draw_of:
+        stock, restocks = board.stocks[model], board.restock_count
+        count = _within_quota(board, wanted)
+        jobs = await state.draw(stock.drawn_key, count, model=model)
+        _put(board, jobs)
+        stock.ended = _was_last(board, count - len(jobs), restocks)
+        stock.drawn_key = jobs[-1].key if jobs else stock.drawn_key
+
+
+def _within_quota(board: Board, count: int) -> int:
+    """As many of `count` as this run may still draw."""
+    return count if board.quota is None else min(count, board.quota)
+
+
+def _put(board: Board, jobs: Sequence[Job]) -> None:
+    if board.quota is not None:
+        board.quota -= len(jobs)
+    for job in jobs:
+        if job.model in board.gates.closed_models:
+            board.hold_back(job)
+        else:
+            board.put([job])
+
+
+def _was_last(board: Board, missing_count: int, restock_count: int) -> bool:
+    """Whether a draw that brought so many fewer than asked for was the last.
+
+    It was not when jobs were added to the state meanwhile, as `restock_count` of before it tells.
+    """
+    return board.quota == 0 or (missing_count > 0 and restock_count == board.restock_count)

@@ -1,0 +1,1 @@
+"""How fast it is, by ratios: `python -m bench` (see `docs/performance.md`)."""

@@ -1,0 +1,84 @@
+"""The roster: whatever happens, its queues and counts are what the jobs themselves say."""
+
+from __future__ import annotations
+
+from collections import Counter
+from random import Random
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from batchgen.core.job import IN_FLIGHT
+from batchgen.core.job import JobState as S
+from batchgen.core.roster import Line, Roster, line_of
+from batchgen.core.spec import ApiVersion
+from tests.core.builders import NOW, job, output
+
+STATES = [state for state in S if not job(state).ended]
+
+
+def any_job(chance, key):
+    state = chance.choice(STATES)
+    return job(
+        state,
+        key,
+        model=chance.choice(["a", "b"]),
+        api=chance.choice(list(ApiVersion)),
+        due_at=NOW + chance.choice([-5.0, 0.0, 5.0, 50.0]),
+        sent_at=NOW - chance.choice([0.0, 1.0, 100.0]),
+        outputs=(output(),) if state is S.FETCHING and chance.random() < 0.5 else (),
+    )
+
+
+@given(st.integers(0, 2**32))
+def test_queues_and_counts_follow_the_jobs(seed):
+    chance, roster, now = Random(seed), Roster(), NOW
+    for _ in range(60):
+        key = chance.randint(1, 8)
+        match chance.choice(["put", "put", "begin", "release", "drop", "wait", "look"]):
+            case "put":
+                roster.put(any_job(chance, key))
+            case "begin" if key in roster.jobs:
+                roster.begin(key)
+            case "release":
+                roster.release(key)
+            case "drop" if key not in roster.busy:
+                roster.drop(key)
+            case "wait":
+                now += chance.choice([0.1, 5.0, 30.0])
+            case "look":
+                for line in Line:
+                    roster.queues[line].next_at(now)
+        check(roster, now)
+
+
+def check(roster, now):
+    standing = list(roster.jobs.values())
+    idle = [each for each in standing if each.key not in roster.busy]
+    for line, queue in roster.queues.items():
+        waiting = [each for each in idle if line_of(each) is line]
+        due = [each for each in waiting if each.due_at <= now]
+        rank = (lambda each: each.key) if line is Line.SUBMIT else (lambda each: each.sent_at)
+        assert queue.due(now) == [e.key for e in sorted(due, key=lambda e: (rank(e), e.key))]
+        assert list(queue.iter_due(now)) == queue.due(now)
+        assert sorted(queue.keys()) == sorted(each.key for each in waiting)
+        assert len(queue) == len(waiting)
+        later = [each.due_at for each in waiting if each.due_at > now]
+        assert queue.next_at(now) == min(later, default=None)
+        assert queue.first_rank(now) == min(map(rank, due), default=None)
+    assert +roster.counts == Counter(each.state for each in standing)
+    assert +roster.pending == Counter(e.model for e in standing if e.state is S.PENDING)
+    assert +roster.in_flight == Counter(e.model for e in standing if e.state in IN_FLIGHT)
+    assert +roster.fetching == Counter(e.model for e in standing if e.state is S.FETCHING)
+    assert roster.polled == sum(e.state in IN_FLIGHT and e.api is ApiVersion.V2 for e in standing)
+    assert roster.saving == sum(line_of(e) is Line.SAVE for e in standing if e.key in roster.busy)
+
+
+def test_rosters_with_the_same_jobs_are_equal():
+    one, other = Roster(), Roster()
+    for roster in (one, other):
+        roster.put(job(S.PENDING, 1))
+    assert one == other
+    one.begin(1)
+    assert one != other
+    assert one != "a roster"
