@@ -11,7 +11,7 @@ import contextlib
 import hashlib
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -22,10 +22,11 @@ from batchgen.adapters.durable import (
     move_unless_taken,
     open_folder,
     opened,
+    start_sync,
     unlink_if_there,
     write_all,
 )
-from batchgen.adapters.inspection import Inspected, inspect
+from batchgen.adapters.inspection import Inspected, inspect, of_bytes, of_file
 from batchgen.core.job import SavedFile
 from batchgen.core.media import SNIFF_BYTES, sniff, text_kind
 from batchgen.errors import BatchgenError, InternalError
@@ -72,8 +73,25 @@ class Package:
         return bool(self.order.output.staged)
 
 
+@dataclass(slots=True)
+class _Delivery:
+    """A package on its way through the steps of its batch, up to a saved file or a fault."""
+
+    package: Package
+    descriptor: int = -1
+    found: Inspected | None = None
+    sha256: str = ""
+    saved: SavedFile | None = None
+    fault: BatchgenError | None = None
+
+    @property
+    def outcome(self) -> SavedFile | BatchgenError:
+        """What became of it, once all steps are done."""
+        return self.fault or self.saved or InternalError("a delivery ended without an outcome")
+
+
 class _Batch:
-    """Deliveries that share their folders' syncs. Folders stay open until the batch ends."""
+    """Deliveries that share their folders' syncs. Files and folders stay open until it ends."""
 
     def __init__(self, place: Place, stack: contextlib.ExitStack) -> None:
         self._place = place
@@ -81,41 +99,79 @@ class _Batch:
         self._folders: dict[tuple[str, ...], int] = {}
         self._faults: dict[tuple[str, ...], BatchgenError | None] = {}
 
-    def deliver(self, package: Package) -> SavedFile | BatchgenError:
-        """The file under its final name, its folder not yet synced; or what went wrong."""
+    def carry(self, delivery: _Delivery, step: Callable[[_Delivery], None]) -> None:
+        """Take one step with a delivery that has not failed yet; a fault is its outcome."""
+        if delivery.fault is not None:
+            return
         try:
-            with disk_faults(package.order.stem):
-                return self._deliver(package)
+            with disk_faults(delivery.package.order.stem):
+                step(delivery)
         except BatchgenError as error:
-            if not package.staged:
+            delivery.fault = error
+            if not delivery.package.staged and delivery.saved is None:
                 with contextlib.suppress(OSError):  # the first fault is the one to tell
-                    unlink_if_there(package.name, self._place.staging)
-            return error
+                    unlink_if_there(delivery.package.name, self._place.staging)
 
-    def _deliver(self, package: Package) -> SavedFile:
-        parents, base = split_stem(package.order.stem)
+    def check(self, delivery: _Delivery) -> None:
+        """Write what is still in memory, look at the whole, let the disk begin with it."""
+        package = delivery.package
         try:
-            found, sha256 = _check(self._place, package)
+            delivery.descriptor = self._opened(package)
         except FileNotFoundError:
             if not package.staged:
                 raise
-            return self._delivered_earlier(package, parents, base)
+            delivery.saved = self._delivered_earlier(package)
+            return
+        if package.rest:
+            if package.written:
+                os.lseek(delivery.descriptor, 0, os.SEEK_END)
+            write_all(delivery.descriptor, package.rest)
+            package.digest.update(package.rest)
+        start_sync(delivery.descriptor)
+        delivery.found = found = _inspect(delivery.descriptor, package)
+        if package.staged:
+            delivery.sha256 = hash_of(delivery.descriptor, found.size)
+        else:
+            delivery.sha256 = package.digest.hexdigest()
+
+    def _opened(self, package: Package) -> int:
+        flags = os.O_RDWR | os.O_NOFOLLOW
+        if not package.staged and not package.written:
+            flags |= os.O_CREAT | os.O_EXCL
+        place = self._place
+        file = opened(package.name, flags, place.staging, place.mode)
+        descriptor = self._stack.enter_context(file)
+        if not flags & os.O_CREAT:
+            os.fchmod(descriptor, place.mode)
+        return descriptor
+
+    def sync(self, delivery: _Delivery) -> None:
+        """Contents are on the platter before a name says so."""
+        if delivery.saved is None:
+            os.fsync(delivery.descriptor)
+
+    def name(self, delivery: _Delivery) -> None:
+        """The file under its final name, its folder not yet synced."""
+        found, package = delivery.found, delivery.package
+        if found is None:
+            return  # delivered earlier
+        parents, base = split_stem(package.order.stem)
         folder = self._folder(parents)
         for name in _candidates(base, found.media_type.extension):
             if move_unless_taken(package.name, self._place.staging, name, folder) or holds(
-                folder, name, found.size, sha256
+                folder, name, found.size, delivery.sha256
             ):
-                return _saved(package, (*parents, name), found, sha256)
+                delivery.saved = _saved(package, (*parents, name), found, delivery.sha256)
+                return
         raise _no_name(package.order.stem)
 
-    def _delivered_earlier(
-        self, package: Package, parents: tuple[str, ...], base: str
-    ) -> SavedFile:
+    def _delivered_earlier(self, package: Package) -> SavedFile:
         """A staged file that is gone was delivered, and then the process died before saying so.
 
         Its name tells the beginning of its hash and its extension.
         """
         known = _STAGED_NAME.fullmatch(package.name)
+        parents, base = split_stem(package.order.stem)
         folder = self._folder(parents)
         for name in _candidates(base, known[2]) if known else ():
             if known and holds(folder, name, -1, known[1]):
@@ -133,25 +189,21 @@ class _Batch:
             self._folders[parents] = folder
         return self._folders[parents]
 
-    def seal(self, package: Package, outcome: SavedFile) -> SavedFile | BatchgenError:
+    def seal(self, delivery: _Delivery) -> None:
         """Sync the folder of a delivered package, then drop its part.
 
         Each folder is synced once: after a failed sync a second one may claim success.
         """
+        package = delivery.package
         parents, _ = split_stem(package.order.stem)
         if parents not in self._faults:
-            self._faults[parents] = self._sync(parents)
+            self._faults[parents] = self._sync_folder(parents)
         fault = self._faults[parents]
         if fault is not None:
-            return fault
-        try:
-            with disk_faults(package.name):
-                unlink_if_there(package.name, self._place.staging)
-        except BatchgenError as error:
-            return error
-        return outcome
+            raise fault
+        unlink_if_there(package.name, self._place.staging)
 
-    def _sync(self, parents: tuple[str, ...]) -> BatchgenError | None:
+    def _sync_folder(self, parents: tuple[str, ...]) -> BatchgenError | None:
         try:
             with disk_faults("/".join(parents) or "outputs"):
                 os.fsync(self._folders[parents])
@@ -165,37 +217,23 @@ def deliver_all(place: Place, packages: Sequence[Package]) -> list[SavedFile | B
 
     Parts are gone afterwards; a staged file stays where its delivery failed.
     """
+    deliveries = [_Delivery(package) for package in packages]
     with contextlib.ExitStack() as stack:
         batch = _Batch(place, stack)
-        outcomes = [batch.deliver(package) for package in packages]
-        return [
-            batch.seal(package, outcome) if isinstance(outcome, SavedFile) else outcome
-            for package, outcome in zip(packages, outcomes, strict=True)
-        ]
-
-
-def _check(place: Place, package: Package) -> tuple[Inspected, str]:
-    """Write what is still in memory, look at the whole, sync it; what it is, and its SHA-256."""
-    if package.staged or package.written:
-        flags = os.O_RDWR | os.O_NOFOLLOW
-    else:
-        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL
-    with opened(package.name, flags, place.staging) as descriptor:
-        if package.rest:
-            os.lseek(descriptor, 0, os.SEEK_END)
-            write_all(descriptor, package.rest)
-            package.digest.update(package.rest)
-        found = _inspect(descriptor, package)
-        digest = package.digest.hexdigest()
-        sha256 = hash_of(descriptor, found.size) if package.staged else digest
-        os.fchmod(descriptor, place.mode)
-        os.fsync(descriptor)
-        return found, sha256
+        for step in (batch.check, batch.sync, batch.name, batch.seal):
+            for delivery in deliveries:
+                batch.carry(delivery, step)
+    return [delivery.outcome for delivery in deliveries]
 
 
 def _inspect(descriptor: int, package: Package) -> Inspected:
+    """Look at a file; where all of it is still in memory, there."""
+    if package.staged or package.written:
+        size, read_at = os.fstat(descriptor).st_size, of_file(descriptor)
+    else:
+        size, read_at = len(package.rest), of_bytes(package.rest)
     declared = package.order.output.media_type
-    return inspect(descriptor, declared, ours=package.staged, confirmed=package.confirmed)
+    return inspect(size, read_at, declared, ours=package.staged, confirmed=package.confirmed)
 
 
 def _saved(package: Package, parts: tuple[str, ...], found: Inspected, sha256: str) -> SavedFile:

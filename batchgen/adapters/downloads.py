@@ -19,7 +19,7 @@ from aiohttp.abc import AbstractResolver
 from yarl import URL
 
 from batchgen.adapters.pace import Pace
-from batchgen.adapters.proxies import proxy_for, without_passwords
+from batchgen.adapters.proxies import environment_proxies, proxy_for, without_passwords
 from batchgen.adapters.resolver import NotPublicError, PublicResolver
 from batchgen.core.inflate import Inflater, is_plain
 from batchgen.core.signals import printable
@@ -94,6 +94,7 @@ class Downloader:
     def __init__(self, user_agent: str, settings: DownloadSettings | None = None) -> None:
         self._user_agent = user_agent
         self._settings = settings or DownloadSettings()
+        self._proxies = environment_proxies()
         self._direct: aiohttp.ClientSession | None = None
         self._proxied: aiohttp.ClientSession | None = None
 
@@ -170,7 +171,7 @@ class Downloader:
             reason = check_media_url(url, allow_private=self._settings.allow_private)
             if reason:
                 raise SaveError(SaveFault.FORBIDDEN_URL, f"{printable(url, 200)}: {reason}")
-            proxy = proxy_for(url)
+            proxy = proxy_for(url, self._proxies)
             session = self._proxied if proxy else self._direct
             if session is None:
                 raise InternalError("Downloader was used outside its `async with`")

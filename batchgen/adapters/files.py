@@ -34,10 +34,10 @@ from batchgen.ports import SaveOrder
 
 _T = TypeVar("_T")
 
-LANES = 3
+LANES = 2
 """Batches of deliveries at work at a time. Measured: one leaves the disk idle while it hashes, and
-more than three win nothing."""
-BATCH_FILES = 16
+with more the batches get smaller, so that each file costs more of the CPU."""
+BATCH_FILES = 32
 """Most files of one batch, so that none waits for too many others."""
 MAX_OWNER_CHARACTERS = 80
 """Longer owners are cut and told apart by a hash: a file name has 255 bytes at most."""

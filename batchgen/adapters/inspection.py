@@ -1,4 +1,4 @@
-"""Looking into an open file: what it is, whether it is whole, how big its picture is."""
+"""Looking into a file: what it is, whether it is whole, how big its picture is."""
 
 from __future__ import annotations
 
@@ -31,19 +31,24 @@ class Inspected:
     height: int
 
 
-def inspect(descriptor: int, declared: str, *, ours: bool, confirmed: bool) -> Inspected:
-    """What an open file is.
+def of_file(descriptor: int) -> ReadAt:
+    """How to read an open file."""
+    return lambda offset, count: os.pread(descriptor, count, offset)
+
+
+def of_bytes(data: bytes) -> ReadAt:
+    """How to read what is in memory."""
+    return lambda offset, count: data[offset : offset + count]
+
+
+def inspect(size: int, read_at: ReadAt, declared: str, *, ours: bool, confirmed: bool) -> Inspected:
+    """What a file of `size` bytes is.
 
     `declared` is the type the service announced, or empty. `ours`: the bytes came inside an answer
     of the service itself and not from a web server with error pages. `confirmed`: all bytes came,
     so that a file which ends early was broken before. Raises `SaveError` when the bytes are no
     whole file of a known kind.
     """
-    size = os.fstat(descriptor).st_size
-
-    def read_at(offset: int, count: int) -> bytes:
-        return os.pread(descriptor, count, offset)
-
     if size == 0:
         raise SaveError(SaveFault.BAD_CONTENT, "it is empty")
     head = read_at(0, SNIFF_BYTES)

@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 import hashlib
 import os
+from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import aiofiles
@@ -14,7 +16,7 @@ import anyio
 
 from batchgen.adapters.delivery import Package
 from batchgen.adapters.downloads import Fetched
-from batchgen.adapters.durable import disk_faults
+from batchgen.adapters.durable import disk_faults, start_sync
 from batchgen.ports import SaveOrder
 
 if TYPE_CHECKING:
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 
     from aiofiles.threadpool.binary import AsyncBufferedIOBase
 
-BLOCK_BYTES = 256 * 1024
+BLOCK_BYTES = 512 * 1024
 """What is handed to a thread at a time. Smaller blocks cost more in hand-offs than in writing."""
 
 
@@ -53,7 +55,7 @@ class Part:
             await self._flush()
 
     async def _flush(self) -> None:
-        block = self._take_held()
+        pieces, self._held, self._held_count = self._held, [], 0
         if self._opening is None:
             self._opening = asyncio.ensure_future(
                 aiofiles.open(self._name, "xb", opener=self._open)
@@ -61,8 +63,15 @@ class Part:
         with disk_faults(self._name):
             # Shielded: a cancelled opening would leave a file that nobody closes.
             file = await asyncio.shield(self._opening)
-            await file.write(block)
-        self._digest.update(block)
+            await file.writelines(pieces)
+            settled = partial(self._settle, file.fileno(), pieces)
+            await asyncio.get_running_loop().run_in_executor(None, settled)
+
+    def _settle(self, descriptor: int, pieces: Sequence[bytes]) -> None:
+        """Hash what was written, and let the disk begin with it while the rest is on its way."""
+        start_sync(descriptor)
+        for piece in pieces:
+            self._digest.update(piece)
 
     def _open(self, path: str, flags: int) -> int:
         return os.open(path, flags | os.O_NOFOLLOW, 0o600, dir_fd=self._folder)

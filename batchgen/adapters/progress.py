@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 from collections.abc import Iterable, Mapping
@@ -17,12 +18,16 @@ from batchgen.core.summary import Tally, duration
 from batchgen.ports import Clock, Progress
 
 LINE_EVERY_S = 30.0
+REDRAW_S = 0.1
+"""The bar is drawn at most so often: nobody reads faster, and drawing costs more than counting."""
 _GATE_WORDS = {
     "key": "the API key is refused",
     "credits": "no credits: nothing more is submitted",
     "outage": "the service does not answer; waiting for it",
     "disk": "the disk is full; waiting for space",
     "halt": "stopping",
+    "time": "nothing more is submitted, what is paid for is collected",
+    "manifest": "nothing more is submitted; what is paid for is brought home",
     "stop": "stopping: nothing new is submitted; once more to leave at once",
 }
 
@@ -39,6 +44,8 @@ class ProgressDisplay:
         self._stream = stream or sys.stderr
         self._bar: tqdm[Never] | None = None
         self._last_line_at = clock.now()
+        self._drawn_at = 0.0
+        self._redraw: asyncio.TimerHandle | None = None
 
     def __enter__(self) -> Self:
         """Show the bar, where there is a terminal."""
@@ -47,9 +54,9 @@ class ProgressDisplay:
                 total=self._tally.total,
                 initial=self._tally.ended,
                 file=self._stream,
-                unit="job",
+                unit=self._tally.total_text,
                 dynamic_ncols=True,
-                bar_format="{n_fmt}/{total_fmt} |{bar}| {desc}",
+                bar_format="{n_fmt}/{unit} |{bar}| {desc}",
             )
             self._show()
         return self
@@ -70,7 +77,7 @@ class ProgressDisplay:
         """Count, and show."""
         for change in changes:
             self._tally.take_in(change)
-        self._show()
+        self._show_soon()
 
     def said(self, name: str, text: str, fields: Mapping[str, object]) -> None:
         """A line of its own, above the bar."""
@@ -79,7 +86,7 @@ class ProgressDisplay:
             self._line(f"{words} ({text})" if text else words)
         elif name == "gate_opened":
             self._line(f"going on ({fields.get('gate')})")
-        else:
+        elif text:
             self._line(text)
 
     def _line(self, text: str) -> None:
@@ -97,10 +104,24 @@ class ProgressDisplay:
             self._bar.disable = True  # else it would write its last line when it is collected
             self._bar = None
 
+    def _show_soon(self) -> None:
+        """Show it now, or with what else comes once the last drawing is old enough."""
+        wait_s = self._drawn_at + REDRAW_S - self._clock.now()
+        if self._bar is None or wait_s <= 0:
+            self._show()
+        elif self._redraw is None:
+            self._redraw = asyncio.get_running_loop().call_later(wait_s, self._show)
+
     def _show(self) -> None:
         now = self._clock.now()
+        if self._redraw is not None:
+            self._redraw.cancel()
+            self._redraw = None
         if self._bar is not None:
+            self._drawn_at = now
             self._bar.n = self._tally.ended
+            self._bar.total = self._tally.total
+            self._bar.unit = self._tally.total_text
             self._bar.set_description_str(self.text(now), refresh=False)
             try:
                 self._bar.refresh()
@@ -108,7 +129,7 @@ class ProgressDisplay:
                 self._lose_terminal()
         elif now - self._last_line_at >= LINE_EVERY_S:
             self._last_line_at = now
-            self._line(f"{self._tally.ended}/{self._tally.total} {self.text(now)}")
+            self._line(f"{self._tally.ended}/{self._tally.total_text} {self.text(now)}")
 
     def text(self, now: float) -> str:
         """States, calls a minute, money, time."""

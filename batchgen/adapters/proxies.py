@@ -7,6 +7,7 @@ also reads `~/.netrc`, whose passwords nobody meant for this.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 from urllib.request import getproxies_environment
 
@@ -14,16 +15,28 @@ from batchgen.core.urls import is_loopback_host
 from batchgen.errors import UserError
 
 
-def proxy_for(url: str) -> str | None:
+def environment_proxies() -> Mapping[str, str]:
+    """What the environment says about proxies, by scheme; `no` are the hosts without one.
+
+    Reading it takes longer than all else about a URL: it is for once, not for every call.
+    """
+    return getproxies_environment()
+
+
+def proxy_for(url: str, proxies: Mapping[str, str] | None = None) -> str | None:
     """The proxy of `HTTPS_PROXY`, `HTTP_PROXY` or `ALL_PROXY` for this URL; None for a direct way.
 
+    `proxies` are `environment_proxies()`, looked up when not given.
     `NO_PROXY` is honoured, and this machine is always reached directly. An https URL goes through
     the proxy by CONNECT: the proxy sees the host's name, never the key. Raises `UserError` for a
     proxy that is not http or https (SOCKS).
     """
+    if proxies is None:
+        proxies = environment_proxies()
+    if not proxies:
+        return None
     parts = urlsplit(url)
     host = parts.hostname or ""
-    proxies = getproxies_environment()
     proxy = proxies.get(parts.scheme) or proxies.get("all")
     if not proxy or is_loopback_host(host) or _is_exempt(host, proxies.get("no", "")):
         return None

@@ -50,25 +50,37 @@ class RunLog:
 
     def changed(self, changes: Iterable[Change]) -> None:
         """One line a change that says something new."""
-        for change in changes:
-            if change.event.kind not in _QUIET:
-                self._write(change.event.at, f"job_{change.event.kind}", _fields(change))
+        lines = [
+            _line(change.event.at, f"job_{change.event.kind}", _fields(change))
+            for change in changes
+            if change.event.kind not in _QUIET
+        ]
+        if lines:
+            self._write("".join(lines))
 
     def said(self, name: str, text: str, fields: Mapping[str, object]) -> None:
         """One line."""
-        self._write(self._clock.now(), name, {"text": text, **fields} if text else dict(fields))
+        told = {"text": text, **fields} if text else fields
+        self._write(_line(self._clock.now(), name, told))
 
-    def _write(self, at: float, name: str, fields: Mapping[str, object]) -> None:
+    def _write(self, lines: str) -> None:
         if self._file is None:
             return
-        instant = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
-        record = {"at": instant, "event": name.replace(" ", "_"), **fields}
         try:
-            self._file.write(json.dumps(record, ensure_ascii=False) + "\n")
+            self._file.write(lines)
             self._file.flush()
         except OSError:
             # The state file is the record; a log that cannot be written is given up quietly.
             self._file = None
+
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False)
+"""Made once: `json.dumps` would make one for every line."""
+
+
+def _line(at: float, name: str, fields: Mapping[str, object]) -> str:
+    instant = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
+    return _ENCODER.encode({"at": instant, "event": name.replace(" ", "_"), **fields}) + "\n"
 
 
 def _fields(change: Change) -> dict[str, object]:

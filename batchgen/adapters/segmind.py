@@ -27,7 +27,7 @@ import aiohttp
 from yarl import URL
 
 from batchgen.adapters.bodies import CutError, TooLargeError, read_body
-from batchgen.adapters.proxies import proxy_for, without_passwords
+from batchgen.adapters.proxies import environment_proxies, proxy_for, without_passwords
 from batchgen.core.http import DEFAULT_ORIGINS, Answer, Call, Host
 from batchgen.core.signals import printable
 from batchgen.core.urls import check_origin, origin
@@ -129,7 +129,8 @@ class SegmindApi:
                 raise UserError(f"the API key cannot be sent to {printable(place, 200)}: {reason}")
         self._key = api_key
         self._origins = {host: origin(place) for host, place in origins.items()}
-        self._proxies = {host: proxy_for(place) for host, place in self._origins.items()}
+        proxies = environment_proxies()
+        self._proxies = {host: proxy_for(place, proxies) for host, place in self._origins.items()}
         self._timing = timing or ApiTiming()
         self._connection_limit = connection_limit
         self._user_agent = user_agent

@@ -66,9 +66,8 @@ class Answer:
         value may walk it and write it again without further care.
         """
         try:
-            value = json.loads(
-                self.body, parse_constant=_refuse_constant, parse_float=_finite_number
-            )
+            text = self.body.decode(json.detect_encoding(self.body), "surrogatepass")
+            value = _DECODER.decode(text)
         except RecursionError as error:
             raise ValueError("nested too deeply") from error
         if self.body.count(b"[") + self.body.count(b"{") > MAX_JSON_DEPTH and _is_deep(value):
@@ -96,6 +95,10 @@ def _finite_number(text: str) -> float:
     return number
 
 
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite_number)
+"""Made once: `json.loads` would make one for every answer."""
+
+
 def _is_deep(value: Any) -> bool:
     """Level by level, because a recursion is what this guards against."""
     level = [value]
@@ -109,11 +112,14 @@ def _is_deep(value: Any) -> bool:
     return True
 
 
+_CANONICAL = json.JSONEncoder(
+    ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":")
+)
+
+
 def canonical_json(value: Any) -> str:
     """The one text form of a JSON value: sorted keys, no spaces, NaN refused (ValueError).
 
     Bodies are sent, stored, fingerprinted and compared with history rows in this form.
     """
-    return json.dumps(
-        value, ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":")
-    )
+    return _CANONICAL.encode(value)

@@ -25,6 +25,8 @@ class Tally:
 
     counts: Counter[JobState] = field(default_factory=Counter)
     spent_usd: float = 0.0
+    awaiting: bool = False
+    """Whether jobs of the manifest are still being added."""
     _done_at: deque[float] = field(default_factory=deque)
     _calls_at: dict[str, deque[float]] = field(default_factory=dict)
     _windows: dict[int, float] = field(default_factory=dict)
@@ -59,6 +61,15 @@ class Tally:
         return sum(self.counts.values())
 
     @property
+    def total_text(self) -> str:
+        """All jobs, with a `+` while more are being added."""
+        return f"{self.total}+" if self.awaiting else str(self.total)
+
+    def add(self, count: int) -> None:
+        """Count new pending jobs."""
+        self.counts[JobState.PENDING] += count
+
+    @property
     def ended(self) -> int:
         """Jobs the run does nothing more about."""
         states = (JobState.DONE, JobState.FAILED, JobState.UNKNOWN, JobState.LOST)
@@ -76,7 +87,7 @@ class Tally:
     def eta_s(self, now: float) -> float | None:
         """Seconds until the last job ends at the pace of the last minutes; None while unknown."""
         count = _count_since(self._done_at, now, _RECENT_S)
-        if count < 2:
+        if count < 2 or self.awaiting:
             return None
         span_s = max(1.0, now - self._done_at[0])
         return (self.total - self.ended) * span_s / count

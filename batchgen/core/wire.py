@@ -49,10 +49,9 @@ def read_submit(job: Job, outcome: Outcome, now: float) -> Reading:
     if job.api is ApiVersion.V1:
         body = outcome.object()
         if body.get("status") == "FAILED":
-            return Reading(
-                replace(_failed(job, body, now, CallKind.SUBMIT), kind=EventKind.REFUSED), {}
-            )
-        return _read_final(job, outcome, now, CallKind.SUBMIT)
+            refused = replace(_failed(job, body, now, CallKind.SUBMIT), kind=EventKind.REFUSED)
+            return Reading(refused, {})
+        return _final(job, outcome, body, now, CallKind.SUBMIT)
     request_id = outcome.object().get("request_id")
     if not _is_request_id(request_id):
         reason = "the service accepted the submit but named no request_id"
@@ -92,7 +91,7 @@ def read_result(job: Job, outcome: Outcome, now: float) -> Reading:
     if _still_running(body):
         reason = "completed by its status, still running by its result"
         return Reading(_event(EventKind.RUNNING, job, now, CallKind.RESULT, reason), {})
-    return _read_final(job, outcome, now, CallKind.RESULT)
+    return _final(job, outcome, body, now, CallKind.RESULT)
 
 
 def _still_running(body: dict[str, Any]) -> bool:
@@ -104,10 +103,9 @@ def _still_running(body: dict[str, Any]) -> bool:
     return unknown and not any(body.get(key) for key in MEDIA_KEYS)
 
 
-def _read_final(job: Job, answer: Answer, now: float, call: CallKind) -> Reading:
-    """A 200 that should carry the result: media bytes, or JSON in any of its shapes."""
+def _final(job: Job, answer: Answer, body: dict[str, Any], now: float, call: CallKind) -> Reading:
+    """A 200 that should carry the result: media bytes, or JSON (`body`) in any of its shapes."""
     kind = EventKind.ANSWERED if call is CallKind.SUBMIT else EventKind.RESULT
-    body = answer.object()
     try:
         found = find_outputs(body) if body else _raw_media(answer)
     except TooManyOutputsError as error:

@@ -16,6 +16,7 @@ from PIL import Image
 from batchgen.adapters import durable
 from batchgen.adapters.downloads import Downloader, DownloadSettings, Fetched
 from batchgen.adapters.files import FileOutputs
+from batchgen.adapters.part import BLOCK_BYTES
 from batchgen.core.job import Output
 from batchgen.errors import DiskError, InternalError
 from batchgen.ports import SaveError, SaveFault, SaveOrder
@@ -346,6 +347,26 @@ async def test_one_bad_file_does_not_touch_the_others(folder):
     bad = [outcome for outcome in outcomes if isinstance(outcome, Exception)]
     assert {error.fault for error in bad} == {SaveFault.BAD_CONTENT}
     assert len(bad) == len(contents) - len(good)
+
+
+async def test_long_and_short_files_of_one_batch(folder):
+    # Long ones stand in part files when the batch takes them up, short ones are still in memory.
+    sizes = [0, 3 * BLOCK_BYTES + 7, 2000, BLOCK_BYTES, BLOCK_BYTES - len(PNG), 5]
+    contents = [PNG[:-12] + bytes(size) + PNG[-12:] for size in sizes] * 8
+
+    class Each:
+        async def fetch(self, url, sink):
+            for start in range(0, len(contents[int(url)]), 200_000):
+                await sink.write(contents[int(url)][start : start + 200_000])
+            return Fetched(confirmed=True)
+
+    async with FileOutputs(folder, None, Each()) as outputs:
+        orders = [SaveOrder("j", str(i), Output(0, str(i))) for i in range(len(contents))]
+        outcomes = await asyncio.gather(*(outputs.save(each) for each in orders))
+    for saved, content in zip(outcomes, contents, strict=True):
+        assert (folder / saved.name).read_bytes() == content
+        assert saved.sha256 == hashlib.sha256(content).hexdigest()
+        assert (saved.width, saved.height) == (37, 21)
 
 
 @pytest.mark.parametrize("data", [b"", PNG[:50], BIG_PNG[:-1]])

@@ -435,6 +435,8 @@ def test_proxies(environment):
     environment("NO_PROXY", "*")
     assert proxy_for(url) is None
     environment("NO_PROXY", "")
+    assert proxy_for(url, {}) is None, "what is given is not looked up again"
+    assert proxy_for(url, {"all": "http://other.example"}) == "http://other.example"
     environment("HTTPS_PROXY", "socks5://127.0.0.1:1080")
     with pytest.raises(UserError, match="socks5"):
         proxy_for(url)

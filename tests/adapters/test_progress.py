@@ -1,0 +1,45 @@
+"""The bar on a real terminal: drawn seldom, never left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import pty
+import struct
+import termios
+
+import pytest
+
+from batchgen.adapters.clock import SystemClock
+from batchgen.adapters.progress import ProgressDisplay
+from batchgen.core.event import EventKind
+from batchgen.core.job import JobState
+from batchgen.core.lifecycle import apply
+from batchgen.core.summary import Tally
+from tests.core.builders import event, job
+
+JOBS = 300
+
+
+@pytest.fixture
+def terminal():
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 120, 0, 0))
+    with os.fdopen(theirs, "w", encoding="utf-8") as stream:
+        yield ours, stream
+    os.close(ours)
+
+
+async def test_the_bar_is_drawn_seldom_and_then_tells_the_last_change(terminal):
+    ours, stream = terminal
+    tally = Tally.of({JobState.PENDING.value: JOBS}, 0.0)
+    with ProgressDisplay(tally, SystemClock(), None, stream) as display:
+        for _ in range(JOBS):
+            display.changed([apply(job(), event(EventKind.INTENDED))])
+        shown = ""
+        while f"{JOBS} running" not in shown:
+            shown += (await asyncio.to_thread(os.read, ours, 65536)).decode()
+    # One at the beginning, one for all that came within a tenth of a second; more where the
+    # machine took longer over it.
+    assert shown.count(" running") < JOBS / 10
