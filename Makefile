@@ -4,7 +4,7 @@ BIN   := $(VENV)/bin
 STAMP := $(VENV)/.installed
 SEEDS ?= 5000
 
-.PHONY: help setup demo test lint format sim torture bench docs clean
+.PHONY: help setup demo test lint format sim torture bench bench-quick docs clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile
@@ -32,7 +32,7 @@ format: $(STAMP) ## apply the formatter and the safe fixes
 	$(BIN)/ruff check --fix .
 
 test: lint ## lint, every test, and the branch coverage of the core
-	$(BIN)/python -m pytest -q -n auto --dist loadfile --cov --cov-report=
+	$(BIN)/python -m pytest -q -n auto --dist worksteal --cov=batchgen.core --cov-report=
 	$(BIN)/coverage report --include='batchgen/core/*' --fail-under=95
 
 sim: $(STAMP) ## rehearse SEEDS=5000 nights with faults and deaths; SEED=42 replays one
@@ -40,6 +40,12 @@ sim: $(STAMP) ## rehearse SEEDS=5000 nights with faults and deaths; SEED=42 repl
 
 docs: $(STAMP) ## bring the generated parts of the documents up to date
 	$(BIN)/python -m scripts.docs
+
+bench: $(STAMP) ## measure everything against its bounds: some 20 minutes on a quiet machine
+	$(BIN)/python -m bench
+
+bench-quick: $(STAMP) ## a smoke test of that within 2 minutes; only counts are judged
+	$(BIN)/python -m bench --quick
 
 torture: $(STAMP) ## real processes, disks and signals, some minutes; QUICK=1 for one
 	$(BIN)/python -m tests.torture

@@ -5,20 +5,46 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from types import FrameType
+
+_SIGNALS: dict[int, int] = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 143}
+"""What stops a command, and its exit code: as `batchgen.core.exit_code` has them."""
+_STDERR = 2
 
 
 def main() -> None:
     """Run the command line and exit with its code."""
+    _leave_when_signalled()
     _want_utf8()
     try:
-        from batchgen.cli.main import run_cli  # noqa: PLC0415  the package stays light to import
+        from batchgen.cli.main import run_cli  # noqa: PLC0415  after the handlers
 
         code = run_cli(sys.argv[1:])
     except KeyboardInterrupt:
-        code = 128 + signal.SIGINT
+        code = _SIGNALS[signal.SIGINT]
     # All is done: one more Ctrl-C ends the interpreter's own clearing up, without a traceback.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     sys.exit(code)
+
+
+def _leave_when_signalled() -> None:
+    """Until a run watches signals itself, they end the process at once.
+
+    An exception would be raised in the middle of an import, where it is told as a traceback or
+    lost. What the parent ignores (`nohup`) stays ignored.
+    """
+    for number in _SIGNALS:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _leave)
+
+
+def _leave(number: int, _frame: FrameType | None) -> None:
+    """Nothing was submitted; what a start has written by then survives any kill."""
+    name = signal.Signals(number).name
+    try:
+        os.write(_STDERR, f"stopped by {name}; nothing was submitted\n".encode())
+    finally:
+        os._exit(_SIGNALS[number])
 
 
 def _want_utf8() -> None:

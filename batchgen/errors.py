@@ -1,6 +1,6 @@
 """Every error of batchgen, one hierarchy; each class says whose problem it is.
 
-`UserError`      the caller's: wrong usage, manifest, state file. Exit 2, nothing was submitted.
+`UserError`      the caller's: wrong usage, manifest, state file. Exit 2, nothing (more) submitted.
 `StoppedEarly`   the world's: key refused, credits gone, API down, disk full. Exit 3, resumable.
 `TransportError` the network's: one call that brought no whole answer. Never reaches the user.
 `InternalError`  ours: a broken invariant. A bug, shown as such.
@@ -42,7 +42,7 @@ class Problem:
 
 
 class UserError(BatchgenError):
-    """Something the user wrote or typed is wrong; nothing was submitted (exit code 2)."""
+    """Something the user wrote or typed is wrong; nothing (more) was submitted (exit code 2)."""
 
 
 class ManifestError(UserError):

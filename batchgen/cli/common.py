@@ -18,9 +18,10 @@ def run_of(run: str) -> RunDirectory:
     """The run directory that a RUN argument names: a directory, or a manifest."""
     path = Path(run)
     if path.is_file() and path.suffix in {".yaml", ".yml"}:
-        from batchgen.adapters.manifest_file import load_manifest
+        from batchgen.adapters.manifest_file import read_manifest
 
-        return find_run(path, load_manifest(path).manifest.name)
+        manifest, _ = read_manifest(path)
+        return find_run(path, manifest.name)
     return find_run(path)
 
 

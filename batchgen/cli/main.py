@@ -6,7 +6,6 @@ import importlib
 import io
 import sys
 from collections.abc import Sequence
-from importlib.metadata import version
 
 import click
 
@@ -73,14 +72,14 @@ _EXAMPLE = """Example:
     epilog=_EXAMPLE,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-@click.version_option(version("batchgen"), "--version", message="batchgen %(version)s")
+@click.version_option(None, "--version", package_name="batchgen", message="batchgen %(version)s")
 def cli() -> None:
     """Bulk media generation on Segmind.
 
     A manifest of jobs in; every file, every dollar and every failure accounted for.
 
     Exit codes: 0 every job completed, 1 some jobs failed or need a decision, 2 wrong usage or
-    manifest (nothing was submitted), 3 stopped early and resumable, 130/143 stopped by a signal.
+    manifest (nothing more is submitted), 3 stopped early and resumable, 130/143 by a signal.
     """
 
 
@@ -92,12 +91,11 @@ def run_cli(arguments: Sequence[str]) -> int:
         return int(result) if isinstance(result, int) else ExitCode.COMPLETED
     except click.exceptions.Exit as stop:
         return stop.exit_code
-    except click.Abort:
-        return ExitCode.INTERRUPTED
     except click.ClickException as error:
         error.show()
         return ExitCode.USAGE
-    except KeyboardInterrupt:
+    except (click.Abort, KeyboardInterrupt):
+        say("stopped by SIGINT; the same command goes on from here")
         return ExitCode.INTERRUPTED
     except BrokenPipeError:
         silence(sys.stdout)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
@@ -25,13 +25,9 @@ _ARTICLES: Mapping[str, str] = {
     "model_type": "a mapping (key: value)",
 }
 _BOUNDS: Mapping[str, str] = {"ge": "at least", "gt": "more than", "le": "at most"}
-_LATER: Mapping[str, tuple[str, str]] = {
-    "from": (
-        "rows from a file (`from:`) come in a later version; this one cannot read them",
-        "list the jobs, or use a matrix",
-    ),
-}
 _MATRIX_FIELD = FieldInfo(examples=[[1, 2, 3]])
+_NAME_PART = "[key]"
+"""What pydantic puts behind the key of a mapping when the key itself is wrong."""
 _ROOT = "the manifest"
 _MATRIX_VALUE = "text, a number, true, false or null"
 
@@ -43,9 +39,9 @@ def complaints(error: ValidationError, root: type[BaseModel], source: Source) ->
     """
     problems: dict[tuple[KeyPath, bool], Problem] = {}
     for details in error.errors(include_url=False)[:MAX_PROBLEMS]:
-        path, field, keys = _follow(root, details["loc"])
+        path, field, keys, is_name = _follow(root, details["loc"])
         told = _tell(details, path, field, keys)
-        at_key = details["type"] in {"extra_forbidden", "missing"}
+        at_key = is_name or details["type"] in {"extra_forbidden", "missing"}
         place = path[:-1] if details["type"] == "missing" else path
         problem = source.problem(place, *told, at_key=at_key)
         problems.setdefault((path, at_key), problem)
@@ -54,8 +50,9 @@ def complaints(error: ValidationError, root: type[BaseModel], source: Source) ->
 
 def _follow(
     model: type[BaseModel], loc: tuple[int | str, ...]
-) -> tuple[KeyPath, FieldInfo | None, tuple[str, ...]]:
-    """The path of an error in the document, the field it is about, and its neighbours' keys.
+) -> tuple[KeyPath, FieldInfo | None, tuple[str, ...], bool]:
+    """The path of an error in the document, the field it is about, its neighbours' keys, and
+    whether it is about the name of the last of the path, not its value.
 
     Pydantic adds the names of union members to a path inside matrix values: they are left out.
     """
@@ -63,17 +60,29 @@ def _follow(
     here: type[BaseModel] | None = model
     field: FieldInfo | None = None
     keys: tuple[str, ...] = ()
+    names_at = -1
     for part in loc:
-        if here is not None and isinstance(part, str):
-            keys = tuple(here.model_fields)
-            field = here.model_fields.get(part)
+        if part == _NAME_PART and names_at == len(path) - 1:
+            return tuple(path), None, (), True
+        if names_at == len(path):
+            field = FieldInfo(annotation=here)
+        elif here is not None and isinstance(part, str):
+            fields = {item.alias or name: item for name, item in here.model_fields.items()}
+            keys = tuple(fields)
+            field = fields.get(part)
             here = _model_of(field)
+            names_at = len(path) + 1 if _is_mapping(field) else -1
         elif path[2:3] == ["matrix"]:
             field = _MATRIX_FIELD
             if len(path) >= 5:
                 break
         path.append(part)
-    return tuple(path), field, keys
+    return tuple(path), field, keys, False
+
+
+def _is_mapping(field: FieldInfo | None) -> bool:
+    """Whether the user chooses the keys below a field."""
+    return field is not None and get_origin(field.annotation) is dict
 
 
 def _model_of(field: FieldInfo | None) -> type[BaseModel] | None:
@@ -115,8 +124,6 @@ def _tell(
 
 
 def _unknown_key(key: str, keys: tuple[str, ...]) -> tuple[str, str]:
-    if key in _LATER and "matrix" in keys:
-        return _LATER[key]
     close = nearest(key, keys)
     advice = f"did you mean {close}? " if close else ""
     return f"the key {quoted(key)} is unknown here", f"{advice}possible are: {', '.join(keys)}"
@@ -126,7 +133,10 @@ def _bound(
     name: str, value: Any, context: Mapping[str, Any], field: FieldInfo | None
 ) -> tuple[str, str]:
     phrase, limit = next((words, context[key]) for key, words in _BOUNDS.items() if key in context)
-    return f"{name} is {shown(value)}, and must be {phrase} {int(limit):,}", _example(name, field)
+    # A text that stands for a number is a duration.
+    unit = " s" if isinstance(value, str) else ""
+    what = f"{name} is {shown(value)}, and must be {phrase} {int(limit):,}{unit}"
+    return what, _example(name, field)
 
 
 def _choice(
@@ -189,7 +199,8 @@ def _example(name: str, field: FieldInfo | None) -> str:
         return "begin it with `version: 1`, `name: …` and `jobs:`"
     part = _model_of(field)
     if part is not None and not (field and field.examples):
-        return f"give it keys ({', '.join(part.model_fields)}), or remove it"
+        keys = (known.alias or name for name, known in part.model_fields.items())
+        return f"give it keys ({', '.join(keys)}), or remove it"
     if field is None or not field.examples:
         return "compare it with the examples in jobs/"
     key = name.rsplit(" ", 1)[-1]

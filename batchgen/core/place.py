@@ -22,6 +22,14 @@ class Place:
     column: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """A line of another file than the manifest: of a row. Lines count from 1."""
+
+    file: str
+    line: int
+
+
 class Places(Protocol):
     """Finds the text position of a path; of its nearest ancestor, where it has none of its own."""
 
@@ -53,13 +61,15 @@ NOWHERE = Nowhere()
 class Remark:
     """Something to be said about the value at `path`, or, with `at_key`, about its key.
 
-    Remarks of one path and one remedy are the same thing said of several jobs.
+    `spot` is the row that is to blame, where there is one. Remarks of one path and one remedy are
+    the same thing said of several jobs.
     """
 
     path: KeyPath
     what: str
     remedy: str
     at_key: bool = False
+    spot: Spot | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +83,13 @@ class Source:
         """A problem with the value at `path`, or with the key itself."""
         place = self.places.key(path) if at_key else self.places.value(path)
         return Problem(what, remedy, self.name, place.line, place.column, dotted(path))
+
+    def tell(self, remark: Remark) -> Problem:
+        """A remark as a problem: at its row, else at its place in the manifest."""
+        if remark.spot is None:
+            return self.problem(remark.path, remark.what, remark.remedy, at_key=remark.at_key)
+        spot = remark.spot
+        return Problem(remark.what, remark.remedy, spot.file, spot.line, key=dotted(remark.path))
 
 
 def dotted(path: KeyPath) -> str:

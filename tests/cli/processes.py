@@ -1,5 +1,6 @@
 """Real processes of the command line and of the simulator, stopped by their ids."""
 
+import io
 import json
 import os
 import signal
@@ -7,8 +8,11 @@ import subprocess
 import sys
 import time
 import urllib.request
+from contextlib import chdir, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from batchgen.cli.main import run_cli
 
 KEY = "SG_00c0ffee00c0ffee"
 COMMAND = (sys.executable, "-m", "batchgen")
@@ -110,6 +114,22 @@ class Place:
         with self.start(*arguments, **options) as running:
             return running.end(timeout, data)
 
+    def inside(self, *arguments, data=None):
+        """The same as `call`, in this very process: spared the imports, most of a call's time."""
+        out, err = io.StringIO(), io.StringIO()
+        before, stdin = dict(os.environ), sys.stdin
+        try:
+            os.environ.clear()
+            os.environ.update(self.env)
+            sys.stdin = io.StringIO((data or b"").decode())
+            with chdir(self.path), redirect_stdout(out), redirect_stderr(err):
+                code = run_cli([str(argument) for argument in arguments])
+        finally:
+            sys.stdin = stdin
+            os.environ.clear()
+            os.environ.update(before)
+        return Ended(code, out.getvalue(), err.getvalue())
+
     def write(self, name, text):
         path = self.path / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -193,7 +213,7 @@ class Simulator:
             self._errors.close()
 
 
-def until(condition, within_s=20.0):
+def until(condition, within_s=60.0):
     """Wait for a condition, looking often; its value."""
     end = time.monotonic() + within_s
     while not (value := condition()):

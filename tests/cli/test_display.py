@@ -88,7 +88,7 @@ def test_a_terminal_that_is_closed(place, simulate, terminal):
         until(lambda: len(service.bills()) == 3)
         os.close(screen.ours)
         running.process.wait(30)
-    assert there.call("status", "runs/batch", "--json").json["counts"]["done"] == 3
+    assert there.inside("status", "runs/batch", "--json").json["counts"]["done"] == 3
     assert there.call("run", "batch.yaml").code == 0
     assert len(service.bills()) == 3
 
@@ -162,7 +162,7 @@ def test_control_characters_of_the_service_do_not_reach_the_terminal(place, simu
         failure_probability=1.0, failure_messages=["\x1b[31mred\x1b]0;title\x07 and \r gone"]
     )
     there = place.at(service)
-    assert there.call("run", there.manifest(1)).code == 1
-    shown = there.call("status", "runs/batch", "--failed")
+    assert there.inside("run", there.manifest(1)).code == 1
+    shown = there.inside("status", "runs/batch", "--failed")
     assert "red" in shown.out
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f]", shown.text)

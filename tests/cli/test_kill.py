@@ -13,6 +13,7 @@ JOBS = 300
 KILLS = 10
 
 
+@pytest.mark.long
 @pytest.mark.processes
 @pytest.mark.timeout(110)
 def test_ten_kills_cost_no_file_and_no_dollar(place, simulate):

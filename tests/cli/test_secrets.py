@@ -66,7 +66,7 @@ def test_the_key_is_not_on_the_command_line(place, simulate):
 
 def test_a_key_with_a_line_break_is_refused_without_being_shown(place, service):
     there = place.at(service, SEGMIND_API_KEY=f"{CANARY}\nX-Evil: 1")
-    ended = there.call("run", there.manifest(1, name="evil"))
+    ended = there.inside("run", there.manifest(1, name="evil"))
     assert ended.code in {2, 3}
     assert CANARY not in ended.text
     assert service.bills("evil") == []

@@ -7,16 +7,22 @@ from contextlib import closing
 import pytest
 
 from tests.cli.disks import make_read_only, small_disk
-from tests.cli.processes import until
+from tests.cli.processes import Place, until
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory, service):
+    """A run that is done, for all tests."""
+    there = Place(tmp_path_factory.mktemp("done")).at(service)
+    assert there.inside("run", there.manifest(1, name="kept")).code == 0
+    return there
 
 
 @pytest.fixture
-def finished(place, service):
-    """A run that is done, and its manifest."""
-    there = place.at(service)
-    manifest = there.manifest(1, name="kept")
-    assert there.call("run", manifest).code == 0
-    return there, manifest, there.path / "runs/kept"
+def finished(done, place, service):
+    """A run that is done, and its manifest: copies, to do with as one likes."""
+    shutil.copytree(done.path, place.path, dirs_exist_ok=True)
+    return place.at(service), place.path / "batch.yaml", place.path / "runs/kept"
 
 
 def test_two_runs_on_one_directory(place, simulate):
@@ -49,22 +55,22 @@ def test_a_dead_run_leaves_no_lock(place, simulate):
 def test_a_real_run_is_refused_in_a_rehearsals_directory(place, service):
     there = place.at(service)
     manifest = there.manifest(1, name="mixed")
-    assert there.call("run", manifest, "--simulate", "--speed", "10000").code == 0
+    assert there.inside("run", manifest, "--simulate", "--speed", "10000").code == 0
     before = (there.path / "runs/mixed/outputs/job-0.png").read_bytes()
     edited = there.manifest({"job-0": {"prompt": "mixed, edited"}}, name="mixed")
-    refused = there.call("run", edited, "--on-change", "rerun")
+    refused = there.inside("run", edited, "--on-change", "rerun")
     assert refused.code == 2
     assert "belongs to the simulator" in refused.err
     assert "--run-dir" in refused.err
     assert service.bills("mixed") == []
     # Refused means untouched: nothing was put back or set aside.
-    assert there.call("status", "runs/mixed", "--json").json["counts"]["done"] == 1
+    assert there.inside("status", "runs/mixed", "--json").json["counts"]["done"] == 1
     assert (there.path / "runs/mixed/outputs/job-0.png").read_bytes() == before
 
 
 def test_a_rehearsal_is_refused_in_a_real_runs_directory(finished):
     there, manifest, _ = finished
-    refused = there.call("run", manifest, "--simulate")
+    refused = there.inside("run", manifest, "--simulate")
     assert refused.code == 2
     assert "belongs to host 127.0.0.1" in refused.err
 
@@ -118,12 +124,12 @@ def test_a_state_file_that_is_none(finished, service, spoil, word):
     spoil(state)
     before = state.read_bytes() if state.is_file() else None
     bills = len(service.bills())
-    refused = there.call("run", manifest)
+    refused = there.inside("run", manifest)
     assert refused.code == 2, refused.text
     assert word in refused.err
     assert str(state.relative_to(there.path)) in refused.err
     for arguments in (["status", "runs/kept"], ["retry", "runs/kept", "--failed"]):
-        ended = there.call(*arguments)
+        ended = there.inside(*arguments)
         assert ended.code in {0, 2}, ended.text
     assert len(service.bills()) == bills
     assert (state.read_bytes() if state.is_file() else None) == before
@@ -144,7 +150,7 @@ def test_a_run_can_be_moved(finished, service):
     there, manifest, run = finished
     shutil.move(run, there.path / "moved")
     bills = len(service.bills())
-    ended = there.call("run", manifest, "--run-dir", "moved")
+    ended = there.inside("run", manifest, "--run-dir", "moved")
     assert (ended.code, ended.out.splitlines()[0]) == (0, "1 done; $0.04 spent")
     assert len(service.bills()) == bills
 
@@ -155,11 +161,11 @@ def test_a_run_on_a_disk_that_cannot_be_written(finished, service, tmp_path):
     with small_disk(tmp_path / "disk", "20m") as disk:
         shutil.copytree(run, disk / "kept")
         make_read_only(disk)
-        status = there.call("status", disk / "kept", "--json")
+        status = there.inside("status", disk / "kept", "--json")
         assert status.code == 0, status.text
         assert status.json["counts"]["done"] == 1
         bills = len(service.bills())
-        ended = there.call("run", manifest, "--run-dir", disk / "kept")
+        ended = there.inside("run", manifest, "--run-dir", disk / "kept")
         assert ended.code == 2, ended.text
         assert str(disk / "kept") in ended.err
         assert "--run-dir" in ended.err

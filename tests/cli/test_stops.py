@@ -13,10 +13,10 @@ from tests.cli.processes import KEY, Place, Simulator, until
 
 def assert_resumes(there, service, manifest, count):
     """The same command goes on, and nothing was paid for twice."""
-    ended = there.call("run", manifest)
+    ended = there.inside("run", manifest)
     assert ended.code == 0, ended.text
     assert len(service.bills()) == count
-    assert there.call("status", "runs/batch", "--json").json["counts"]["done"] == count
+    assert there.inside("status", "runs/batch", "--json").json["counts"]["done"] == count
 
 
 def test_a_key_that_is_refused(place, simulate):
@@ -32,10 +32,11 @@ def test_a_key_that_is_refused(place, simulate):
 
 def test_a_key_that_is_refused_in_the_middle(place, simulate):
     service = simulate()
-    service.fail({"where": "any", "kind": "401", "after": 3})
+    # The first of the four asks what the account holds.
+    service.fail({"where": "any", "kind": "401", "after": 4})
     there = place.at(service)
     manifest = there.manifest(8)
-    ended = there.call("run", manifest, "--concurrency", "1")
+    ended = there.inside("run", manifest, "--concurrency", "1")
     assert ended.code == 3
     assert len(service.bills()) == 3
     service.fail()
@@ -46,7 +47,7 @@ def test_credits_that_are_gone(place, simulate):
     service = simulate(credits_usd=0.10)
     there = place.at(service)
     manifest = there.manifest(4)
-    ended = there.call("run", manifest, "--json")
+    ended = there.inside("run", manifest, "--json")
     assert ended.code == 3
     assert ended.json["verdict"] == "stop"
     assert "credits" in ended.json["reason"].lower()
@@ -63,13 +64,13 @@ def test_max_spend(place, simulate, by):
     budget = {"requests_per_minute": None} | ({"max_spend": 0.10} if by == "manifest" else {})
     manifest = there.manifest(4, budget=budget)
     options = ["--max-spend", "0.10"] if by == "option" else []
-    ended = there.call("run", manifest, *options)
+    ended = there.inside("run", manifest, *options)
     assert ended.code == 3
     assert "max_spend" in ended.err
     assert service.charged_usd() == pytest.approx(0.08)
-    assert there.call("run", manifest, "--max-spend", "0").code == 3
+    assert there.inside("run", manifest, "--max-spend", "0").code == 3
     assert len(service.bills()) == 2
-    ended = there.call("run", manifest, "--max-spend", "0.16")
+    ended = there.inside("run", manifest, "--max-spend", "0.16")
     assert ended.code == 0
     assert service.charged_usd() == pytest.approx(0.16)
 
@@ -79,7 +80,7 @@ def test_a_service_that_is_down_from_the_start(place):
         plug.bind(("127.0.0.1", 0))
         nobody = f"http://127.0.0.1:{plug.getsockname()[1]}"
         place.env.update(SEGMIND_API_KEY=KEY, SEGMIND_BASE_URL=nobody)
-        ended = place.call("run", place.manifest(2), "--patience", "2")
+        ended = place.inside("run", place.manifest(2), "--patience", "2")
     assert ended.code == 3
     assert "the service does not answer" in ended.err
     assert "2 pending" in ended.out
@@ -129,7 +130,7 @@ def test_one_signal_brings_home_what_is_under_way(place, simulate, number, code)
     assert ended.code == code
     assert f"{number.name} received" in ended.err
     assert "resume: batchgen run" in ended.err
-    counts = there.call("status", "runs/batch", "--json").json["counts"]
+    counts = there.inside("status", "runs/batch", "--json").json["counts"]
     assert counts["ambiguous"] == counts["submitting"] == 0
     assert len(service.bills()) == 3
     assert_resumes(there, service, manifest, 6)
@@ -147,7 +148,7 @@ def test_a_second_signal_leaves_at_once(place, simulate):
         running.send(signal.SIGINT)
         ended = running.end()
     assert ended.code == 130
-    counts = there.call("status", "runs/batch", "--json").json["counts"]
+    counts = there.inside("status", "runs/batch", "--json").json["counts"]
     assert counts["submitting"] + counts["ambiguous"] == 3
     assert counts["pending"] == 0
 
@@ -174,7 +175,7 @@ def test_a_full_disk(place, simulate, tmp_path):
     with small_disk(tmp_path / "disk", "80m") as disk:
         there = Place(disk, place.env).at(service)
         (disk / "filler").write_bytes(bytes(30 * 2**20))
-        ended = there.call("run", manifest, "--patience", "1")
+        ended = there.inside("run", manifest, "--patience", "1")
         assert ended.code == 3
         assert "the disk is full" in ended.err
         assert service.bills() == []
@@ -191,7 +192,7 @@ def test_a_disk_too_full_for_the_state(place, simulate, tmp_path):
         with contextlib.suppress(OSError), filler.open("wb", buffering=0) as file:
             while file.write(bytes(4096)):
                 pass
-        ended = there.call("run", manifest, "--patience", "1")
+        ended = there.inside("run", manifest, "--patience", "1")
         assert ended.code in {2, 3}, ended.text
         assert "space" in ended.err or "full" in ended.err
         assert service.bills() == []
@@ -201,7 +202,7 @@ def test_the_log_can_be_lost(place, service):
     """A log that cannot be written stops nothing."""
     (place.path / "runs/logless/run.log").mkdir(parents=True)
     there = place.at(service)
-    assert there.call("run", there.manifest(1, name="logless")).code == 0
+    assert there.inside("run", there.manifest(1, name="logless")).code == 0
 
 
 def test_metadata_that_cannot_be_written(place, service):
@@ -209,15 +210,15 @@ def test_metadata_that_cannot_be_written(place, service):
     there = place.at(service)
     manifest = there.manifest(1, name="listless")
     outputs = there.path / "runs/listless/outputs"
-    assert there.call("run", manifest).code == 0
+    assert there.inside("run", manifest).code == 0
     (outputs / "metadata.jsonl").unlink()
     (outputs / "metadata.jsonl/x").mkdir(parents=True)
-    ended = there.call("run", manifest)
+    ended = there.inside("run", manifest)
     assert ended.code == 3
     assert "metadata.jsonl" in ended.err
     (outputs / "metadata.jsonl/x").rmdir()
     (outputs / "metadata.jsonl").rmdir()
-    assert there.call("run", manifest).code == 0
+    assert there.inside("run", manifest).code == 0
     assert json.loads((outputs / "metadata.jsonl").read_text())["id"] == "job-0"
     assert {path.name for path in outputs.iterdir()} == {"README.md", "job-0.png", "metadata.jsonl"}
     assert len(service.bills("listless")) == 1

@@ -83,7 +83,7 @@ def test_wrong_usage_is_told(at_service, capfd, arguments, hint):
 @pytest.mark.parametrize("key", [None, "", "  "])
 def test_without_a_key_nothing_is_made(place, key):
     manifest = place.manifest(1)
-    ended = place.call("run", manifest) if key is None else _with_key(place, key, manifest)
+    ended = place.inside("run", manifest) if key is None else _with_key(place, key, manifest)
     assert ended.code == 2
     assert "SEGMIND_API_KEY is not set" in ended.err
     assert "export SEGMIND_API_KEY=" in ended.err
@@ -93,7 +93,7 @@ def test_without_a_key_nothing_is_made(place, key):
 
 def _with_key(place, key, manifest):
     place.env["SEGMIND_API_KEY"] = key
-    return place.call("run", manifest)
+    return place.inside("run", manifest)
 
 
 def test_a_cap_needs_prices_also_from_the_command_line(place, service):
@@ -101,7 +101,7 @@ def test_a_cap_needs_prices_also_from_the_command_line(place, service):
     manifest = place.manifest(
         {"a": {"prompt": "priceless"}}, defaults={"model": "flux-pro"}, name="priceless"
     )
-    ended = place.at(service).call("run", manifest, "--max-spend", "5")
+    ended = place.at(service).inside("run", manifest, "--max-spend", "5")
     assert ended.code == 2
     assert "flux-pro" in ended.err
     assert "`price:`" in ended.err
@@ -110,7 +110,7 @@ def test_a_cap_needs_prices_also_from_the_command_line(place, service):
 
 def test_a_simulator_configuration_is_checked(place):
     place.write("wrong.yaml", "speed: fast\nfaults: [{where: moon, kind: '500'}]\n")
-    ended = place.call("simulator", "--config", "wrong.yaml")
+    ended = place.inside("simulator", "--config", "wrong.yaml")
     assert ended.code == 2
     assert "wrong.yaml" in ended.err
     assert "speed" in ended.err
@@ -126,13 +126,13 @@ def test_two_simulators_on_one_port(place, service):
 
 def test_a_local_file_in_the_way_of_the_run_directory(place, service):
     place.write("runs/batch", "a file where the folder should be")
-    ended = place.at(service).call("run", place.manifest(1))
+    ended = place.at(service).inside("run", place.manifest(1))
     assert ended.code == 2
     assert "--run-dir" in ended.err
 
 
 def test_a_tree_that_cannot_be_written(place, service):
-    ended = place.at(service).call("run", place.manifest(1), "--run-dir", "/proc/nowhere")
+    ended = place.at(service).inside("run", place.manifest(1), "--run-dir", "/proc/nowhere")
     assert ended.code == 2
     assert "/proc/nowhere" in ended.err
     assert "--run-dir" in ended.err
@@ -141,7 +141,7 @@ def test_a_tree_that_cannot_be_written(place, service):
 def test_an_entry_that_is_no_manifest_at_all(place):
     path = place.path / "binary.yaml"
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(range(256)))
-    ended = place.call("plan", path)
+    ended = place.inside("plan", path)
     assert ended.code == 2
     assert "binary.yaml" in ended.err
 
@@ -152,4 +152,4 @@ def test_json_manifest_is_yaml_too(place):
         json.dumps({"version": 1, "name": "j", "jobs": [{"model": "flux-kontext-dev", "params": {
             "prompt": "x", **IMAGE}}]}),
     )  # fmt: skip
-    assert place.call("plan", path).code == 0
+    assert place.inside("plan", path).code == 0

@@ -10,7 +10,7 @@ from tests.cli.verdicts import judge
 def night(tmp_path_factory, service):
     """A good night, and the bills for it."""
     there = Place(tmp_path_factory.mktemp("night")).at(service)
-    assert there.call("run", there.manifest(3, name="night")).code == 0
+    assert there.inside("run", there.manifest(3, name="night")).code == 0
     return there.path / "runs/night", service.bills("night number")
 
 
