@@ -6,7 +6,7 @@ the clock of the run, which never steps (see `Clock`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -14,7 +14,7 @@ from typing import Protocol
 from batchgen.core.event import Change
 from batchgen.core.history import OwnRequest
 from batchgen.core.http import Answer, Call
-from batchgen.core.job import Job, Output, SavedFile, Totals
+from batchgen.core.job import Job, Outlook, Output, SavedFile, Totals
 from batchgen.errors import BatchgenError
 
 
@@ -126,8 +126,18 @@ class State(Protocol):
         """
         ...
 
-    async def draw(self, after_key: int, limit: int) -> list[Job]:
-        """Up to `limit` pending jobs with keys above `after_key`, in the order of their keys."""
+    async def draw(
+        self,
+        after_key: int,
+        limit: int,
+        *,
+        model: str | None = None,
+        but_models: Collection[str] = (),
+    ) -> list[Job]:
+        """Up to `limit` pending jobs with keys above `after_key`, in the order of their keys.
+
+        With `model`, of that model only; with `but_models`, of none of these.
+        """
         ...
 
     async def active(self) -> list[Job]:
@@ -148,6 +158,10 @@ class State(Protocol):
         A reserve is kept on the disk so that what a POST brought home can be recorded even when
         somebody else has filled the disk meanwhile.
         """
+        ...
+
+    async def outlook(self) -> Outlook:
+        """What the pending jobs are reckoned to cost. Reads all of them."""
         ...
 
     async def totals(self) -> Totals:

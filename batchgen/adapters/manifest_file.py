@@ -1,56 +1,115 @@
-"""A manifest file: read, checked as a whole, and ready to be expanded as often as needed."""
+"""A manifest file: read, checked as far as it is small, and ready to be expanded."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from batchgen.adapters.sources import FileSources, Stamp
 from batchgen.adapters.yaml_document import read_document
 from batchgen.catalog import Catalog, load
-from batchgen.core.expand import expand
 from batchgen.core.manifest import Manifest, parse_manifest
 from batchgen.core.place import MAX_PROBLEMS, Source
-from batchgen.core.review import review
+from batchgen.core.review import Reviewer, Text
+from batchgen.core.rows import SourceError
 from batchgen.core.spec import JobSpec
 from batchgen.errors import ManifestError, Problem
 
 MAX_PRINTED = 50
 """Problems told at once; the rest is counted."""
+SAMPLE = 2_000
+"""A manifest with fewer jobs from matrices and rows is checked as a whole before anything else."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ManifestFile:
-    """A manifest without problems. `notices` are warnings, in the order of the text."""
+    """A manifest in whose sample nothing is wrong.
+
+    `notices` are warnings, in the order of the text. `kept` are all its jobs, or None where they
+    are too many to be held: then `notices` are about the sample, until `jobs` was read to its end.
+    `stamps` tell what its files of rows were, by name, before anything of them was read.
+    """
 
     path: Path
-    manifest: Manifest
-    notices: tuple[Problem, ...]
-    job_count: int
-    catalog: Catalog
+    text: Text
+    kept: tuple[JobSpec, ...] | None = None
+    notices: tuple[Problem, ...] = ()
+    stamps: Mapping[str, Stamp] = field(default_factory=dict)
+
+    @property
+    def manifest(self) -> Manifest:
+        """The manifest as a checked value."""
+        return self.text.manifest
+
+    @property
+    def job_count(self) -> int | None:
+        """How many jobs it comes to, or None where that is not known before they were read."""
+        return None if self.kept is None else len(self.kept)
 
     def jobs(self) -> Iterator[JobSpec]:
-        """The jobs in the order of the text, made as they are asked for; anew at each call."""
-        return expand(self.manifest, self.catalog)
+        """The jobs in the order of the text; anew at each call.
+
+        Jobs that are not `kept` are made and checked as they are asked for. Raises `ManifestError`
+        after the last one, with everything that is wrong with any of them.
+        """
+        if self.kept is not None:
+            yield from self.kept
+            return
+        reviewer = Reviewer(self.text)
+        yield from reviewer.jobs()
+        self.take_in(reviewer)
+
+    def take_in(self, reviewer: Reviewer) -> None:
+        """The end of a review: its notices. Raises `ManifestError`."""
+        found = reviewer.conclude()
+        if found.problems:
+            raise refusal(found.problems)
+        self.notices = found.notices
+
+
+def read_manifest(path: Path) -> tuple[Manifest, Source]:
+    """Read a manifest and check its shape, not its jobs. Raises `ManifestError`."""
+    try:
+        document = read_document(path)
+        source = Source(str(path), document.positions)
+        return parse_manifest(document.value, source), source
+    except ManifestError as error:
+        raise refusal(error.problems) from error
 
 
 def load_manifest(path: Path, catalog: Catalog | None = None) -> ManifestFile:
     """Read and check a manifest against a catalogue, by default the one that ships.
 
+    Every job that is written out is checked, and of matrices and rows the first, some `SAMPLE`.
     Raises `ManifestError` with all problems of the first of three stages that has any: YAML, shape
     of the manifest, jobs. At most `MAX_PRINTED` are told, and the number of the others.
     """
+    manifest, source = read_manifest(path)
     models = load() if catalog is None else catalog
-    try:
-        document = read_document(path)
-        source = Source(str(path), document.positions)
-        manifest = parse_manifest(document.value, source)
-    except ManifestError as error:
-        raise ManifestError(_first(error.problems)) from error
-    found = review(manifest, models, source)
-    if found.problems:
-        raise ManifestError(_first(found.problems))
-    return ManifestFile(path, manifest, found.notices, found.job_count, models)
+    files = FileSources(path.parent)
+    stamps = _stamps(manifest, files)
+    text = Text(manifest, models, source, files)
+    reviewer = Reviewer(text, SAMPLE)
+    kept = tuple(reviewer.jobs())
+    loaded = ManifestFile(path, text, None if reviewer.cut else kept, stamps=stamps)
+    loaded.take_in(reviewer)
+    return loaded
+
+
+def _stamps(manifest: Manifest, files: FileSources) -> dict[str, Stamp]:
+    """Those of all sources that are there; a review tells of the others."""
+    stamps = {}
+    for name in sorted({entry.from_ for entry in manifest.jobs if entry.from_ is not None}):
+        with suppress(SourceError):
+            stamps[name] = files.stamp(name)
+    return stamps
+
+
+def refusal(problems: tuple[Problem, ...]) -> ManifestError:
+    """The error that tells of them, at most `MAX_PRINTED`."""
+    return ManifestError(_first(problems))
 
 
 def _first(problems: tuple[Problem, ...]) -> tuple[Problem, ...]:

@@ -28,8 +28,8 @@ def command(manifest: Path, *, as_json: bool) -> int:
     """Validate and expand MANIFEST; spends nothing and needs no key."""
     from batchgen import catalog
     from batchgen.adapters.manifest_file import load_manifest
-    from batchgen.core.board import RateScope
     from batchgen.core.forecast import Pace, forecast
+    from batchgen.core.limits import RateScope
 
     loaded = load_manifest(manifest)
     budget = loaded.manifest.budget

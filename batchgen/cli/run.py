@@ -50,6 +50,12 @@ class Request:
 )
 @click.option("--rpm", type=click.IntRange(1, 1_000_000), help="Requests a minute.")
 @click.option("--max-spend", type=click.FloatRange(0), help="Most to spend, in USD.")
+@click.option(
+    "--allow-unknown-price",
+    is_flag=True,
+    help="Under a cap, run models of unknown price as well: one job of each goes first and tells "
+    "what the others will cost. The cap may be overshot by what such a first job costs.",
+)
 @click.option("--limit", type=click.IntRange(1), help="Submit at most so many jobs this time.")
 @click.option(
     "--patience",
@@ -98,6 +104,7 @@ def command(**options: Any) -> int:
         options["max_spend"],
         options["limit"],
         options["patience"],
+        options["allow_unknown_price"],
     )
     manifest = load_manifest(request.manifest)
     for notice in manifest.notices:
@@ -119,18 +126,24 @@ async def _run(request: Request, manifest: ManifestFile, overrides: Overrides) -
         session = await stack.enter_async_context(
             sessions.opened(manifest, directory, name, OnChange(request.on_change or "stop"))
         )
-        if cap_usd is not None:
+        if overrides.needs_prices(manifest):
             sessions.refuse_unknown_prices(session.state)
         if service is None:
             rehearsal = services.rehearsal(directory, request.speed)
             service = await stack.enter_async_context(rehearsal)
-        tally = sessions.tally_of(session)
-        with sessions.display_for(session, tally, cap_usd) as display:
+        with sessions.display_for(session, cap_usd) as display:
             end = await session.run(service, overrides, [display])
-        return await _finish(request, session, tally, end)
+        code = await _finish(request, session, end)
+        if session.fault is not None:
+            # Told last: what was collected before stands above it.
+            raise session.fault
+        return code
 
 
-async def _finish(request: Request, session: Session, tally: Tally, end: RunEnd) -> int:
+async def _finish(request: Request, session: Session, end: RunEnd) -> int:
+    from batchgen.core.ending import Verdict
+
+    tally = session.tally
     code = session.exit_code(end, dict(tally.counts))
     if not _write_metadata(session):
         code = max(code, ExitCode.STOPPED)
@@ -143,6 +156,10 @@ async def _finish(request: Request, session: Session, tally: Tally, end: RunEnd)
     except BrokenPipeError:
         # Nobody reads on; how the run ended is still so.
         silence(sys.stdout)
+    for notice in session.supply.later_notices:
+        say(f"note: {notice}")
+    if tally.awaiting and end.verdict is Verdict.COMPLETE:
+        say("the manifest was not read to its end; the next run goes on with it")
     if end.gate is not None:
         _print_stop(request, end.gate, active)
     return int(code)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -20,19 +21,23 @@ from batchgen.adapters.progress import FanOut, ProgressDisplay
 from batchgen.adapters.run_directory import RunDirectory
 from batchgen.adapters.run_log import RunLog
 from batchgen.adapters.segmind import SegmindApi, origins_for
-from batchgen.adapters.sqlite.importer import Imported, OnChange, import_jobs
+from batchgen.adapters.sqlite.importer import OnChange
 from batchgen.adapters.sqlite.ledger import typed_errors
 from batchgen.adapters.sqlite.state import SqliteState
 from batchgen.cli.service import Service
-from batchgen.core.board import Board, Limits, OnExpired, RateScope, WhenAbsent
-from batchgen.core.budget import Money, RateWindow
+from batchgen.cli.supply import Supply, paid_change, unknown_prices
+from batchgen.core.board import Board
+from batchgen.core.budget import Rates
 from batchgen.core.exit_code import ExitCode
 from batchgen.core.gates import Gates, Patience
 from batchgen.core.job import JobState, Totals
+from batchgen.core.learned import LATENCIES_NOTE, PRICES_NOTE, prices_of
+from batchgen.core.limits import Limits, OnExpired, RateScope, WhenAbsent
+from batchgen.core.money import Money
 from batchgen.core.polling import DEFAULT_LATENCY_S, Latencies
 from batchgen.core.summary import Tally
 from batchgen.core.verdict import exit_code
-from batchgen.errors import StateError, UserError
+from batchgen.errors import DiskError, StateError, UserError
 from batchgen.ports import Ports, Progress
 from batchgen.runner.runner import RunEnd, Runner
 
@@ -48,11 +53,16 @@ class Overrides:
     max_spend_usd: float | None = None
     limit: int | None = None
     patience_s: float | None = None
+    allow_unknown_price: bool = False
 
     def cap_usd(self, manifest: ManifestFile) -> float | None:
         """The most to spend: this run's word, else the manifest's; None is no cap."""
         of_manifest = manifest.manifest.budget.max_spend
         return of_manifest if self.max_spend_usd is None else self.max_spend_usd
+
+    def needs_prices(self, manifest: ManifestFile) -> bool:
+        """Whether a cap is to be kept over jobs whose price is known, every one."""
+        return self.cap_usd(manifest) is not None and not self.allow_unknown_price
 
     def patience(self) -> Patience:
         """How long to wait at gates: the usual, or what the user has time for."""
@@ -74,10 +84,13 @@ class Session:
     manifest: ManifestFile
     directory: RunDirectory
     state: SqliteState
-    imported: Imported
+    supply: Supply
     totals: Totals
     clock: SystemClock
+    tally: Tally
     signal_number: int = 0
+    fault: UserError | DiskError | None = None
+    """Why not all jobs of the manifest came into the state."""
 
     async def run(self, service: Service, overrides: Overrides, watchers: list[Progress]) -> RunEnd:
         """Run to the end, obeying signals. Raises `DiskError`."""
@@ -94,18 +107,41 @@ class Session:
             await outputs.remove_orphans(await self.state.staged_names())
             ports = Ports(api, self.state, outputs, self.clock, FanOut(log, *watchers))
             log.said("run_started", "", {"jobs": sum(self.totals.counts.values())})
-            end = await self._obeying_signals(Runner(board, ports))
+            with_prices = overrides.needs_prices(self.manifest)
+            runner = Runner(board, ports)
+            end = await self._accompanied(runner, with_prices=with_prices)
             log.said("run_ended", end.gate.reason if end.gate else "", {"verdict": end.verdict})
             return end
 
-    async def _obeying_signals(self, runner: Runner) -> RunEnd:
+    async def _accompanied(self, runner: Runner, *, with_prices: bool) -> RunEnd:
+        """The run, with what goes on beside it: signals, and jobs that still come."""
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._watch_signals, runner)
+            if self.supply.under_way:
+                self.tally.awaiting = True
+                runner.restock(awaiting=True)
+                tasks.start_soon(partial(self._feed, runner, with_prices=with_prices))
             try:
                 return await runner.run()
             finally:
                 tasks.cancel_scope.cancel()
         raise AssertionError("unreachable")
+
+    async def _feed(self, runner: Runner, *, with_prices: bool) -> None:
+        """Bring the rest of the manifest; where that fails, what is paid for is still collected."""
+
+        def tell(new_count: int) -> None:
+            self.tally.add(new_count)
+            runner.restock(awaiting=True)
+
+        try:
+            await self.supply.feed(tell, with_prices=with_prices)
+        except (UserError, DiskError) as error:
+            self.fault = error
+            runner.drain("not all jobs of the manifest could be taken in")
+        else:
+            runner.restock(awaiting=False)
+        self.tally.awaiting = False
 
     async def _watch_signals(self, runner: Runner) -> None:
         """The first signal stops submits and waits for POSTs; the second leaves at once."""
@@ -121,11 +157,18 @@ class Session:
         budget = self.manifest.manifest.budget
         rpm = overrides.requests_per_minute or budget.requests_per_minute
         cap = overrides.cap_usd(self.manifest)
-        rate = RateWindow.restore(rpm, await self.state.note("rate"), self.clock.now())
-        return Board(
-            limits=_limits(self.manifest, overrides),
-            rate=rate,
-            money=Money.of(cap, self.totals, await self.state.active()),
+        of_models = {m: own.requests_per_minute for m, own in budget.models.items()}
+        own_rates = {model: limit for model, limit in of_models.items() if limit is not None}
+        rates = Rates.restore(rpm, own_rates, await self.state.note("rate"), self.clock.now())
+        money = Money.of(cap, self.totals, await self.state.active())
+        money.allow_unknown = overrides.allow_unknown_price
+        limits = _limits(self.manifest, overrides)
+        if budget.max_duration is not None:
+            limits = replace(limits, ends_at=self.clock.now() + budget.max_duration)
+        board = Board(
+            limits=limits,
+            rates=rates,
+            money=money,
             gates=Gates(overrides.patience()),
             latencies=Latencies(
                 {
@@ -136,10 +179,15 @@ class Session:
                 DEFAULT_LATENCY_S / speed,
             ),
             quota=overrides.limit,
+            wants_credits=True,
         )
+        board.recall(await self.state.note(LATENCIES_NOTE), await self.state.note(PRICES_NOTE))
+        return board
 
     def exit_code(self, end: RunEnd, counts: dict[JobState, int]) -> ExitCode:
         """The exit code of this run; signals have codes of their own."""
+        if isinstance(self.fault, UserError):
+            return ExitCode.USAGE
         code = exit_code(end.verdict, end.gate, counts)
         if code is ExitCode.INTERRUPTED and self.signal_number != signal.SIGINT:
             return ExitCode.TERMINATED
@@ -155,6 +203,11 @@ def _limits(manifest: ManifestFile, overrides: Overrides) -> Limits:
         on_expired=OnExpired(model.reconcile.on_expired),
         when_absent=WhenAbsent(model.reconcile.when_absent),
         settle_s=model.reconcile.settle,
+        models={
+            slug: own.concurrency
+            for slug, own in model.budget.models.items()
+            if own.concurrency is not None
+        },
     )
 
 
@@ -176,39 +229,37 @@ async def opened(
         with typed_errors():
             _bind_service(state, service_name)
             clock = SystemClock(state.ledger.note("clock"))
-            imported = import_jobs(state.ledger, manifest.jobs(), on_change, clock.now())
+            supply = Supply(manifest, state)
+            with _interruptible():
+                imported = supply.begin(on_change, clock.now())
         if imported.paid or imported.busy:
-            raise UserError(_paid_change(imported))
+            raise UserError(paid_change(imported))
         directory.set_aside(imported.replaced)
         await state.record((), {"clock": clock.anchor()})
-        yield Session(manifest, directory, state, imported, await state.totals(), clock)
+        totals = await state.totals()
+        tally = Tally.of(totals.counts, totals.settled_usd)
+        yield Session(manifest, directory, state, supply, totals, clock, tally)
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Ctrl-C ends what runs inside, which is rolled back; where it is ignored, it stays so."""
+    handler = signal.getsignal(signal.SIGINT)
+    if handler is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
 
 
 def refuse_unknown_prices(state: SqliteState) -> None:
     """A cap can only be kept over jobs whose price is known. Raises `UserError`."""
     with typed_errors():
-        models = state.ledger.unpriced_models()
+        learned = prices_of({PRICES_NOTE: state.ledger.note(PRICES_NOTE) or "{}"})
+        models = [model for model in state.ledger.unpriced_models() if model not in learned]
     if models:
-        raise UserError(
-            f"a cap on spending needs a price for every job; none is known for {', '.join(models)}."
-            "\n    Set `price:` (USD a job) on these jobs or under `defaults`."
-        )
-
-
-def _paid_change(imported: Imported) -> str:
-    named = imported.paid or imported.busy
-    more = imported.paid_count - len(named)
-    names = ", ".join(named) + (f" and {more} more" if more else "")
-    if imported.busy:
-        return (
-            f"{imported.paid_count} changed job(s) are still under way: {names}.\n"
-            "    Run once with --on-change keep to collect them, then with --on-change rerun."
-        )
-    return (
-        f"{imported.paid_count} job(s) were changed in the manifest after they were submitted: "
-        f"{names}.\n    --on-change keep leaves them as they were paid for; --on-change rerun "
-        "generates (and pays for) them anew."
-    )
+        raise unknown_prices(models)
 
 
 def _bind_service(state: SqliteState, name: str) -> None:
@@ -233,11 +284,6 @@ def default_run_directory(manifest: ManifestFile, run_dir: Path | None) -> RunDi
     return RunDirectory(run_dir) if run_dir else default_directory(manifest.manifest.name)
 
 
-def tally_of(session: Session) -> Tally:
-    """A tally that begins where the state stands."""
-    return Tally.of(session.totals.counts, session.totals.settled_usd)
-
-
-def display_for(session: Session, tally: Tally, cap_usd: float | None) -> ProgressDisplay:
+def display_for(session: Session, cap_usd: float | None) -> ProgressDisplay:
     """The display of a run on stderr."""
-    return ProgressDisplay(tally, session.clock, cap_usd)
+    return ProgressDisplay(session.tally, session.clock, cap_usd)

@@ -273,7 +273,8 @@ class Board:
     @property
     def all_drawn(self) -> bool:
         """Whether the state holds no pending jobs beyond those on the board, nor will."""
-        drawn = self.stock_ended and all(stock.ended for stock in self.stocks.values())
+        open_stocks = (self.stocks[m] for m in self.stocks.keys() - self.gates.closed_models)
+        drawn = self.stock_ended and all(stock.ended for stock in open_stocks)
         return drawn and (not self.awaiting or self.quota == 0)
 
     def submits_of_last_minute(self, now: float) -> int:

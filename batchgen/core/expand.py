@@ -1,106 +1,192 @@
-"""Entries of a manifest into jobs, streamed: a matrix of a million jobs never sits in memory.
+"""Entries of a manifest into jobs, streamed: a million of them never sit in memory.
 
 What a job is made of:
-* its fields are those of its entry's matrix; without a matrix there are none;
+* its fields are those of its row (`from`), of its entry's matrix, or of both: then every row is
+  multiplied by the matrix, the last field changing fastest; otherwise there are none. Rows have the
+  field `{row}` as well, their number from 1, which hides one of that name in the file;
 * `model` is a template over the fields; `id` over the fields and `{model}`; `output.filename` over
   the fields, `{id}`, `{model}` and `{index}` (the number of the job in the manifest, from 1);
 * params are the entry's over the defaults', key by key; all texts in them are templates over the
   fields. A parameter that is null after that is not sent;
-* without `id`, a job is called after its model, the number of its entry and, with a matrix, the
-  number of its combination: `flux-pro-002-0007`. Such names move when entries or values are put
-  in before them; give an id where that matters;
+* without `id`, a job is called after its model, the number of its entry, with rows the number of
+  its row, and with a matrix the number of its combination: `flux-pro-002-0007`, with rows
+  `flux-pro-002-0000017-0007`. Such names move when entries, rows or values are put in before
+  them; give an id where that matters;
 * in ids and file names, values of fields lose what is unsafe there (`16:9` becomes `16-9`).
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
-from batchgen.core.check import quoted
-from batchgen.core.http import canonical_json
-from batchgen.core.manifest import Entry, Manifest, is_slug
+from batchgen.core.manifest import Entry, Manifest
 from batchgen.core.model import Catalog
-from batchgen.core.names import NameFaultError, check_part, check_stem, safe_text
-from batchgen.core.place import KeyPath, Remark, Source
-from batchgen.core.spec import ApiVersion, JobSpec
-from batchgen.core.templates import (
-    Fields,
-    Filled,
-    Template,
-    TemplateError,
-    compile_value,
-    names_in,
-    parse,
+from batchgen.core.place import KeyPath, Remark, Source, Spot
+from batchgen.core.recipe import (
+    MAX_JOBS,
+    Recipe,
+    RefusedError,
+    compile_entry,
+    merged_params,
+    model_text,
 )
+from batchgen.core.rows import NoSources, Row, RowFault, SourceError, Sources
+from batchgen.core.spec import JobSpec
+from batchgen.core.templates import Fields, names_in
 from batchgen.errors import ManifestError
 
-MAX_JOBS = 10_000_000
-"""Jobs one entry may expand to: a slip in a matrix makes billions."""
+FEW = 20
+"""So many jobs of each matrix and of each file of rows are part of every sample."""
+SAMPLE_CHARACTERS = 64 * 2**20
+"""Bodies of so much text together make a sample of any number of jobs large enough."""
 
-_ID_ALONE = parse("{id}", {"id"})
+NO_SOURCES = NoSources()
+
+_Step = tuple[Fields, str, Row | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A job with what its review needs: the index of its entry, and its params before JSON."""
+    """A job with what its review needs: its recipe, its params before JSON, and its row."""
 
-    entry: int
+    recipe: Recipe
     spec: JobSpec
     params: Mapping[str, Any]
+    row: Row | None = None
+
+    @property
+    def spot(self) -> Spot | None:
+        """Where its row stands, if it has one."""
+        return self.row.spot if self.row else None
+
+    @property
+    def entry(self) -> int:
+        """The index of its entry."""
+        return self.recipe.entry
 
 
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """One entry, compiled: everything that is the same for all its jobs."""
+class Drafts:
+    """The jobs of a manifest in the order of its text; a remark instead of one that cannot be.
 
-    index: int
-    entry: Entry
-    api: ApiVersion
-    price_usd: float | None
-    model: Template
-    id: Template | None
-    filename: Template
-    params: Mapping[str, Filled]
+    With a `sample`, about so many jobs of matrices and rows, and all that are written one by one;
+    `cut` tells afterwards whether that left any out. Their `{index}` is then a guess.
+    """
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        catalog: Catalog,
+        sources: Sources = NO_SOURCES,
+        sample: int | None = None,
+    ) -> None:
+        self._manifest = manifest
+        self._catalog = catalog
+        self._sources = sources
+        self._sample = sample
+        self.cut = False
+
+    def __iter__(self) -> Iterator[Draft | Remark]:
+        """Make them anew."""
+        left, jobs_before, size = self._sample, 0, 0
+        for index, entry in enumerate(self._manifest.jobs):
+            try:
+                recipe = compile_entry(self._manifest, index)
+            except RefusedError as refused:
+                yield from refused.remarks
+                continue
+            sampled = left is not None and not _is_written(entry)
+            count = 0
+            for count, item in enumerate(self._of_entry(recipe, entry, jobs_before), start=1):
+                if sampled and count > _most(left or 0, size):
+                    self.cut = True
+                    break
+                if sampled and isinstance(item, Draft):
+                    size += len(item.spec.body)
+                yield item
+            jobs_before += count
+            if left is not None and sampled:
+                left -= count
+
+    def _of_entry(self, recipe: Recipe, entry: Entry, jobs_before: int) -> Iterator[Draft | Remark]:
+        catalog = self._catalog
+        index = jobs_before
+        for step in self._steps(recipe, entry):
+            index += 1
+            if isinstance(step, Remark):
+                yield step
+                continue
+            fields, own, row = step
+            try:
+                spec, params = recipe.make(fields, own, index, catalog)
+            except RefusedError as refused:
+                spot = row.spot if row else None
+                yield from (replace(remark, spot=spot) for remark in refused.remarks)
+            else:
+                yield Draft(recipe, spec, params, row)
+
+    def _steps(self, recipe: Recipe, entry: Entry) -> Iterator[_Step | Remark]:
+        """The fields of every job of an entry, how its name ends without an id, and its row."""
+        if entry.from_ is None:
+            for number, fields in enumerate(_combinations(entry), start=1):
+                yield fields, f"-{number:04d}" if entry.matrix else "", None
+            return
+        count = 0
+        path = ("jobs", recipe.entry, "from")
+        try:
+            for row in self._sources.open(entry.from_).rows():
+                count += 1
+                if isinstance(row, RowFault):
+                    yield Remark(path, row.what, row.remedy, spot=row.spot)
+                elif entry.matrix:
+                    yield from _multiplied(row, entry.matrix, path)
+                else:
+                    yield row.fields, f"-{row.number:07d}", row
+                if count == MAX_JOBS:
+                    what = f"{entry.from_} holds more than {MAX_JOBS:,} rows"
+                    yield Remark(path, what, "split the file")
+                    return
+        except SourceError as error:
+            yield Remark(path, error.what, error.remedy)
+            return
+        if not count:
+            yield Remark(path, f"{entry.from_} holds no rows", "write one JSON object a line")
 
 
-class _RefusedError(Exception):
-    """An entry or a job that cannot be; carries the remarks that say why."""
+def _multiplied(
+    row: Row, matrix: Mapping[str, Sequence[Any]], path: KeyPath
+) -> Iterator[_Step | Remark]:
+    """A row, once for every combination of a matrix."""
+    both = sorted(matrix.keys() & row.fields.keys())
+    if both:
+        what = f"the field {both[0]} stands in the row and in the matrix"
+        yield Remark(path, what, "rename or remove one of them", spot=row.spot)
+        return
+    for number, values in enumerate(product(*matrix.values()), start=1):
+        fields = {**row.fields, **dict(zip(matrix, values, strict=True))}
+        yield fields, f"-{row.number:07d}-{number:04d}", row
 
-    def __init__(self, *remarks: Remark) -> None:
-        super().__init__()
-        self.remarks = remarks
+
+def drafts(
+    manifest: Manifest, catalog: Catalog, sources: Sources = NO_SOURCES
+) -> Iterator[Draft | Remark]:
+    """All jobs of a manifest in the order of its text; a remark instead of one that cannot be."""
+    return iter(Drafts(manifest, catalog, sources))
 
 
-def expand(manifest: Manifest, catalog: Catalog) -> Iterator[JobSpec]:
+def expand(
+    manifest: Manifest, catalog: Catalog, sources: Sources = NO_SOURCES
+) -> Iterator[JobSpec]:
     """The jobs of a reviewed manifest, in the order of its text; prices from the catalogue.
 
     Raises `ManifestError` at the first job that cannot be; `review` finds them all beforehand.
     """
-    for item in drafts(manifest, catalog):
+    for item in drafts(manifest, catalog, sources):
         if isinstance(item, Remark):
-            raise ManifestError([Source().problem(item.path, item.what, item.remedy)])
+            raise ManifestError([Source().tell(item)])
         yield item.spec
-
-
-def drafts(manifest: Manifest, catalog: Catalog) -> Iterator[Draft | Remark]:
-    """The jobs of a manifest in the order of its text; a remark instead of one that cannot be."""
-    number = 0
-    for index, entry in enumerate(manifest.jobs):
-        try:
-            plan = _compile(manifest, index, entry)
-        except _RefusedError as refused:
-            yield from refused.remarks
-            continue
-        for combination, fields in enumerate(_combinations(entry), start=1):
-            number += 1
-            try:
-                yield _draft(plan, fields, (combination, number), catalog)
-            except _RefusedError as refused:
-                yield from refused.remarks
 
 
 def unused_fields(manifest: Manifest, index: int) -> frozenset[str]:
@@ -108,31 +194,18 @@ def unused_fields(manifest: Manifest, index: int) -> frozenset[str]:
     entry = manifest.jobs[index]
     if entry.matrix is None:
         return frozenset()
-    texts = [entry.id, _model_text(manifest, entry), _merged(manifest, entry)]
+    texts = [entry.id, model_text(manifest, entry), merged_params(manifest, entry)]
     return frozenset(entry.matrix) - names_in([*texts, manifest.output.filename])
 
 
-def param_path(manifest: Manifest, index: int, name: str) -> KeyPath:
-    """Where a parameter of an entry's jobs was written: in the entry, or in the defaults."""
-    if name in manifest.jobs[index].params:
-        return ("jobs", index, "params", name)
-    if name in manifest.defaults.params:
-        return ("defaults", "params", name)
-    return ("jobs", index, "params") if manifest.jobs[index].params else ("jobs", index)
+def _most(left: int, size: int) -> int:
+    """So many jobs of an entry are part of a sample that has room, and bodies, so far."""
+    return FEW if size > SAMPLE_CHARACTERS else max(FEW, left)
 
 
-def model_path(manifest: Manifest, index: int) -> KeyPath:
-    """Where the model of an entry was written."""
-    own = manifest.jobs[index].model is not None
-    return ("jobs", index, "model") if own else ("defaults", "model")
-
-
-def _merged(manifest: Manifest, entry: Entry) -> dict[str, Any]:
-    return {**manifest.defaults.params, **entry.params}
-
-
-def _model_text(manifest: Manifest, entry: Entry) -> str | None:
-    return manifest.defaults.model if entry.model is None else entry.model
+def _is_written(entry: Entry) -> bool:
+    """Whether an entry is one job, written out."""
+    return entry.from_ is None and entry.matrix is None
 
 
 def _combinations(entry: Entry) -> Iterator[Fields]:
@@ -140,126 +213,3 @@ def _combinations(entry: Entry) -> Iterator[Fields]:
     matrix = entry.matrix or {}
     for values in product(*matrix.values()):
         yield dict(zip(matrix, values, strict=True))
-
-
-def _compile(manifest: Manifest, index: int, entry: Entry) -> _Plan:
-    """Compile an entry. Raises `_RefusedError` with everything that is wrong with it as a whole."""
-    matrix = entry.matrix or {}
-    if math.prod(map(len, matrix.values())) > MAX_JOBS:
-        what = f"the matrix makes more than {MAX_JOBS:,} jobs"
-        raise _RefusedError(Remark(("jobs", index, "matrix"), what, "take values or fields out"))
-    model = _model_text(manifest, entry)
-    if model is None:
-        remedy = "add model: to it, or to `defaults` for all of them"
-        raise _RefusedError(Remark(("jobs", index), "the job names no model", remedy))
-    remarks: list[Remark] = []
-
-    def template(path: KeyPath, text: str, *more: str) -> Template:
-        try:
-            return parse(text, {*matrix, *more})
-        except TemplateError as error:
-            remarks.append(Remark(path, error.what, error.remedy))
-            return Template(())
-
-    price = manifest.defaults.price if entry.price is None else entry.price
-    plan = _Plan(
-        index=index,
-        entry=entry,
-        api=entry.api or manifest.defaults.api or ApiVersion.V2,
-        price_usd=price,
-        model=template(model_path(manifest, index), model),
-        id=template(("jobs", index, "id"), entry.id, "model") if entry.id else None,
-        filename=template(("output", "filename"), manifest.output.filename, "id", "model", "index"),
-        params=_compile_params(manifest, index, remarks),
-    )
-    if remarks:
-        raise _RefusedError(*remarks)
-    return plan
-
-
-def _compile_params(manifest: Manifest, index: int, remarks: list[Remark]) -> dict[str, Filled]:
-    known = frozenset(manifest.jobs[index].matrix or ())
-    compiled: dict[str, Filled] = {}
-    for name, value in _merged(manifest, manifest.jobs[index]).items():
-        try:
-            compiled[name] = compile_value(value, known)
-        except TemplateError as error:
-            path = (*param_path(manifest, index, name), *error.path)
-            remarks.append(Remark(path, error.what, error.remedy))
-    return compiled
-
-
-def _draft(plan: _Plan, fields: Fields, numbers: tuple[int, int], catalog: Catalog) -> Draft:
-    """One job. `numbers`: of its combination in the entry, and of the job in the manifest."""
-    combination, number = numbers
-    slug = _slug(plan, fields)
-    job_id = _id(plan, fields, slug, combination)
-    params = {
-        name: value for name, fill in plan.params.items() if (value := fill(fields)) is not None
-    }
-    price_usd = plan.price_usd
-    if price_usd is None and (model := catalog.get(slug)) is not None:
-        price_usd = model.price_usd
-    spec = JobSpec(
-        id=job_id,
-        model=slug,
-        body=_body(plan, params),
-        stem=_stem(plan, fields, {"id": job_id, "model": slug, "index": number}),
-        api=plan.api,
-        price_usd=price_usd,
-        fields=fields,
-    )
-    return Draft(plan.index, spec, params)
-
-
-def _slug(plan: _Plan, fields: Fields) -> str:
-    slug = plan.model.text(fields)
-    if not is_slug(slug):
-        own = plan.entry.model is not None
-        path: KeyPath = ("jobs", plan.index, "model") if own else ("defaults", "model")
-        what = f"the model {quoted(slug)} cannot be: it would be part of a URL"
-        remedy = "give a slug such as flux-kontext-pro, as it stands in the URL of the model's page"
-        raise _RefusedError(Remark(path, what, remedy))
-    return slug
-
-
-def _id(plan: _Plan, fields: Fields, slug: str, combination: int) -> str:
-    if plan.id is None:
-        job_id = f"{slug}-{plan.index + 1:03d}"
-        return f"{job_id}-{combination:04d}" if plan.entry.matrix else job_id
-    job_id = plan.id.text({**fields, "model": slug}, safe_text)
-    try:
-        check_part(job_id)
-    except NameFaultError as error:
-        remedy = "ids become file names: use letters, digits, - and _"
-        path: KeyPath = ("jobs", plan.index, "id")
-        raise _RefusedError(Remark(path, f"the id {quoted(job_id)} {error}", remedy)) from None
-    return job_id
-
-
-def _stem(plan: _Plan, fields: Fields, own: Mapping[str, Any]) -> str:
-    """The output path. The id goes in as it is, being checked; fields are made safe."""
-    if plan.filename == _ID_ALONE:
-        stem = str(own["id"])
-    else:
-        safe = {name: safe_text(value) for name, value in fields.items()}
-        stem = plan.filename.text({**safe, **own})
-    try:
-        check_stem(stem)
-    except NameFaultError as error:
-        id_alone = plan.filename == _ID_ALONE
-        path: KeyPath = ("jobs", plan.index, "id") if id_alone else ("output", "filename")
-        remedy = "write a relative path of safe names without extension, such as {model}/{id}"
-        what = f"the file name {quoted(stem)} {error}"
-        remedy = "choose another id" if id_alone else remedy
-        raise _RefusedError(Remark(path, what, remedy)) from None
-    return stem
-
-
-def _body(plan: _Plan, params: Mapping[str, Any]) -> str:
-    try:
-        return canonical_json(params)
-    except (TypeError, ValueError) as error:
-        what = f"the params cannot be sent as JSON: {error}"
-        remedy = "use text, finite numbers, true, false, null, lists and mappings with text keys"
-        raise _RefusedError(Remark(("jobs", plan.index, "params"), what, remedy)) from None

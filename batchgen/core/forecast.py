@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from batchgen.core.board import RateScope
+from batchgen.core.limits import RateScope
 from batchgen.core.polling import DEFAULT_LATENCY_S
 from batchgen.core.spec import ApiVersion, JobSpec
 

@@ -13,8 +13,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import PydanticCustomError
 
-from batchgen.core.board import OnExpired, RateScope, WhenAbsent
 from batchgen.core.complaints import complaints
+from batchgen.core.limits import OnExpired, RateScope, WhenAbsent
 from batchgen.core.names import NameFaultError, check_part
 from batchgen.core.place import Source
 from batchgen.core.spec import ApiVersion
@@ -27,6 +27,7 @@ RESERVED_FIELDS = frozenset({"id", "model", "index"})
 MAX_MATRIX_VALUES = 100_000
 
 _SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_DURATION = re.compile(r"(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,8})s)?")
 _Scalar = str | int | float | bool | None
 
 
@@ -70,6 +71,25 @@ def is_slug(text: str) -> bool:
     return bool(_SLUG.fullmatch(text))
 
 
+def _slug(text: str) -> str:
+    if not is_slug(text):
+        remedy = "give a slug such as flux-kontext-pro, as it stands in the URL of the model's page"
+        raise _fault(f"{text!r:.60} cannot be the slug of a model", remedy)
+    return text
+
+
+def _seconds(value: Any) -> Any:
+    """A text such as 1h30m as seconds; anything else is left to the type."""
+    if not isinstance(value, str):
+        return value
+    match = _DURATION.fullmatch(value.strip())
+    if match is None or not value.strip():
+        remedy = "write seconds, or hours, minutes and seconds such as 8h, 90m or 1h30m"
+        raise _fault(f"{value!r:.40} is not a duration", remedy)
+    hours, minutes, seconds = (float(part or 0) for part in match.groups())
+    return hours * 3600.0 + minutes * 60.0 + seconds
+
+
 class _Part(BaseModel):
     """What all parts share: unknown keys refused, values taken as they are, nothing changed."""
 
@@ -81,6 +101,24 @@ class _Part(BaseModel):
 _Params = dict[str, Any]
 _Price = Annotated[float, Field(ge=0, le=10_000)]
 _Api = Annotated[ApiVersion, Field(strict=False)]
+_Duration = Annotated[
+    float,
+    BeforeValidator(_seconds, json_schema_input_type=float | str),
+    Field(gt=0, le=31 * 86_400),
+]
+
+
+class ModelBudget(_Part):
+    """The limits of one model, within those of the run."""
+
+    concurrency: Annotated[Annotated[int, Field(ge=1, le=10_000)] | None, Field(examples=[4])] = (
+        None
+    )
+    """Jobs of this model accepted by the service and not yet finished, at most."""
+    requests_per_minute: Annotated[
+        Annotated[int, Field(ge=1, le=1_000_000)] | None, Field(examples=[10])
+    ] = None
+    """Requests about this model in any 60 seconds, at most, counted by the same scope."""
 
 
 class Budget(_Part):
@@ -99,6 +137,14 @@ class Budget(_Part):
         Field(examples=[20.0]),
     ] = None
     """USD that may be spent, at most; jobs of unknown price do not start under it. null: no cap."""
+    max_duration: Annotated[_Duration | None, Field(examples=["8h", 1800])] = None
+    """How long one run may work: a number of seconds, or a text such as 8h, 90m or 1h30m. Submits
+    end early enough that what was paid for is still collected in time. null: until it is done."""
+    models: Annotated[
+        dict[Annotated[str, AfterValidator(_slug)], ModelBudget],
+        Field(examples=[{"flux-pro": {"concurrency": 4, "requests_per_minute": 10}}]),
+    ] = {}
+    """Limits of single models, by slug."""
 
 
 class Retry(_Part):
@@ -129,7 +175,7 @@ class Output(_Part):
         str, Field(min_length=1, max_length=1_000, examples=["{id}", "{model}/{id}"])
     ] = "{id}"
     """Path below outputs/ without extension, which comes from the content. A template over {id},
-    {model}, {index} (number of the job in the manifest, from 1) and the matrix fields."""
+    {model}, {index} (number of the job in the manifest, from 1) and the fields."""
 
 
 class Defaults(_Part):
@@ -146,20 +192,27 @@ class Defaults(_Part):
 
 
 class Entry(_Part):
-    """One item of `jobs`: a job, or with a matrix one job for every combination of its values."""
+    """One item of `jobs`: a job; with `from` one job a row; with a matrix one for every combination
+    of its values."""
 
     id: Annotated[str | None, Field(min_length=1, max_length=1_000, examples=["cup-{style}"])] = (
         None
     )
-    """Unique and a safe file name; a template over the matrix fields and {model}. Default: the
-    model, the number of the entry, and for a matrix the number of the combination."""
+    """Unique and a safe file name; a template over the fields and {model}. Default: the model, the
+    number of the entry, with rows that of the row, and for a matrix that of the combination."""
+    from_: Annotated[
+        str | None,
+        Field(alias="from", min_length=1, max_length=4_000, examples=["prompts.jsonl"]),
+    ] = None
+    """A file of rows, one job a row: its fields fill the templates, and so does {row}, the number
+    of the row from 1. JSON Lines (.jsonl), one object a line. Relative to the manifest."""
     model: Annotated[str | None, Field(examples=["flux-kontext-pro"])] = None
-    """The model's slug, as in its URL; a template over the matrix fields."""
+    """The model's slug, as in its URL; a template over the fields."""
     api: Annotated[_Api | None, Field(examples=["v2"])] = None
     """v2 (submit and poll), or v1 (one blocking call)."""
     params: Annotated[_Params, Field(examples=[{"prompt": "a cup, {style} painting"}])] = {}
-    """Parameters as the model takes them; texts are templates over the matrix fields. A parameter
-    that is null is not sent, which also undoes a default."""
+    """Parameters as the model takes them; texts are templates over the fields of the matrix and the
+    row. A parameter that is null is not sent, which also undoes a default."""
     matrix: Annotated[
         Annotated[
             dict[str, Annotated[list[_Scalar], Field(min_length=1, max_length=MAX_MATRIX_VALUES)]],
@@ -169,7 +222,8 @@ class Entry(_Part):
         | None,
         Field(examples=[{"style": ["ink", "oil"], "seed": [1, 2, 3]}]),
     ] = None
-    """Fields and their values: one job for every combination, the last field changing fastest."""
+    """Fields and their values: one job for every combination, the last field changing fastest; with
+    `from`, so many for every row."""
     price: Annotated[_Price | None, Field(examples=[0.04])] = None
     """USD a job, over the catalogue's."""
 

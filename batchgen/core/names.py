@@ -72,7 +72,13 @@ def check_stem(stem: str) -> None:
     for folder in folders:
         if _EXTENSION.search(folder):
             raise NameFaultError(f"has a folder {folder!r:.60} that looks like a file")
-    if not folders and last.casefold() in _RESERVED_STEMS:
+    if not folders:
+        check_reserved(last)
+
+
+def check_reserved(name: str) -> None:
+    """Refuse (`NameFaultError`) a name that outputs/ has a use for."""
+    if name.casefold() in _RESERVED_STEMS:
         raise NameFaultError("is taken: outputs/ holds a file of that name")
 
 
@@ -82,7 +88,10 @@ def safe_text(value: Any) -> str:
     Runs of characters other than letters, digits and ``_ . + = , @ ( ) -`` become one `-`; dots at
     the ends go; more than `MAX_FIELD_BYTES` are cut; nothing at all becomes `-`.
     """
-    text = _UNWANTED.sub("-", unicodedata.normalize("NFC", as_text(value)[: 4 * MAX_FIELD_BYTES]))
+    written = as_text(value)
+    if len(written) <= MAX_FIELD_BYTES and _PLAIN.fullmatch(written):
+        return written
+    text = _UNWANTED.sub("-", unicodedata.normalize("NFC", written[: 4 * MAX_FIELD_BYTES]))
     cut = text.encode("utf-8", "ignore")[:MAX_FIELD_BYTES].decode("utf-8", "ignore")
     return cut.strip(".") or "-"
 

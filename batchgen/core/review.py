@@ -1,21 +1,28 @@
 """Everything to be said about a manifest before it runs, at its place in the text.
 
-Every job is made once and thrown away again: its params are held against the catalogue, its id and
-its output path against those of all others.
+Every job is made once and handed on: its params are held against the catalogue, its id and its
+output path against those of all others.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 
-from batchgen.core.check import Severity, check, quoted
-from batchgen.core.expand import Draft, drafts, model_path, param_path, unused_fields
+from batchgen.core.check import Severity, quoted
+from batchgen.core.checker import Checker
+from batchgen.core.expand import NO_SOURCES, Draft, Drafts, unused_fields
 from batchgen.core.manifest import Manifest
 from batchgen.core.model import Catalog
 from batchgen.core.names import collision_key
 from batchgen.core.place import KeyPath, Remark, Source
+from batchgen.core.recipe import model_path, param_path
+from batchgen.core.rows import Sources
+from batchgen.core.spec import JobSpec
 from batchgen.core.twins import Twins, digest
 from batchgen.errors import Problem
+
+NO_SOURCE = Source()
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,79 +41,129 @@ class _Remarks:
     first: dict[tuple[KeyPath, str], Remark] = field(default_factory=dict)
     counts: dict[tuple[KeyPath, str], int] = field(default_factory=dict)
 
+    total: int = 0
+
     def add(self, remark: Remark) -> None:
         """One more remark."""
+        self.total += 1
         key = (remark.path, remark.remedy)
         self.first.setdefault(key, remark)
         self.counts[key] = self.counts.get(key, 0) + 1
 
     def problems(self, source: Source) -> tuple[Problem, ...]:
-        """All of them in the order of the text."""
+        """All of them in the order of the text, those about rows by file and line behind it."""
         told = [
-            source.problem(
-                remark.path,
-                _counted(remark.what, self.counts[key]),
-                remark.remedy,
-                at_key=remark.at_key,
-            )
+            source.tell(replace(remark, what=_counted(remark.what, self.counts[key])))
             for key, remark in self.first.items()
         ]
-        return tuple(sorted(told, key=lambda problem: (problem.line, problem.column)))
+        return tuple(
+            sorted(
+                told,
+                key=lambda problem: (
+                    problem.file != source.name,
+                    problem.file,
+                    problem.line,
+                    problem.column,
+                ),
+            )
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A manifest with all that is needed to make and judge its jobs."""
+
+    manifest: Manifest
+    catalog: Catalog
+    source: Source = NO_SOURCE
+    sources: Sources = NO_SOURCES
 
 
 def review(manifest: Manifest, catalog: Catalog, source: Source | None = None) -> Review:
     """Expand a manifest and check every job; `source` gives the places of the problems."""
-    return _Reviewer(manifest, catalog, source or Source()).review()
+    reviewer = Reviewer(Text(manifest, catalog, source or NO_SOURCE))
+    for _ in reviewer.jobs():
+        pass
+    return reviewer.conclude()
 
 
-class _Reviewer:
-    """One review under way."""
+class Reviewer:
+    """One review under way: pass the jobs through `jobs`, and `conclude`.
 
-    def __init__(self, manifest: Manifest, catalog: Catalog, source: Source) -> None:
-        self._manifest = manifest
-        self._catalog = catalog
-        self._source = source
+    It looks at a `sample` only, or ends early when there are `most_mistakes`; None is no limit.
+    """
+
+    def __init__(
+        self, text: Text, sample: int | None = None, most_mistakes: int | None = None
+    ) -> None:
+        self._text = text
+        self._most_mistakes = most_mistakes
+        self._manifest = text.manifest
+        self._catalog = text.catalog
+        self._drafts = Drafts(text.manifest, text.catalog, text.sources, sample)
         self._errors = _Remarks()
         self._notices = _Remarks()
         self._unknown_models: set[str] = set()
+        self._checkers: dict[str, Checker | None] = {}
         self._ids = Twins()
         self._stems = Twins()
         # A path that ends in the id is as unique as the id.
-        self._stems_follow_ids = manifest.output.filename.rsplit("/", 1)[-1] == "{id}"
+        self._stems_follow_ids = text.manifest.output.filename.rsplit("/", 1)[-1] == "{id}"
+        self.job_count = 0
 
-    def review(self) -> Review:
-        job_count = 0
-        for item in drafts(self._manifest, self._catalog):
+    @property
+    def cut(self) -> bool:
+        """Whether jobs were left out of the sample."""
+        return self._drafts.cut
+
+    def problems(self) -> tuple[Problem, ...]:
+        """What forbids to run the manifest, as far as it is known by now."""
+        return self._errors.problems(self._text.source)
+
+    def jobs(self) -> Iterator[JobSpec]:
+        """Every job that can be, made and checked as it is asked for."""
+        prices_matter = self._manifest.budget.max_spend is not None
+        for item in self._drafts:
             if isinstance(item, Remark):
                 self._errors.add(item)
+                if self._errors.total == self._most_mistakes:
+                    return
                 continue
-            job_count += 1
+            self.job_count += 1
+            spec = item.spec
             self._check_params(item)
-            self._check_price(item)
-            self._ids.add(item.spec.id)
+            if prices_matter and spec.price_usd is None:
+                self._check_price(item)
+            self._ids.add(spec.id)
             if not self._stems_follow_ids:
-                self._stems.add(item.spec.stem)
+                self._stems.add(spec.stem)
+            yield spec
+
+    def conclude(self) -> Review:
+        """What was found, names that occur twice and fields that nobody uses included."""
         self._check_names()
         self._check_fields()
-        return Review(
-            self._errors.problems(self._source), self._notices.problems(self._source), job_count
-        )
+        source = self._text.source
+        return Review(self._errors.problems(source), self._notices.problems(source), self.job_count)
 
     def _check_params(self, draft: Draft) -> None:
-        model = self._catalog.get(draft.spec.model)
-        if model is None:
+        slug = draft.spec.model
+        if slug not in self._checkers:
+            model = self._catalog.get(slug)
+            self._checkers[slug] = None if model is None else Checker(model)
+        checker = self._checkers[slug]
+        if checker is None:
             self._unknown_model(draft)
             return
-        for finding in check(model, draft.params):
+        for finding in checker.check(draft.params):
             path = param_path(self._manifest, draft.entry, finding.param)
-            is_key = finding.param not in model.parameters
-            remark = Remark(path, finding.what, finding.remedy, at_key=is_key)
+            is_key = finding.param not in checker.parameters
+            spot = draft.spot if finding.param in draft.recipe.varying else None
+            remark = Remark(path, finding.what, finding.remedy, at_key=is_key, spot=spot)
             (self._errors if finding.severity is Severity.ERROR else self._notices).add(remark)
 
     def _check_price(self, draft: Draft) -> None:
         slug = draft.spec.model
-        if self._manifest.budget.max_spend is None or draft.spec.price_usd is not None:
-            return
         what = f"what a job of {slug} costs is not known: under max_spend it does not start"
         remedy = "add `price:` (USD a job), or remove max_spend"
         self._notices.add(Remark(model_path(self._manifest, draft.entry), what, remedy))
@@ -136,26 +193,29 @@ class _Reviewer:
         ids, stems = self._ids.found(), self._stems.found()
         if not ids and not stems:
             return
-        first_ids: dict[str, tuple[int, str]] = {}
-        first_stems: dict[str, tuple[int, str]] = {}
-        for item in drafts(self._manifest, self._catalog):
+        first_ids: dict[str, tuple[Draft, str]] = {}
+        first_stems: dict[str, tuple[Draft, str]] = {}
+        for item in self._drafts:
             if isinstance(item, Remark):
                 continue
             spec = item.spec
-            if digest(spec.id) in ids and self._clashes(first_ids, item.entry, spec.id, "id"):
+            if digest(spec.id) in ids and self._clashes(first_ids, item, spec.id, "id"):
                 continue
             if digest(spec.stem) in stems:
-                self._clashes(first_stems, item.entry, spec.stem, "output path")
+                self._clashes(first_stems, item, spec.stem, "output path")
 
-    def _clashes(self, first: dict[str, tuple[int, str]], index: int, name: str, kind: str) -> bool:
+    def _clashes(
+        self, first: dict[str, tuple[Draft, str]], draft: Draft, name: str, kind: str
+    ) -> bool:
         """Whether a name is taken by an earlier job; says so where it is."""
-        entry, taken = first.setdefault(collision_key(name), (index, ""))
-        if not taken:
-            first[collision_key(name)] = (index, name)
+        key = collision_key(name)
+        if key not in first:
+            first[key] = (draft, name)
             return False
+        holder, taken = first[key]
+        index = draft.entry
         path: KeyPath = ("jobs", index, "id") if self._manifest.jobs[index].id else ("jobs", index)
-        line = self._source.places.key(("jobs", entry)).line
-        whose = f"jobs[{entry}]" + (f" (line {line})" if line else "")
+        whose = self._whose(holder)
         if taken == name:
             what = f"the {kind} {quoted(name)} is already taken by a job of {whose}"
         else:
@@ -163,8 +223,15 @@ class _Reviewer:
                 f"the {kind} {quoted(name)} and {quoted(taken)} of {whose} differ only by case "
                 "or Unicode form: one file on many disks"
             )
-        self._errors.add(Remark(path, what, _clash_remedy(kind)))
+        self._errors.add(Remark(path, what, _clash_remedy(kind), spot=draft.spot))
         return True
+
+    def _whose(self, draft: Draft) -> str:
+        line = self._text.source.places.key(("jobs", draft.entry)).line
+        place = f"line {line}" if line else ""
+        if draft.spot is not None:
+            place = f"{draft.spot.file}:{draft.spot.line}"
+        return f"jobs[{draft.entry}]" + (f" ({place})" if place else "")
 
 
 def _clash_remedy(kind: str) -> str:

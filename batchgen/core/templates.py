@@ -32,6 +32,18 @@ class Field:
     name: str
 
 
+class _AnyField(frozenset[str]):
+    """For the templates of rows: which fields a row has is seen when it is read."""
+
+    __slots__ = ()
+
+    def __contains__(self, name: object) -> bool:
+        return True
+
+
+ANY_FIELD: Collection[str] = _AnyField()
+
+
 class TemplateError(ValueError):
     """Text that is no template.
 
@@ -71,9 +83,10 @@ class Template:
     def text(self, fields: Fields, write: Callable[[Any], str] | None = None) -> str:
         """Filled, always as text; `write` turns the value of a field into text."""
         writer = write or as_text
-        return "".join(
+        written = [
             piece if isinstance(piece, str) else writer(fields[piece.name]) for piece in self.pieces
-        )
+        ]
+        return "".join(written)
 
 
 def parse(text: str, known: Collection[str]) -> Template:
@@ -90,8 +103,10 @@ def parse(text: str, known: Collection[str]) -> Template:
             literal += token.group()[0]
             continue
         name = token.group(1)
+        if not name:
+            raise _lone_brace(text, token.start(), known)
         if name not in known:
-            raise _unknown(name, known) if name else _lone_brace(text, token.start(), known)
+            raise _unknown(name, known)
         if literal:
             pieces.append(literal)
         literal = ""
@@ -128,11 +143,18 @@ def names_in(value: Any) -> frozenset[str]:
 
 
 def as_text(value: Any) -> str:
-    """A field's value inside other text, as YAML writes it."""
+    """A field's value inside other text, as YAML writes it.
+
+    Raises `TemplateError` for a list or an object.
+    """
     if isinstance(value, str):
         return value
     if value is None or isinstance(value, bool):
         return "null" if value is None else str(value).lower()
+    if isinstance(value, (list, dict)):
+        kind = "a list" if isinstance(value, list) else "an object"
+        remedy = "let the text be that one field and nothing else, or give text in the rows"
+        raise TemplateError(f"{kind} cannot stand inside a text", remedy)
     return str(value)
 
 

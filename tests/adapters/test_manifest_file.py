@@ -42,7 +42,12 @@ field-unknown | 7:22 | jobs[0].params.prompt | {stile} is no field | {style}
 field-without-matrix | 6:22 | jobs[0].params.prompt | without a matrix | {{style}}
 filename-absolute | 3:20 | output.filename | "/tmp/a" | {model}/{id}
 filename-escapes | 3:20 | output.filename | '..' | {model}/{id}
-from-csv | 4:5 | jobs[0].from | a later version | list the jobs
+from-csv | 4:11 | jobs[0].from | .csv files come in a later version | JSON Lines (.jsonl
+from-empty | 4:11 | jobs[0].from | holds no rows | one JSON object a line
+from-extension | 4:11 | jobs[0].from | ".txt" does not say | .jsonl or .ndjson
+from-folder | 4:11 | jobs[0].from | "" does not say | .jsonl or .ndjson
+from-json | 4:11 | jobs[0].from | .json files come in a later version | JSON Lines
+from-missing | 4:11 | jobs[0].from | there is no file | relative to the folder of the manifest
 huge-number | 6:35 | | 64 bits | in quotes
 id-is-number | 4:9 | jobs[0].id | id is 42 | id: "42"
 id-is-path | 4:10 | jobs[0].id | holds / | letters
@@ -66,8 +71,13 @@ matrix-empty-list | 6:20 | jobs[0].matrix.seed | seed is empty | seed: [1, 2, 3]
 matrix-nested | 8:11 | jobs[0].matrix.size[0] | a mapping cannot be | text
 matrix-reserved-field | 6:13 | jobs[0].matrix | meaning of its own | model_of
 matrix-too-large | 7:7 | jobs[0].matrix | more than 10,000,000 | take values
+max-duration-text | 3:24 | budget.max_duration | 'all night' is not a duration | 8h, 90m or 1h30m
+max-duration-too-long | 3:24 | budget.max_duration | at most 2,678,400 s | max_duration: "8h"
+max-duration-zero | 3:24 | budget.max_duration | more than 0 | max_duration: "8h"
 max-spend-text | 3:21 | budget.max_spend | "20 USD" | max_spend: 20
 merge-key | 5:6 | | merge keys | defaults
+model-budget-number | 5:15 | budget.models.flux-pro | a mapping | requests_per_minute
+model-budget-slug | 6:5 | budget.models["../flux-pro"] | '../flux-pro' cannot be | flux-kontext-pro
 model-missing | 4:5 | jobs[0] | names no model | model:
 model-unsafe | 4:20 | jobs[0].model | "../v1/flux-pro" | flux-kontext-pro
 name-unsafe | 2:7 | name | holds / | letters
@@ -146,7 +156,14 @@ def test_many_problems_are_told_in_part_and_counted(tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "job_count", "notice_count"),
-    [("budget", 6, 1), ("demo", 12, 0), ("matrix", 13, 0), ("seeds", 5, 2), ("single", 1, 0)],
+    [
+        ("budget", 6, 1),
+        ("demo", 12, 0),
+        ("matrix", 13, 0),
+        ("rows", 4, 0),
+        ("seeds", 5, 2),
+        ("single", 1, 0),
+    ],
 )
 def test_the_manifests_in_jobs_expand(name, job_count, notice_count):
     path = JOBS / f"{name}.yaml"
@@ -162,7 +179,7 @@ def test_the_manifests_in_jobs_expand(name, job_count, notice_count):
 
 def test_every_manifest_in_jobs_is_tried():
     assert {path.stem for path in JOBS.glob("*.yaml")} == {
-        "budget", "demo", "matrix", "seeds", "single",
+        "budget", "demo", "matrix", "rows", "seeds", "single",
     }  # fmt: skip
 
 

@@ -9,11 +9,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batchgen.adapters.sqlite.importer import MAX_NAMED, Imported, OnChange, import_jobs
+from batchgen.adapters.sqlite.importer import (
+    MAX_NAMED,
+    Imported,
+    OnChange,
+    TakenIdError,
+    append_jobs,
+    has_jobs,
+    import_jobs,
+)
 from batchgen.adapters.sqlite.ledger import Ledger
 from batchgen.adapters.sqlite.schema import create_schema
 from batchgen.core.event import EventKind as E
 from batchgen.core.job import JobState as S
+from batchgen.errors import InternalError
 from tests.adapters.builders import dump, ledger_at, live, load, spec
 from tests.core.builders import NOW, output, saved
 
@@ -306,3 +315,82 @@ def test_after_any_edits_of_an_unpaid_manifest_the_state_is_the_manifest(manifes
             assert {job.id: job.body for job in ledger.draw(0, 99)} == wanted
             assert imported.dropped == len(before.keys() - wanted.keys())
             assert imported.new + imported.changed + imported.unchanged == len(wanted)
+
+
+# ------------------------------------------------------------------ while a run works
+
+
+def test_jobs_are_appended_with_a_note_in_the_order_they_come(ledger):
+    append_jobs(ledger, [spec("z"), spec("d", body=NEW_BODY)], {"import": "5 so far"})
+
+    assert ids(ledger) == ["a", "b", "c", "z", "d"]
+    assert load(ledger, "d").body == NEW_BODY
+    assert ledger.note("import") == "5 so far"
+
+
+@pytest.mark.parametrize("names", [["d", "e", "d"], ["d", "b", "e"], ["d", "d", "b"]], ids="-".join)
+def test_an_id_that_is_taken_is_told_and_nothing_is_written(ledger, names):
+    before = dump(ledger, "jobs")
+
+    with pytest.raises(TakenIdError) as caught:
+        append_jobs(ledger, [spec(name) for name in names], {"import": "more"})
+
+    assert caught.value.job_id == ("b" if names[1] == "b" else "d")
+    assert dump(ledger, "jobs") == before
+    assert ledger.note("import") is None
+
+
+def test_a_sqlite_that_takes_few_variables_takes_the_jobs_in_several_statements(ledger):
+    ledger.connection.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, 20)
+    append_jobs(ledger, [spec(id_) for id_ in "zyxwv"], {})
+    assert ids(ledger) == list("abczyxwv")
+
+    with pytest.raises(TakenIdError):
+        append_jobs(ledger, [spec(id_) for id_ in "defgz"], {})
+    assert ids(ledger) == list("abczyxwv"), "all of them or none"
+
+
+def test_what_was_appended_is_the_same_as_what_was_imported(ledger, tmp_path):
+    specs = [spec("d", price_usd=None), spec("e", fields={"style": "ink"}, model="flux-max")]
+    append_jobs(ledger, specs, {})
+
+    with closing(ledger_at(tmp_path / "other.db", "a", "b", "c").connection) as connection:
+        other = Ledger(connection)
+        import_jobs(other, [*map(spec, "abc"), *specs])
+        assert dump(other, "jobs") == dump(ledger, "jobs")
+    assert import_jobs(ledger, [*map(spec, "abc"), *specs]) == Imported(unchanged=5)
+
+
+def test_whether_there_are_jobs(ledger, tmp_path):
+    assert has_jobs(ledger)
+    with closing(ledger_at(tmp_path / "empty.db").connection) as connection:
+        assert not has_jobs(Ledger(connection))
+
+
+def test_an_import_writes_its_note_with_the_jobs_or_not_at_all(ledger):
+    live(ledger, load(ledger, "b"), *SENT)
+
+    refused = import_jobs(ledger, EDITED, notes=lambda count: {"import": str(count)})
+    assert refused.paid == ("b",)
+    assert ledger.note("import") is None
+
+    import_jobs(ledger, EDITED, OnChange.KEEP, notes=lambda count: {"import": str(count)})
+    assert ledger.note("import") == "3"
+
+
+def test_two_jobs_of_one_id_are_not_imported_silently(ledger):
+    with pytest.raises(InternalError, match="one id"):
+        import_jobs(ledger, [spec("a"), spec("a")])
+    assert ids(ledger) == ["a", "b", "c"]
+
+
+def test_very_many_changed_jobs_are_rerun_some_at_a_time(tmp_path):
+    names = [f"job-{number:04}" for number in range(2_500)]
+    with closing(ledger_at(tmp_path / "state.db", *names).connection) as connection:
+        ledger = Ledger(connection)
+        connection.execute("UPDATE jobs SET state = 'failed', attempt = 1, billable = 1")
+
+        imported = import_jobs(ledger, [spec(name, body=NEW_BODY) for name in names])
+
+        assert imported == Imported(changed=2_500)
+        assert len(ledger.draw(0, 9_999)) == 2_500

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import example, given
 
 from batchgen.adapters.sqlite.importer import import_jobs
+from batchgen.adapters.sqlite.ledger import Ledger
 from batchgen.adapters.sqlite.rows import seed_of
 from batchgen.adapters.sqlite.state import SqliteState
 from batchgen.core.event import EventKind as E
@@ -310,6 +311,25 @@ def test_only_pending_jobs_of_the_manifest_are_drawn(ledger):
 
     assert [job.id for job in ledger.draw(0, 9)] == ["c"]
     assert [job.id for job in ledger.active()] == ["a"]
+
+
+def test_jobs_of_one_model_or_of_all_but_some_are_drawn(tmp_path):
+    models = {"a": "flux-pro", "b": "flux-max", "c": "flux-pro", "d": "other", "e": "flux-pro"}
+    with closing(ledger_at(tmp_path / "state.db").connection) as connection:
+        ledger = Ledger(connection)
+        import_jobs(ledger, [spec(id_, model=model) for id_, model in models.items()])
+
+        def drawn(after_key, limit, **which):
+            return "".join(job.id for job in ledger.draw(after_key, limit, **which))
+
+        assert drawn(0, 9, model="flux-pro") == "ace"
+        assert drawn(0, 2, model="flux-pro") == "ac"
+        assert drawn(1, 9, model="flux-pro") == "ce"
+        assert drawn(0, 9, model="unheard of") == ""
+        assert drawn(0, 9, but_models=["flux-pro"]) == "bd"
+        assert drawn(2, 1, but_models={"flux-pro"}) == "d"
+        assert drawn(0, 9, but_models=["flux-pro", "flux-max", "other"]) == ""
+        assert drawn(0, 9, but_models=[f"m{number}" for number in range(5_000)]) == "abcde"
 
 
 def test_a_killed_submit_is_active_and_found_unclear(tmp_path):

@@ -12,9 +12,10 @@ import pytest
 from batchgen.adapters.sqlite.ledger import Ledger
 from batchgen.adapters.sqlite.reader import StateReader
 from batchgen.adapters.sqlite.schema import APPLICATION_ID, VERSION, connect
+from batchgen.core.event import EventKind as E
 from batchgen.core.job import AttemptState
 from batchgen.errors import StateError
-from tests.adapters.builders import ledger_at
+from tests.adapters.builders import dump, ledger_at, live, load
 
 A = AttemptState
 
@@ -257,3 +258,100 @@ def test_a_first_run_that_was_killed_left_a_file_that_is_known_as_ours(path):
     reader.close()
     with closing(connect(path, create=True)) as database:
         assert Ledger(database).note("a") == "b"
+
+
+# ------------------------------------------------------------------ older files
+
+INDEXES_OF_1 = "CREATE INDEX jobs_by_state ON jobs (state, model);"
+
+
+def structure(database):
+    return set(database.execute("SELECT type, name, sql FROM sqlite_master"))
+
+
+def make_version_1(path):
+    """A file as schema 1 had it, with a job that is under way."""
+    ledger = ledger_at(path, "a", "b")
+    live(ledger, load(ledger, "a"), E.INTENDED, E.ACKED)
+    rows = (dump(ledger, "jobs"), dump(ledger, "attempts"))
+    for name in ("jobs_by_state", "jobs_pending_by_model", "jobs_unpriced"):
+        ledger.connection.execute(f"DROP INDEX {name}")
+    ledger.connection.executescript(f"{INDEXES_OF_1} PRAGMA user_version = 1;")
+    ledger.connection.close()
+    return rows
+
+
+def test_an_older_file_is_brought_up_to_date_with_all_that_it_holds(path, tmp_path):
+    rows = make_version_1(path)
+    with closing(connect(tmp_path / "fresh.db", create=True)) as fresh:
+        expected = structure(fresh)
+
+    with closing(connect(path, create=False)) as database:
+        ledger = Ledger(database)
+        assert structure(database) == expected
+        assert database.execute("PRAGMA user_version").fetchone() == (VERSION,)
+        assert (dump(ledger, "jobs"), dump(ledger, "attempts")) == rows
+        assert [job.id for job in ledger.active()] == ["a"]
+        assert [job.id for job in ledger.draw(0, 9)] == ["b"]
+
+
+def test_a_reader_takes_an_older_file_as_it_is(path):
+    make_version_1(path)
+
+    reader = StateReader(path)
+    assert reader.overview(0.0).counts == {"submitted": 1, "pending": 1}
+    reader.close()
+    with closing(sqlite3.connect(path)) as database:
+        assert database.execute("PRAGMA user_version").fetchone() == (1,)
+
+
+# ------------------------------------------------------------------ what steps cost
+
+
+@pytest.mark.parametrize(
+    ("arguments", "index"),
+    [
+        ({}, "jobs_pending"),
+        ({"but_models": ["flux-max"]}, "jobs_pending"),
+        ({"model": "flux-pro"}, "jobs_pending_by_model"),
+    ],
+    ids=str,
+)
+def test_a_draw_looks_at_no_more_jobs_than_it_brings(database, arguments, index):
+    (searched,) = plans_of(database, lambda ledger: ledger.draw(1, 5, **arguments))
+    assert f"USING INDEX {index} " in searched[0]
+    assert not any("TEMP B-TREE" in line or "SCAN jobs" in line for line in searched)
+
+
+def test_active_jobs_are_found_without_the_others(database):
+    (searched,) = plans_of(database, lambda ledger: ledger.active())
+    assert searched == ["SCAN jobs USING INDEX jobs_active"]
+
+
+def test_counting_needs_an_index_alone(database):
+    counting, *_ = plans_of(database, lambda ledger: ledger.totals())
+    assert counting == ["SCAN jobs USING COVERING INDEX jobs_by_state"]
+
+
+def test_what_is_left_to_pay_is_reckoned_from_an_index_alone(database):
+    (summing,) = plans_of(database, lambda ledger: ledger.outlook())
+    (how,) = summing
+    assert how.startswith("SEARCH jobs USING COVERING INDEX jobs_by_state ")
+
+
+def test_jobs_without_a_price_are_found_without_the_others(database):
+    (searched,) = plans_of(database, lambda ledger: ledger.unpriced_models())
+    assert searched == ["SCAN jobs USING INDEX jobs_unpriced"]
+
+
+def plans_of(database, ask):
+    """How SQLite goes about every query that a question asks."""
+    asked = []
+    database.set_trace_callback(asked.append)
+    ask(Ledger(database))
+    database.set_trace_callback(None)
+    return [
+        [row[3] for row in database.execute(f"EXPLAIN QUERY PLAN {query}")]
+        for query in asked
+        if query.lstrip().startswith("SELECT")
+    ]

@@ -226,7 +226,7 @@ async def test_rows_that_change_while_they_are_read_end_the_supply_at_once(place
             with place.rows.open("a") as file:
                 file.write('\n{"p": "late"}')
 
-        with pytest.raises(UserError, match="changed while it was read"):
+        with pytest.raises(UserError, match="changed while its rows were read"):
             await supply.feed(grow, with_prices=False)
         there = len(ids(state))
         assert there in {SAMPLE + CHUNK, SAMPLE + 2 * CHUNK}, "one may have been made already"
@@ -245,11 +245,22 @@ async def test_rows_that_change_behind_the_last_one_do_not_count_as_read(place):
         def touch(_):
             os.utime(place.rows, ns=(1, 1))
 
-        with pytest.raises(UserError, match="changed while it was read"):
+        with pytest.raises(UserError, match="changed while its rows were read"):
             await supply.feed(touch, with_prices=False)
 
         again = place.supply(state)
         assert again.begin(OnChange.STOP, 0.0) == Imported(unchanged=SAMPLE + 5)
+
+
+async def test_a_hard_link_to_the_rows_is_no_change_of_them(place):
+    place.write(MANY)
+    with place.state() as state:
+        supply = place.supply(state)
+        supply.begin(OnChange.STOP, 0.0)
+        (place.folder / "backup.jsonl").hardlink_to(place.rows)
+        assert await fed(supply) == [CHUNK, CHUNK, 7]
+
+        assert place.supply(state).begin(OnChange.STOP, 0.0) == Imported(unchanged=MANY)
 
 
 async def test_rows_that_go_away_while_they_are_read_are_told(place):
@@ -267,7 +278,7 @@ def test_rows_that_change_between_the_check_and_the_import_are_not_taken_for_rea
     with place.state() as state:
         supply = place.supply(state)
         place.write(count, _3={"p": "jug 3"})
-        with pytest.raises(UserError, match="changed while it was read"):
+        with pytest.raises(UserError, match="changed while its rows were read"):
             supply.begin(OnChange.STOP, 0.0)
         assert ids(state) == []
 

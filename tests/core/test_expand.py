@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batchgen.catalog import load
-from batchgen.core.expand import Draft, drafts, expand, unused_fields
+from batchgen.core.expand import FEW, Draft, Drafts, drafts, expand, unused_fields
 from batchgen.core.manifest import parse_manifest
 from batchgen.core.names import check_part, check_stem
-from batchgen.core.place import Remark
+from batchgen.core.place import Remark, Spot
+from batchgen.core.rows import Row, RowFault, SourceError
 from batchgen.core.spec import ApiVersion
 from batchgen.errors import ManifestError
 
@@ -223,3 +224,155 @@ def test_no_field_leads_out_of_outputs(values, filename, job_id):
         check_part(item.spec.id)
         check_stem(item.spec.stem)
         assert json.loads(item.spec.body).get("p") == item.spec.fields["v"]
+
+
+# ------------------------------------------------------------------ rows
+
+
+class Shelf:
+    """Sources in memory: rows, faults among them, by name."""
+
+    def __init__(self, **files):
+        self._files = files
+
+    def open(self, name):
+        if name not in self._files:
+            raise SourceError(f"there is no file {name}", "mend the path")
+        return Shelved(name, self._files[name])
+
+
+class Shelved:
+    def __init__(self, name, items):
+        self._name = name
+        self._items = items
+
+    def rows(self):
+        for number, item in enumerate(self._items, start=1):
+            if isinstance(item, str):
+                yield RowFault(Spot(self._name, number), item, "mend it")
+            else:
+                yield Row(self._name, number, number, {**item, "row": number})
+
+
+CUPS = Shelf(cups=[{"style": "ink", "seed": 7}, {"style": "oil", "seed": 8}])
+
+
+def from_rows(entry, sources=CUPS, **parts):
+    entry = {"from": "cups", "model": "flux-pro", **entry}
+    return list(drafts(manifest(entry, **parts), CATALOG, sources))
+
+
+def test_rows_fill_templates_and_are_numbered():
+    made = from_rows({"params": {"prompt": "{row}: a cup, {style}", "seed": "{seed}"}})
+    assert [item.spec.id for item in made] == ["flux-pro-001-0000001", "flux-pro-001-0000002"]
+    assert json.loads(made[1].spec.body) == {"prompt": "2: a cup, oil", "seed": 8}
+    assert made[1].spec.fields == {"style": "oil", "seed": 8, "row": 2}
+    assert made[1].spot == Spot("cups", 2)
+
+
+def test_rows_name_ids_models_and_files():
+    sources = Shelf(cups=[{"id": "a", "model": "m", "size": "16:9"}])
+    (made,) = from_rows(
+        {"id": "{id}-{row}", "model": "{model}"}, sources, output={"filename": "{size}/{id}"}
+    )
+    assert (made.spec.id, made.spec.model, made.spec.stem) == ("a-1", "m", "16-9/a-1")
+
+
+def test_a_matrix_multiplies_every_row():
+    made = from_rows({"matrix": {"take": [1, 2]}, "params": {"prompt": "{style} {take}"}})
+    assert [item.spec.body for item in made] == [
+        f'{{"prompt":"{text}"}}' for text in ("ink 1", "ink 2", "oil 1", "oil 2")
+    ]
+    assert made[3].spec.id == "flux-pro-001-0000002-0002"
+
+
+def test_lists_and_objects_go_in_whole_and_null_leaves_out():
+    sources = Shelf(cups=[{"urls": ["a", "b"], "more": {"k": [1]}, "seed": None}])
+    (made,) = from_rows({"params": {"images": "{urls}", "x": ["{more}"], "s": "{seed}"}}, sources)
+    assert json.loads(made.spec.body) == {"images": ["a", "b"], "x": [{"k": [1]}]}
+
+
+def test_files_count_jobs_through_all_entries():
+    made = jobs_of(
+        {"model": "m"}, {"from": "cups", "model": "m", "matrix": {"n": [1, 2]}}, {"model": "m"},
+        output={"filename": "{index}"},
+    )  # fmt: skip
+    assert [job.stem for job in made] == ["1", "2", "3", "4", "5", "6"]
+
+
+def jobs_of(*entries, **parts):
+    return list(expand(manifest(*entries, **parts), CATALOG, CUPS))
+
+
+BAD_ROWS = [
+    ({"params": {"p": "{nil}"}}, ("jobs", 0, "params", "p"), "nil; its fields: seed, style"),
+    ({"params": {"p": {"q": ["{nil}"]}}}, ("jobs", 0, "params", "p"), "no field nil"),
+    ({"id": "{nil}"}, ("jobs", 0, "id"), "no field nil"),
+    ({"model": "{nil}"}, ("jobs", 0, "model"), "no field nil"),
+    ({"model": "{style}/x"}, ("jobs", 0, "model"), '"ink/x" cannot be'),
+    ({"matrix": {"style": ["a"]}}, ("jobs", 0, "from"), "style stands in the row and in the"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("entry", "path", "what"), BAD_ROWS)
+def test_a_row_that_does_not_fill_its_templates_is_told_with_its_line(entry, path, what):
+    found = from_rows(entry)
+    assert [(item.path, item.spot.line) for item in found] == [(path, 1), (path, 2)]
+    assert what in found[0].what
+    assert found[0].remedy == found[1].remedy
+
+
+@pytest.mark.parametrize("entry", [{"params": {"p": "a {tags}"}}, {"id": "a-{tags}"}])
+@pytest.mark.parametrize("value", [["a"], {"a": 1}])
+def test_a_list_or_an_object_cannot_stand_inside_text(entry, value):
+    (remark,) = from_rows(entry, Shelf(cups=[{"tags": value}]))
+    assert "cannot stand inside a text" in remark.what
+    assert remark.spot.line == 1
+
+
+def test_a_file_name_that_a_row_cannot_fill():
+    (remark, _) = from_rows({}, output={"filename": "{nil}/{id}"})
+    assert (remark.path, remark.spot.line) == (("output", "filename"), 1)
+
+
+@pytest.mark.parametrize(
+    ("entry", "sources", "what"),
+    [
+        ({"from": "nowhere"}, CUPS, "there is no file nowhere"),
+        ({}, Shelf(cups=[]), "cups holds no rows"),
+        ({"matrix": {"row": [1]}}, CUPS, "is the number of the row"),
+        ({"params": {"p": "a {"}}, CUPS, "not part of a field"),
+    ],
+)
+def test_what_is_wrong_with_a_source_as_a_whole_is_told_once(entry, sources, what):
+    (remark,) = from_rows(entry, sources)
+    assert what in remark.what
+    assert remark.spot is None
+
+
+def test_faulty_rows_are_told_and_the_others_are_made():
+    sources = Shelf(cups=[{"a": 1}, "not JSON", {"a": 2}])
+    first, fault, last = from_rows({"params": {"p": "{a}"}}, sources)
+    assert (fault.what, fault.spot) == ("not JSON", Spot("cups", 2))
+    assert (first.spec.body, last.spec.body) == ('{"p":1}', '{"p":2}')
+
+
+@pytest.mark.parametrize(
+    ("entries", "sample", "count", "cut"),
+    [
+        ([{"matrix": {"n": list(range(100))}}], 50, 50, True),
+        ([{"matrix": {"n": list(range(50))}}], 50, 50, False),
+        ([{"from": "many"}], 50, 50, True),
+        ([{"from": "many"}], 100, 100, False),
+        ([{"from": "many"}, {"from": "many"}], 100, 100 + FEW, True),
+        ([{}] * 60, 50, 60, False),
+        ([{"from": "many"}, *[{}] * 60], 50, 110, True),
+    ],
+)
+def test_a_sample_has_all_written_jobs_and_some_of_the_others(entries, sample, count, cut):
+    shelf = Shelf(many=[{"n": n} for n in range(100)])
+    found = Drafts(
+        manifest(*({"model": "flux-pro", **entry} for entry in entries)), CATALOG, shelf, sample
+    )
+    assert len(list(found)) == count
+    assert found.cut is cut

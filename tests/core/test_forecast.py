@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchgen.core.board import RateScope
 from batchgen.core.forecast import Pace, forecast
+from batchgen.core.limits import RateScope
 from batchgen.core.polling import DEFAULT_LATENCY_S
 from batchgen.core.spec import ApiVersion, JobSpec
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
-from batchgen.core.board import OnExpired, RateScope, WhenAbsent
+from batchgen.core.limits import OnExpired, RateScope, WhenAbsent
 from batchgen.core.manifest import (
     SCHEMA_DIALECT,
     Budget,
@@ -128,7 +128,9 @@ def test_a_manifest_is_frozen():
         ({"reconcile": {"on_expired": 3}}, "reconcile.on_expired", "is 3", "recover-only"),
         ({"output": {"filename": ""}}, "output.filename", "is empty", "{id}"),
         ({"output": {"filename": "x" * 2000}}, "output.filename", "too long", "shorten"),
-        ({"jobs": [{"from": "x.csv"}]}, "jobs[0].from", "later version", "list the jobs"),
+        ({"jobs": [{"from": 3}]}, "jobs[0].from", "from is 3", 'from: "3"'),
+        ({"jobs": [{"from": ""}]}, "jobs[0].from", "is empty", 'from: "prompts.jsonl"'),
+        ({"jobs": [{"from_": "x"}]}, "jobs[0].from_", "unknown", "did you mean from?"),
         ({"jobs": [{"id": 42}]}, "jobs[0].id", "id is 42", 'id: "42"'),
         ({"jobs": [{"id": ""}]}, "jobs[0].id", "id is empty", "id: "),
         ({"jobs": [{"api": "v3"}]}, "jobs[0].api", "v3", "possible are: v1, v2"),
@@ -230,5 +232,5 @@ def test_the_examples_of_a_field_are_valid(part: type[BaseModel]):
     for name, field in part.model_fields.items():
         for example in field.examples or ():
             base = LEAST if part is Manifest else {}
-            made = part.model_validate({**base, name: example})
+            made = part.model_validate({**base, field.alias or name: example})
             assert name in made.model_fields_set

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from batchgen.catalog import load
 from batchgen.core.manifest import parse_manifest
-from batchgen.core.review import review
+from batchgen.core.review import Reviewer, Text, review
+from batchgen.core.rows import Row
 
 
 def reviewed(*jobs, **parts):
@@ -112,3 +113,67 @@ def test_jobs_that_cannot_be_and_names_taken_are_told_together():
     found = reviewed(cup(id="a"), cup(id="b/c"), cup(id="a"))
     assert [problem.key for problem in found.problems] == ["jobs[1].id", "jobs[2].id"]
     assert found.job_count == 2
+
+
+class Rows:
+    """One source, whatever its name."""
+
+    def __init__(self, *rows):
+        self._rows = rows
+
+    def open(self, name):
+        self._name = name
+        return self
+
+    def rows(self):
+        for number, fields in enumerate(self._rows, start=1):
+            yield Row(self._name, number + 1, number, {**fields, "row": number})
+
+
+def reviewed_rows(rows, *jobs, most_mistakes=None, **parts):
+    value = {"version": 1, "name": "x", "jobs": list(jobs), **parts}
+    text = Text(parse_manifest(value), load(), sources=Rows(*rows))
+    reviewer = Reviewer(text, most_mistakes=most_mistakes)
+    return reviewer, list(reviewer.jobs())
+
+
+def places(problems):
+    return [(problem.file, problem.line, problem.key) for problem in problems]
+
+
+def test_what_a_row_gave_is_told_at_the_row_and_all_else_in_the_manifest():
+    rows = [{"steps": 500}, {"steps": 20}, {"steps": 600}]
+    entry = cup(**{"from": "r"}, params={"prompt": 3, "steps": "{steps}"})
+    reviewer, _ = reviewed_rows(rows, entry)
+
+    found = reviewer.conclude().problems
+
+    assert places(found) == [("", 0, "jobs[0].params.prompt"), ("r", 2, "jobs[0].params.steps")]
+    assert found[0].what.endswith("(and 2 more like it)")
+    assert found[1].what == "steps is 500, out of range (and 1 more like it)"
+
+
+def test_a_prompt_that_a_row_leaves_out_is_told_at_the_row():
+    reviewer, _ = reviewed_rows([{"p": None}], cup(**{"from": "r"}, params={"prompt": "{p}"}))
+    assert places(reviewer.conclude().problems) == [("r", 2, "jobs[0].params.prompt")]
+
+
+def test_equal_ids_of_rows_are_told_with_both_lines():
+    rows = [{"n": "a"}, {"n": "b"}, {"n": "A"}]
+    reviewer, _ = reviewed_rows(rows, cup(**{"from": "r"}, id="{n}"))
+    (problem,) = reviewer.conclude().problems
+    assert (problem.file, problem.line, problem.key) == ("r", 4, "jobs[0].id")
+    assert 'and "a" of jobs[0] (r:2) differ only by case' in problem.what
+
+
+def test_a_review_may_end_at_the_first_mistakes():
+    rows = [{"n": f"x/{number}"} for number in range(10)]
+    reviewer, made = reviewed_rows(rows, cup(**{"from": "r"}, model="{n}"), most_mistakes=3)
+    assert made == []
+    (problem,) = reviewer.problems()
+    assert problem.what.endswith("(and 2 more like it)")
+
+
+def test_fields_that_no_template_names_are_usual_in_rows():
+    reviewer, _ = reviewed_rows([{"label": 3}], cup(**{"from": "r"}))
+    assert reviewer.conclude().notices == ()

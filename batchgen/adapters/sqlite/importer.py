@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from itertools import islice
+from itertools import chain
+from typing import TypeAlias
 
 from batchgen.adapters.sqlite.ledger import Ledger
 from batchgen.adapters.sqlite.rows import JOB_COLUMNS, job_of
 from batchgen.core.event import Event, EventKind
 from batchgen.core.http import canonical_json
-from batchgen.core.job import Job, JobState
+from batchgen.core.job import Job
 from batchgen.core.lifecycle import apply
 from batchgen.core.spec import JobSpec
+from batchgen.errors import InternalError
 
-_CHUNK = 5_000
 MAX_NAMED = 20
 """How many ids of paid and changed jobs are named in a message."""
 
@@ -27,9 +29,19 @@ CREATE TEMP TABLE IF NOT EXISTS incoming (
   price_usd REAL, fields TEXT, fingerprint TEXT
 ) STRICT
 """
+_COLUMNS = "id, model, api, body, stem, price_usd, fields, fingerprint"
+_MARKS = "?, ?, ?, ?, ?, ?, ?, ?"
+_COLUMN_COUNT = 8
 _CHANGED = "i.fingerprint <> j.fingerprint"
 _UNTOUCHED = "(j.state = 'pending' AND j.billable = 0)"
 _FREE = f"({_CHANGED} AND {_UNTOUCHED})"
+_BOUND = f"{_CHANGED} AND NOT {_UNTOUCHED}"
+_BOTH = "jobs j JOIN incoming i ON i.id = j.id"
+_SOME = 1_000
+"""Jobs held in memory at once."""
+
+JobRow: TypeAlias = tuple[object, ...]
+"""A job as a row of `_COLUMNS`; `row_of` makes it."""
 
 
 class OnChange(StrEnum):
@@ -61,6 +73,11 @@ class Imported:
     busy: tuple[str, ...] = ()
     replaced: tuple[str, ...] = ()
 
+    @property
+    def job_count(self) -> int:
+        """Jobs of the manifest."""
+        return self.new + self.changed + self.unchanged
+
 
 class _RefusedError(Exception):
     """Rolls the import back."""
@@ -69,90 +86,177 @@ class _RefusedError(Exception):
         self.imported = imported
 
 
+class TakenIdError(Exception):
+    """Two jobs of a manifest have the same id."""
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__(job_id)
+        self.job_id = job_id
+
+
+def has_jobs(ledger: Ledger) -> bool:
+    """Whether anything was ever imported."""
+    return ledger.connection.execute("SELECT 1 FROM jobs LIMIT 1").fetchone() is not None
+
+
+def append_jobs(ledger: Ledger, specs: Sequence[JobSpec], notes: Mapping[str, str]) -> None:
+    """Add new jobs behind the others, with notes about it, in one transaction.
+
+    Raises `TakenIdError`: nothing was written.
+    """
+    append_rows(ledger, [row_of(spec) for spec in specs], notes)
+
+
+def append_rows(ledger: Ledger, rows: Sequence[JobRow], notes: Mapping[str, str]) -> None:
+    """The same with rows that were made beforehand, so that the state is busy with them less."""
+    variable_count = ledger.connection.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER)
+    most = variable_count // _COLUMN_COUNT
+    try:
+        with ledger.transaction() as connection:
+            for start in range(0, len(rows), most):
+                some = rows[start : start + most]
+                # One statement for all: SQLite lets go of the interpreter once, not for each row.
+                marks = ", ".join([f"({_MARKS})"] * len(some))
+                connection.execute(
+                    f"INSERT INTO jobs ({_COLUMNS}) VALUES {marks}", list(chain.from_iterable(some))
+                )
+            ledger.write_notes(connection, notes)
+    except sqlite3.IntegrityError as error:
+        if (taken := _taken(ledger, rows)) is not None:
+            raise TakenIdError(taken) from error
+        raise
+
+
+@contextmanager
+def _incoming(ledger: Ledger) -> Iterator[None]:
+    """The table of the jobs on their way, empty before and after."""
+    ledger.connection.execute(_INCOMING)
+    ledger.connection.execute("DELETE FROM incoming")
+    try:
+        yield
+    finally:
+        ledger.connection.execute("DELETE FROM incoming")
+
+
+def _taken(ledger: Ledger, rows: Sequence[JobRow]) -> str | None:
+    """The first id that another job has."""
+    seen: set[str] = set()
+    for job_id in (str(row[0]) for row in rows):
+        known = ledger.connection.execute("SELECT 1 FROM jobs WHERE id = ?", (job_id,)).fetchone()
+        if known or job_id in seen:
+            return job_id
+        seen.add(job_id)
+    return None
+
+
 def import_jobs(
     ledger: Ledger,
     specs: Iterable[JobSpec],
     on_change: OnChange = OnChange.STOP,
     now: float = 0.0,
+    notes: Callable[[int], Mapping[str, str]] | None = None,
 ) -> Imported:
-    """Bring the state in line with the manifest, in one transaction.
+    """Bring the state in line with the manifest, in one transaction, however many jobs it has.
 
     New jobs are added behind the others, untouched ones kept, changed ones updated while they were
     never submitted, or failed, and otherwise as `on_change` says; jobs that left the manifest stay
-    in the record but are not run.
+    in the record but are not run. `notes` are made from the count of jobs and written with them.
     """
-    ledger.connection.execute(_INCOMING)
-    ledger.connection.execute("DELETE FROM incoming")
     try:
-        with ledger.transaction() as connection:
-            _load(connection, specs)
+        with _incoming(ledger), ledger.transaction() as connection:
+            _load_whole(connection, specs)
             replaced = _settle_paid(ledger, on_change, now)
-            return replace(_merge(connection), replaced=replaced)
+            imported = replace(_merge(connection), replaced=replaced)
+            if notes is not None:
+                ledger.write_notes(connection, notes(imported.job_count))
+            return imported
     except _RefusedError as refused:
         return refused.imported
-    finally:
-        ledger.connection.execute("DELETE FROM incoming")
 
 
 def _settle_paid(ledger: Ledger, on_change: OnChange, now: float) -> tuple[str, ...]:
     """Changed jobs that may have been paid for; returns the files that are to be replaced."""
-    columns = ", ".join(f"j.{name.strip()}" for name in JOB_COLUMNS.split(","))
-    rows = ledger.connection.execute(
-        f"SELECT {columns} FROM jobs j JOIN incoming i ON i.id = j.id "
-        f"WHERE {_CHANGED} AND NOT {_UNTOUCHED} ORDER BY j.key"
-    ).fetchall()
-    changed = [job_of(row) for row in rows]
-    # A failed job was not charged: editing it is how one mends it.
-    _rerun(ledger, [job for job in changed if job.state is JobState.FAILED], now)
-    jobs = [job for job in changed if job.state is not JobState.FAILED]
-    if not jobs:
-        return ()
-    if on_change is OnChange.STOP:
-        raise _RefusedError(Imported(paid=_named(jobs), paid_count=len(jobs)))
+    paid = f"{_BOUND} AND j.state <> 'failed'"
+    if on_change is OnChange.STOP and (names := _named(ledger, paid)):
+        raise _RefusedError(Imported(paid=names, paid_count=_count(ledger, paid)))
     if on_change is OnChange.KEEP:
         ledger.connection.execute(
             "UPDATE jobs AS j SET fingerprint = i.fingerprint FROM incoming i "
-            f"WHERE i.id = j.id AND {_CHANGED} AND NOT {_UNTOUCHED}"
+            f"WHERE i.id = j.id AND {paid}"
         )
-        return ()
-    return _rerun(ledger, jobs, now)
+    busy = f"{paid} AND j.state NOT IN ('pending', 'done', 'unknown', 'lost')"
+    if names := _named(ledger, busy):
+        raise _RefusedError(Imported(busy=names, paid_count=_count(ledger, busy)))
+    # A failed job was not charged: editing it is how one mends it.
+    return _rerun(ledger, now)
 
 
-def _rerun(ledger: Ledger, jobs: Sequence[Job], now: float) -> tuple[str, ...]:
-    busy = [job for job in jobs if not job.ended and job.state is not JobState.PENDING]
-    if busy:
-        raise _RefusedError(Imported(busy=_named(busy), paid_count=len(busy)))
-    replaced = []
-    for job in jobs:
-        names = ledger.connection.execute(
-            "SELECT name FROM outputs WHERE job_key = ? AND name IS NOT NULL", (job.key,)
-        )
-        replaced += [str(row[0]) for row in names]
-        if job.ended:
-            event = Event(EventKind.RETRIED, job.key, now, reason="changed in the manifest")
-            ledger.write_change(ledger.connection, apply(job, event))
-        ledger.connection.execute("UPDATE jobs SET billable = 0 WHERE key = ?", (job.key,))
+def _rerun(ledger: Ledger, now: float) -> tuple[str, ...]:
+    """All changed jobs that are bound become pending again; returns the files of their past."""
+    replaced: list[str] = []
+    after_key = 0
+    while jobs := _bound(ledger, after_key):
+        after_key = jobs[-1].key
+        for job in jobs:
+            names = ledger.connection.execute(
+                "SELECT name FROM outputs WHERE job_key = ? AND name IS NOT NULL", (job.key,)
+            )
+            replaced += [str(row[0]) for row in names]
+            if job.ended:
+                event = Event(EventKind.RETRIED, job.key, now, reason="changed in the manifest")
+                ledger.write_change(ledger.connection, apply(job, event))
+            ledger.connection.execute("UPDATE jobs SET billable = 0 WHERE key = ?", (job.key,))
     return tuple(replaced)
 
 
-def _named(jobs: Sequence[Job]) -> tuple[str, ...]:
-    return tuple(job.id for job in jobs[:MAX_NAMED])
+def _bound(ledger: Ledger, after_key: int) -> list[Job]:
+    """Some of the changed jobs that were submitted, in the order of their keys."""
+    columns = ", ".join(f"j.{name.strip()}" for name in JOB_COLUMNS.split(","))
+    rows = ledger.connection.execute(
+        f"SELECT {columns} FROM {_BOTH} WHERE j.key > ? AND {_BOUND} ORDER BY j.key LIMIT ?",
+        (after_key, _SOME),
+    )
+    return [job_of(row) for row in rows]
 
 
-def _load(connection: sqlite3.Connection, specs: Iterable[JobSpec]) -> None:
-    rows = iter(specs)
-    while chunk := list(islice(rows, _CHUNK)):
-        connection.executemany(
-            "INSERT INTO incoming (id, model, api, body, stem, price_usd, fields, fingerprint) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            [
-                (
-                    spec.id, spec.model, spec.api, spec.body, spec.stem, spec.price_usd,
-                    canonical_json(dict(spec.fields)), _fingerprint(spec),
-                )
-                for spec in chunk
-            ],
-        )  # fmt: skip
+def _named(ledger: Ledger, condition: str) -> tuple[str, ...]:
+    rows = ledger.connection.execute(
+        f"SELECT j.id FROM {_BOTH} WHERE {condition} ORDER BY j.key LIMIT {MAX_NAMED}"
+    )
+    return tuple(str(row[0]) for row in rows)
+
+
+def _count(ledger: Ledger, condition: str) -> int:
+    query = f"SELECT count(*) FROM {_BOTH} WHERE {condition}"
+    return int(ledger.connection.execute(query).fetchone()[0])
+
+
+def _load_whole(connection: sqlite3.Connection, specs: Iterable[JobSpec]) -> None:
+    """All of them. Ids given twice are passed over at first: a review on the way tells of them."""
+    count = 0
+
+    def counted() -> Iterator[JobSpec]:
+        nonlocal count
+        for spec in specs:
+            count += 1
+            yield spec
+
+    if _load(connection, map(row_of, counted())) < count:
+        raise InternalError("two jobs of one id reached the state")
+
+
+def _load(connection: sqlite3.Connection, rows: Iterable[JobRow]) -> int:
+    """Returns how many have an id of their own; the others are left out."""
+    insert = f"INSERT OR IGNORE INTO incoming ({_COLUMNS}) VALUES ({_MARKS})"
+    return connection.executemany(insert, rows).rowcount
+
+
+def row_of(spec: JobSpec) -> JobRow:
+    """A job as it is written: its id, and the other `_COLUMNS`."""
+    return (
+        spec.id, spec.model, spec.api.value, spec.body, spec.stem, spec.price_usd,
+        canonical_json(spec.fields) if spec.fields else "{}", _fingerprint(spec),
+    )  # fmt: skip
 
 
 def _fingerprint(spec: JobSpec) -> str:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 
-from batchgen.adapters.sqlite.rows import JOB_COLUMNS, job_of, outputs_of
+from batchgen.adapters.sqlite.rows import JOB_COLUMNS, job_of, outputs_of, pending_of
 from batchgen.core.event import Change, EventKind
 from batchgen.core.history import OwnRequest
-from batchgen.core.job import AttemptState, Job, JobState, Totals
+from batchgen.core.job import AttemptState, Job, JobState, Outlook, Totals
 from batchgen.errors import BatchgenError, DiskError, DiskFullError, InternalError
 from batchgen.ports import DuplicateRequestIdError
 
@@ -67,11 +67,15 @@ class Ledger:
             for change in changes:
                 self.write_change(connection, change)
             if notes:
-                connection.executemany(
-                    "INSERT INTO notes VALUES (?, ?) "
-                    "ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-                    list(notes.items()),
-                )
+                self.write_notes(connection, notes)
+
+    def write_notes(self, connection: sqlite3.Connection, notes: Mapping[str, str]) -> None:
+        """Notes inside a transaction of the caller."""
+        connection.executemany(
+            "INSERT INTO notes VALUES (?, ?) "
+            "ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+            list(notes.items()),
+        )
 
     def write_change(self, connection: sqlite3.Connection, change: Change) -> None:
         """One change inside a transaction of the caller."""
@@ -159,19 +163,31 @@ class Ledger:
             ],
         )  # fmt: skip
 
-    def draw(self, after_key: int, limit: int) -> list[Job]:
-        """Pending jobs of the manifest above a key, in the order of their keys."""
+    def draw(
+        self,
+        after_key: int,
+        limit: int,
+        *,
+        model: str | None = None,
+        but_models: Collection[str] = (),
+    ) -> list[Job]:
+        """Pending jobs of the manifest above a key, in the order of their keys.
+
+        Of one `model` only, or of all `but_models`.
+        """
+        index, condition, values = pending_of(model, but_models)
+        # The index by name: SQLite would rather take one by state, and sort all pending jobs.
         rows = self.connection.execute(
-            f"SELECT {JOB_COLUMNS} FROM jobs "
-            "WHERE state = 'pending' AND listed = 1 AND key > ? ORDER BY key LIMIT ?",
-            (after_key, limit),
+            f"SELECT {JOB_COLUMNS} FROM jobs INDEXED BY {index} "
+            f"WHERE state = 'pending' AND listed = 1 AND key > ? {condition} ORDER BY key LIMIT ?",
+            (after_key, *values, limit),
         )
         return [job_of(row) for row in rows]
 
     def active(self) -> list[Job]:
         """Every job that is neither pending nor ended."""
         rows = self.connection.execute(
-            f"SELECT {JOB_COLUMNS} FROM jobs WHERE state IN "
+            f"SELECT {JOB_COLUMNS} FROM jobs INDEXED BY jobs_active WHERE state IN "
             "('submitting', 'submitted', 'fetching', 'recovering', 'ambiguous') ORDER BY key"
         ).fetchall()
         return [job_of(row, outputs_of(self.connection, row[0])) for row in rows]
@@ -206,10 +222,19 @@ class Ledger:
     def unpriced_models(self) -> list[str]:
         """Models of pending jobs without a price."""
         rows = self.connection.execute(
-            "SELECT DISTINCT model FROM jobs WHERE state = 'pending' AND listed = 1 "
-            "AND price_usd IS NULL ORDER BY model LIMIT 20"
+            "SELECT DISTINCT model FROM jobs INDEXED BY jobs_unpriced "
+            "WHERE state = 'pending' AND listed = 1 AND price_usd IS NULL ORDER BY model LIMIT 20"
         )
         return [str(row[0]) for row in rows]
+
+    def outlook(self) -> Outlook:
+        """What the pending jobs are reckoned to cost."""
+        # From the index alone: the jobs themselves may be half a gigabyte.
+        row = self.connection.execute(
+            "SELECT coalesce(sum(price_usd), 0), count(*) - count(price_usd) FROM jobs "
+            "INDEXED BY jobs_by_state WHERE state = 'pending' AND listed = 1"
+        ).fetchone()
+        return Outlook(*row)
 
     def totals(self) -> Totals:
         """Counts by state, and money."""

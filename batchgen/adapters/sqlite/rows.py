@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from batchgen.core.job import Doubt, Job, JobState, Output, Receipt
@@ -64,3 +65,14 @@ def outputs_of(connection: sqlite3.Connection, job_key: int) -> list[Output]:
         (job_key,),
     )
     return [Output(*row) for row in rows]
+
+
+def pending_of(model: str | None, but_models: Collection[str]) -> tuple[str, str, list[str]]:
+    """The index that serves a draw, a condition on the model, and its variables."""
+    if model is not None:
+        return "jobs_pending_by_model", "AND model = ?", [model]
+    if but_models:
+        # One variable, however many models: the number of variables has a limit.
+        values = "(SELECT value FROM json_each(?))"
+        return "jobs_pending", f"AND model NOT IN {values}", [json.dumps(list(but_models))]
+    return "jobs_pending", "", []

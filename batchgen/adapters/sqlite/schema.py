@@ -7,6 +7,7 @@ down twice or changed, an attempt is never deleted, and an ended attempt never l
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Mapping
 from pathlib import Path
 
 from batchgen.adapters.sqlite.ledger import typed_errors
@@ -14,12 +15,23 @@ from batchgen.core.job import AttemptState, JobState
 from batchgen.errors import StateError
 
 APPLICATION_ID = 0x42474E31  # "BGN1"
-VERSION = 1
+VERSION = 2
+"""Of the schema: 1 had other indexes, so that every draw sorted all pending jobs."""
+
+CHECKED_BYTES = 64 * 2**20
+"""Up to this size the pages of a state file are compared with each other when it is opened."""
 
 
 def _words(values: type[JobState | AttemptState]) -> str:
     return ", ".join(f"'{value.value}'" for value in values)
 
+
+_INDEXES_OF_2 = """
+CREATE INDEX jobs_by_state ON jobs (state, listed, attempt, price_usd);
+CREATE INDEX jobs_pending_by_model ON jobs (model, key) WHERE state = 'pending' AND listed = 1;
+CREATE INDEX jobs_unpriced ON jobs (model)
+  WHERE state = 'pending' AND listed = 1 AND price_usd IS NULL;
+"""
 
 SCHEMA = f"""
 CREATE TABLE jobs (
@@ -58,8 +70,7 @@ CREATE TABLE jobs (
 CREATE INDEX jobs_pending ON jobs (key) WHERE state = 'pending' AND listed = 1;
 CREATE INDEX jobs_active ON jobs (key)
   WHERE state IN ('submitting', 'submitted', 'fetching', 'recovering', 'ambiguous');
-CREATE INDEX jobs_by_state ON jobs (state, model);
-
+{_INDEXES_OF_2}
 CREATE TABLE attempts (
   job_key INTEGER NOT NULL REFERENCES jobs (key),
   number INTEGER NOT NULL CHECK (number > 0),
@@ -109,6 +120,9 @@ WHEN NOT (
 )
 BEGIN SELECT RAISE(ABORT, 'an attempt cannot go back'); END;
 """
+
+_MIGRATIONS: Mapping[int, str] = {1: f"DROP INDEX jobs_by_state;{_INDEXES_OF_2}"}
+"""What makes a schema of one version into that of the next."""
 
 
 def connect(path: Path, *, create: bool) -> sqlite3.Connection:
@@ -170,14 +184,27 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         if version == 0:
             create_schema(connection)
-        elif connection.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
+        elif not _looks_whole(connection, path):
             raise StateError(_damaged(path, "its pages do not agree with each other"))
+        else:
+            _migrate(connection, version)
         # Only now: what `check_header` reads must stand in the file itself, not in its WAL.
         connection.execute("PRAGMA journal_mode = WAL")
     except sqlite3.OperationalError:
         raise  # the disk's, or another program's: nothing is wrong with the file
     except sqlite3.DatabaseError as error:
         raise StateError(_damaged(path, str(error))) from error
+
+
+def _looks_whole(connection: sqlite3.Connection, path: Path) -> bool:
+    """Whether the pages agree with each other; a large file is trusted.
+
+    That of a million jobs would be looked at for seconds before anything starts; what is wrong
+    with it is found when it is read.
+    """
+    if path.stat().st_size > CHECKED_BYTES:
+        return True
+    return bool(connection.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok")
 
 
 def _damaged(path: Path, detail: str) -> str:
@@ -193,3 +220,16 @@ def create_schema(connection: sqlite3.Connection) -> None:
         f"BEGIN IMMEDIATE;{SCHEMA}PRAGMA application_id = {APPLICATION_ID};"
         f"PRAGMA user_version = {VERSION};COMMIT;"
     )
+
+
+def _migrate(connection: sqlite3.Connection, version: int) -> None:
+    """Bring an older schema up to this one, all steps in one transaction."""
+    if version == VERSION:
+        return
+    steps = "".join(_MIGRATIONS[step] for step in range(version, VERSION))
+    try:
+        connection.executescript(f"BEGIN IMMEDIATE;{steps}PRAGMA user_version = {VERSION};COMMIT;")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise

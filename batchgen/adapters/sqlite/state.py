@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -12,12 +12,13 @@ import anyio
 from anyio import to_thread
 
 from batchgen.adapters.ballast import Ballast
+from batchgen.adapters.sqlite.importer import JobRow, append_rows
 from batchgen.adapters.sqlite.ledger import Ledger, typed_errors
 from batchgen.adapters.sqlite.lock import RunLock
 from batchgen.adapters.sqlite.schema import connect
 from batchgen.core.event import Change
 from batchgen.core.history import OwnRequest
-from batchgen.core.job import Job, Totals
+from batchgen.core.job import Job, Outlook, Totals
 from batchgen.errors import DiskFullError, StateError
 
 T = TypeVar("T")
@@ -102,13 +103,26 @@ class SqliteState:
             self._lock.mark_recording()
             self._marked = True
 
+    async def append(self, rows: Sequence[JobRow], notes: Mapping[str, str]) -> None:
+        """Add jobs of the manifest while the run works; see `append_rows`."""
+        await self._in_thread(partial(append_rows, self.ledger, rows, notes))
+
     async def has_room(self) -> bool:
         """See `State.has_room`."""
         return await self._in_thread(self._ballast.lay)
 
-    async def draw(self, after_key: int, limit: int) -> list[Job]:
+    async def draw(
+        self,
+        after_key: int,
+        limit: int,
+        *,
+        model: str | None = None,
+        but_models: Collection[str] = (),
+    ) -> list[Job]:
         """See `State.draw`."""
-        return await self._in_thread(partial(self.ledger.draw, after_key, limit))
+        return await self._in_thread(
+            partial(self.ledger.draw, after_key, limit, model=model, but_models=but_models)
+        )
 
     async def active(self) -> list[Job]:
         """See `State.active`."""
@@ -125,6 +139,10 @@ class SqliteState:
     async def staged_names(self) -> set[str]:
         """Staged files that jobs under way still count on."""
         return await self._in_thread(self.ledger.staged_names)
+
+    async def outlook(self) -> Outlook:
+        """See `State.outlook`."""
+        return await self._in_thread(self.ledger.outlook)
 
     async def totals(self) -> Totals:
         """See `State.totals`."""

@@ -1,0 +1,7 @@
+"""Files of rows for `from:` in a manifest, one module a format."""
+
+from __future__ import annotations
+
+from batchgen.adapters.sources.files import FileSources, Stamp
+
+__all__ = ["FileSources", "Stamp"]

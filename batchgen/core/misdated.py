@@ -1,0 +1,40 @@
+"""Jobs that an earlier process dated by a clock that was put back since.
+
+Their instants lie ahead. Waited for as they stand, a clock that was a day fast would cost a day.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from batchgen.core.event import Event, EventKind
+from batchgen.core.history import SKEW_S
+from batchgen.core.job import Job, JobState
+from batchgen.core.reconcile import needs_lookup
+from batchgen.core.treatment import WINDOW_S
+
+_DATED_IN_HISTORY = frozenset({JobState.SUBMITTING, JobState.AMBIGUOUS})
+
+
+def redated(job: Job, now: float) -> Job:
+    """The job with nothing ahead of now but what it may wait for: at most a window.
+
+    What was sent ahead of now is asked for at once, and counts as sent now. The sending of an
+    unclear POST stays as it was: it tells rows of the history apart.
+    """
+    ahead = job.sent_at > now
+    if not ahead and job.due_at <= now + WINDOW_S:
+        return job
+    due_at = min(job.due_at, now)
+    if not ahead or job.state in _DATED_IN_HISTORY:
+        return replace(job, due_at=due_at)
+    return replace(job, due_at=due_at, sent_at=now)
+
+
+def undatable(job: Job, now: float) -> Event | None:
+    """Set an ambiguous job aside whose POST is dated ahead: no row of the history can be told to be
+    it, and no absence be proved."""
+    if job.sent_at <= now + SKEW_S or needs_lookup(job):
+        return None
+    reason = f"{job.reason}; the clock was put back since, so the history cannot tell"
+    return Event(EventKind.SET_ASIDE, job.key, now, reason=reason)

@@ -1,0 +1,93 @@
+"""When a manifest was imported already, and when it only looks like it."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from batchgen.adapters.import_note import NAME, note_of, read_note
+from batchgen.adapters.sources import FileSources
+from batchgen.catalog import Catalog, load
+from batchgen.core.manifest import parse_manifest
+
+ENTRY = {"from": "rows.jsonl", "model": "flux-pro", "params": {"prompt": "{p}"}}
+
+
+def manifest(**parts):
+    return parse_manifest({"version": 1, "name": "x", "jobs": [ENTRY], **parts})
+
+
+@pytest.fixture
+def rows(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"p": "a"}\n')
+    os.utime(path, ns=(1, 1))
+    return path
+
+
+def note(rows, catalog=None, **parts):
+    models = load() if catalog is None else catalog
+    return note_of(
+        manifest(**parts), models, {rows.name: FileSources(rows.parent).stamp(rows.name)}
+    )
+
+
+def finished(rows):
+    made = note(rows)
+    return made.finished(1, FileSources(rows.parent))
+
+
+def test_a_note_comes_back_as_it_was_written(rows):
+    for written in (note(rows).at(7), finished(rows)):
+        assert read_note(written.dump()[NAME]) == written
+    assert read_note(None) is None
+
+
+@pytest.mark.parametrize(
+    ("parts", "holds"),
+    [
+        ({}, True),
+        ({"budget": {"concurrency": 3, "max_spend": 5}}, True),
+        ({"name": "y"}, True),
+        ({"retry": {"max_attempts": 1}}, True),
+        ({"defaults": {"params": {"seed": 1}}}, False),
+        ({"output": {"filename": "{model}/{id}"}}, False),
+        ({"jobs": [ENTRY, ENTRY | {"id": "{row}"}]}, False),
+    ],
+    ids=str,
+)
+def test_what_jobs_are_made_from_counts(rows, parts, holds):
+    assert note(rows, **parts).still_holds(finished(rows), FileSources(rows.parent)) is holds
+
+
+def test_another_catalogue_means_other_prices(rows):
+    files = FileSources(rows.parent)
+    assert not note(rows, Catalog({})).still_holds(finished(rows), files)
+
+
+def test_rows_that_were_only_touched_are_compared_by_content(rows):
+    known, files = finished(rows), FileSources(rows.parent)
+    os.utime(rows, ns=(9, 9))
+    assert note(rows).still_holds(known, files)
+
+    rows.write_text('{"p": "b"}\n')
+    assert not note(rows).still_holds(known, files), "of the same size"
+
+    rows.write_text('{"p": "ab"}\n')
+    assert not note(rows).still_holds(known, files)
+
+
+def test_rows_that_were_not_read_to_the_end_must_not_even_be_touched(rows):
+    known, files = note(rows).at(1), FileSources(rows.parent)
+    assert note(rows).still_holds(known, files)
+    os.utime(rows, ns=(9, 9))
+    assert not note(rows).still_holds(known, files)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "[]", "7", "{}", '{"sources": []}', '{"text": "x", "sources": {"a": {"size": 1}}}'],
+)
+def test_a_note_of_another_version_is_none(text):
+    assert read_note(text) is None
