@@ -154,12 +154,23 @@ def _keys(
         yield prefix + name, {**field, "required": required}
         below = _part_of(field, parts)
         if below:
-            yield from _keys(below, f"{prefix}{name}" + ("[]." if "items" in field else "."), parts)
+            inside = "[]." if "items" in field else ".<slug>." if _is_by_slug(field) else "."
+            yield from _keys(below, f"{prefix}{name}{inside}", parts)
+
+
+def _is_by_slug(field: Mapping[str, Any]) -> bool:
+    """Whether a field holds one part of the manifest for each model."""
+    values = field.get("additionalProperties")
+    return isinstance(values, Mapping) and "$ref" in values
 
 
 def _part_of(field: Mapping[str, Any], parts: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The part of the manifest that a field holds, alone or in a list; empty when it is none."""
-    reference = field.get("items", field).get("$ref")
+    """The part of the manifest that a field holds: alone, in a list, or for each model.
+
+    Empty when it is none.
+    """
+    holder = field["additionalProperties"] if _is_by_slug(field) else field.get("items", field)
+    reference = holder.get("$ref")
     part: Mapping[str, Any] = parts[reference.rpartition("/")[2]] if reference else {}
     return part if "properties" in part else {}
 
@@ -218,6 +229,8 @@ def _list(field: Mapping[str, Any], parts: Mapping[str, Any]) -> str:
 
 def _mapping(field: Mapping[str, Any], parts: Mapping[str, Any]) -> str:
     values = field.get("additionalProperties")
+    if _is_by_slug(field):
+        return "mapping of slugs, each to the keys below"
     if isinstance(values, Mapping):
         most = field.get("maxProperties")
         return f"mapping of 1 to {most} fields, each a {_kind(values, parts)}"
