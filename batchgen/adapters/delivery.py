@@ -62,7 +62,7 @@ class Package:
 
     order: SaveOrder
     name: str
-    rest: bytes = b""
+    rest: tuple[bytes, ...] = ()
     written: bool = False
     confirmed: bool = True
     digest: _Hash = field(default_factory=hashlib.sha256)
@@ -125,8 +125,10 @@ class _Batch:
         if package.rest:
             if package.written:
                 os.lseek(delivery.descriptor, 0, os.SEEK_END)
-            write_all(delivery.descriptor, package.rest)
-            package.digest.update(package.rest)
+            # Piece by piece: joined, a file would be copied once more.
+            for piece in package.rest:
+                write_all(delivery.descriptor, piece)
+                package.digest.update(piece)
         start_sync(delivery.descriptor)
         delivery.found = found = _inspect(delivery.descriptor, package)
         if package.staged:
@@ -228,10 +230,10 @@ def deliver_all(place: Place, packages: Sequence[Package]) -> list[SavedFile | B
 
 def _inspect(descriptor: int, package: Package) -> Inspected:
     """Look at a file; where all of it is still in memory, there."""
-    if package.staged or package.written:
+    if package.staged or package.written or len(package.rest) != 1:
         size, read_at = os.fstat(descriptor).st_size, of_file(descriptor)
     else:
-        size, read_at = len(package.rest), of_bytes(package.rest)
+        size, read_at = len(package.rest[0]), of_bytes(package.rest[0])
     declared = package.order.output.media_type
     return inspect(size, read_at, declared, ours=package.staged, confirmed=package.confirmed)
 

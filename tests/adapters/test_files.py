@@ -32,7 +32,7 @@ def picture(form="PNG", size=(37, 21), color=(1, 2, 3), noise=False):
 
 PNG = picture()
 OTHER_PNG = picture(color=(9, 9, 9))
-BIG_PNG = picture(size=(1200, 900), noise=True)
+BIG_PNG = picture(size=(2600, 2000), noise=True)
 
 
 class Bytes:
@@ -78,7 +78,7 @@ async def fault_of(folder, data, the_order=None, **options):
 @pytest.mark.parametrize("data", [PNG, BIG_PNG], ids=["small", "big"])
 @pytest.mark.parametrize("step", [1000, 10**9])
 async def test_saving(folder, data, step):
-    assert len(BIG_PNG) > 512 * 1024
+    assert len(BIG_PNG) > BLOCK_BYTES
     saved = await save(folder, data, order("model/a", index=2), step=step)
     assert saved.name == "model/a.png"
     assert (folder / saved.name).read_bytes() == data
