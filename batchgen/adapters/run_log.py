@@ -13,8 +13,9 @@ from typing import Self, TextIO
 from batchgen.core.event import Change, EventKind
 from batchgen.ports import Clock
 
-_QUIET = frozenset({EventKind.RUNNING})
-"""Polls that found nothing new are not logged: they are most of what happens."""
+_QUIET = frozenset({EventKind.RUNNING, EventKind.FINISHED})
+"""Polls are not logged: those that found nothing new are most of what happens, and the result of
+the others follows at once."""
 
 
 class RunLog:

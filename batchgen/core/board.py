@@ -29,7 +29,6 @@ from batchgen.core.treatment import overdue
 
 DENIALS = 3
 """A listed row is a team-mate's after so many denials, some seconds apart."""
-
 _TELLING = frozenset({EventKind.RESULT, EventKind.ANSWERED})
 _ACKED = frozenset({EventKind.ACKED, EventKind.ADOPTED, EventKind.RUNNING, EventKind.REOPENED})
 
@@ -273,8 +272,8 @@ class Board:
     @property
     def all_drawn(self) -> bool:
         """Whether the state holds no pending jobs beyond those on the board, nor will."""
-        open_stocks = (self.stocks[m] for m in self.stocks.keys() - self.gates.closed_models)
-        drawn = self.stock_ended and all(stock.ended for stock in open_stocks)
+        still_open = self.stocks.keys() - self.gates.closed_models.keys()
+        drawn = self.stock_ended and all(self.stocks[model].ended for model in still_open)
         return drawn and (not self.awaiting or self.quota == 0)
 
     def submits_of_last_minute(self, now: float) -> int:

@@ -42,6 +42,8 @@ class Effect:
     counts: bool = True
     read: HistoryRead | None = None
     request_id: str = ""
+    at_once: bool = False
+    """Of a poll: where requests are not limited, a result that is there is fetched with it."""
 
     @property
     def model(self) -> str:

@@ -47,6 +47,7 @@ TABLE: Mapping[JobState, Mapping[EventKind, JobState]] = {
     _S.SUBMITTED: {
         _E.RUNNING: _S.SUBMITTED,
         _E.FINISHED: _S.FETCHING,
+        _E.RESULT: _S.FETCHING,
         _E.FAILED: _S.FAILED,
         _E.TROUBLE: _S.SUBMITTED,
         _E.HELD: _S.SUBMITTED,

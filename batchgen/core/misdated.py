@@ -19,16 +19,17 @@ _DATED_IN_HISTORY = frozenset({JobState.SUBMITTING, JobState.AMBIGUOUS})
 def redated(job: Job, now: float) -> Job:
     """The job with nothing ahead of now but what it may wait for: at most a window.
 
-    What was sent ahead of now is asked for at once, and counts as sent now. The sending of an
-    unclear POST stays as it was: it tells rows of the history apart.
+    What was sent ahead of now is asked for at once, and counts as sent now; a doubt of then as one
+    of now, so that it settles from here. The sending of an unclear POST stays as it was: it tells
+    rows of the history apart.
     """
-    ahead = job.sent_at > now
-    if not ahead and job.due_at <= now + WINDOW_S:
+    latest_at = max(job.sent_at, job.unclear_at)
+    if latest_at <= now and job.due_at <= now + WINDOW_S:
         return job
-    due_at = min(job.due_at, now)
-    if not ahead or job.state in _DATED_IN_HISTORY:
-        return replace(job, due_at=due_at)
-    return replace(job, due_at=due_at, sent_at=now)
+    job = replace(job, due_at=min(job.due_at, now), unclear_at=min(job.unclear_at, now))
+    if job.state in _DATED_IN_HISTORY:
+        return job
+    return replace(job, sent_at=min(job.sent_at, now))
 
 
 def undatable(job: Job, now: float) -> Event | None:

@@ -55,6 +55,8 @@ SCOUTING_SHARE = 0.1
 """The price of a poll, as a share of the latency, while times are a guess."""
 UNKNOWN_AGE_S = 52 * 60.0
 """What a model that nobody knows may take, to be safe."""
+PUNCTUAL_SHARE = 0.9
+"""What is in flight may take so much of the hour to come home."""
 LAST_CHANCE_S = WINDOW_S - 300.0
 """Nobody waits past this age without a look: five minutes are left to fetch the result."""
 _ROUNDS = 14
@@ -187,23 +189,26 @@ class Placement:
 
         As many as come home while others leave: by Little's law the rate of jobs times the age at
         which each is seen to be done, and three standard deviations of a Poisson number beside it.
-        Polls wait up to a window for their slots, so a window is added to the age.
+        Polls wait up to a window for their slots, so a window is added to the age. By the same law
+        so many jobs are of the age n / rate when they come home, which must be within the hour.
 
-        Of a model whose times are a guess that age may well be `UNKNOWN_AGE_S`. Were all done at
-        once then, polls and results of n of them would still have to fit into the hour.
+        Of a model whose times are a guess no more is counted on than was seen: the age that some
+        request has without being done. Beside those that come home at this pace there may be as
+        many as polls and results still fit into the hour for, were all done at `UNKNOWN_AGE_S`.
         """
         requests_per_s = self.budget.requests_per_s
         if requests_per_s is None:
             return math.inf
         if model not in self._schedules:
             self._add(model)
-        load = self.load
-        windows = (load.latency_s + load.delay_s + RATE_WINDOW_S) / RATE_WINDOW_S
-        mean = self.jobs_per_window() * windows
-        flowing = mean + 3.0 * math.sqrt(mean)
+        load, a_window = self.load, self.jobs_per_window()
         if self.latencies.is_known(model):
-            return flowing
-        return max(flowing, (LAST_CHANCE_S - UNKNOWN_AGE_S) * requests_per_s / OTHER_CALLS)
+            mean = a_window * (load.latency_s + load.delay_s + RATE_WINDOW_S) / RATE_WINDOW_S
+            oldest = PUNCTUAL_SHARE * a_window * LAST_CHANCE_S / RATE_WINDOW_S
+            return min(mean + 3.0 * math.sqrt(mean), max(1.0, oldest))
+        in_time = (LAST_CHANCE_S - UNKNOWN_AGE_S) * requests_per_s / OTHER_CALLS
+        seen_s = self.latencies.scouted_s(model) + RATE_WINDOW_S
+        return max(1.0, in_time, a_window * seen_s / RATE_WINDOW_S)
 
     def jobs_per_window(self) -> float:
         """How many jobs a minute the requests suffice for; infinite where they are not counted."""

@@ -28,14 +28,14 @@ from batchgen.core.gates import Gate, GateKind
 from batchgen.core.job import Job
 from batchgen.core.limits import RateScope
 from batchgen.core.pacing import submit_share
-from batchgen.core.placement import MAX_INTERVAL_S
+from batchgen.core.placement import LAST_CHANCE_S, MAX_INTERVAL_S
 from batchgen.core.reconcile import needs_lookup
 from batchgen.core.roster import Line
 from batchgen.core.spec import ApiVersion
 from batchgen.core.stock import MAX_STOCK, to_draw, to_draw_of
 
 SCOUTS = 3
-"""Of a model whose times are a mere guess, so many requests are asked for at once: what they tell
+"""Of a model without a single result, so many requests are asked for at once: what they tell
 is true of the others as well."""
 SCOUT_STEP = 1.15
 """The next scout is so much older than the last one that still ran."""
@@ -143,8 +143,17 @@ class _Pass:
             self.slots -= 1
             if job is not None and job.model in self.model_slots:
                 self.model_slots[job.model] -= 1
-        self.effects.append(Effect(kind, job, counts))
+        at_once = kind is EffectKind.POLL and self._is_unlimited(counts, job)
+        self.effects.append(Effect(kind, job, counts, at_once=at_once))
         return True
+
+    def _is_unlimited(self, counts: bool, job: Job | None) -> bool:
+        if self.board.gates.holds_saves():
+            return False
+        if not counts:
+            return True
+        limited_model = job is not None and job.model in self.model_slots
+        return self.board.rate.allowed is None and not limited_model
 
     def _start_all(self, kind: EffectKind, line: Line) -> None:
         for job in self._due(line):
@@ -172,7 +181,8 @@ class _Pass:
             return
         unknown: list[Job] = []
         for job in self._due(Line.POLL):
-            if not board.latencies.is_known(job.model):
+            is_late = self.now - job.sent_at >= LAST_CHANCE_S
+            if not (is_late or board.latencies.has_result(job.model)):
                 unknown.append(job)
             elif not self._start(EffectKind.POLL, job) and self.wants_slot:
                 return
@@ -223,11 +233,11 @@ class _Pass:
             price_usd = board.money.expected_usd(job)
             if sums.places <= 0 or len(sums.keys) >= at_most:
                 return
-            if not board.money.affords(price_usd, sums.usd):
-                return
             if self._is_held_back(job, price_usd):
                 sums.held.add(job.model)
                 continue
+            if not board.money.affords(price_usd, sums.usd):
+                return
             if self._start(EffectKind.SUBMIT, job):
                 sums.take(job, price_usd)
             elif self.wants_slot:

@@ -128,6 +128,11 @@ class Latencies:
         sample = self._seen.get(model)
         return 0.0 if sample is None or sample.values else sample.floor_s
 
+    def has_result(self, model: str) -> bool:
+        """Whether any request of this model is known to have ended."""
+        sample = self._seen.get(model)
+        return sample is not None and bool(sample.values)
+
     def is_known(self, model: str) -> bool:
         """Whether the times of this model are more than a guess."""
         sample = self._seen.get(model)

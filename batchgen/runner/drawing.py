@@ -6,23 +6,24 @@ from collections.abc import Sequence
 
 from batchgen.core.board import Board
 from batchgen.core.job import Job
+from batchgen.core.misdated import redated
 from batchgen.core.planner import Plan
 from batchgen.ports import State
 
 
-async def draw(board: Board, state: State, decided: Plan) -> None:
+async def draw(board: Board, state: State, decided: Plan, now: float) -> None:
     """As many as the planner asks for: of all models, and of those with limits of their own."""
     if decided.draw:
         count, restocks = _within_quota(board, decided.draw), board.restock_count
         jobs = await state.draw(board.drawn_key, count, but_models=tuple(board.stocks))
-        _put(board, jobs)
+        _put(board, [redated(job, now) for job in jobs])
         board.stock_ended = _was_last(board, count - len(jobs), restocks)
         board.drawn_key = jobs[-1].key if jobs else board.drawn_key
     for model, wanted in decided.draw_of:
         stock, restocks = board.stocks[model], board.restock_count
         count = _within_quota(board, wanted)
         jobs = await state.draw(stock.drawn_key, count, model=model)
-        _put(board, jobs)
+        _put(board, [redated(job, now) for job in jobs])
         stock.ended = _was_last(board, count - len(jobs), restocks)
         stock.drawn_key = jobs[-1].key if jobs else stock.drawn_key
 

@@ -79,8 +79,7 @@ class Effects:
             case EffectKind.SUBMIT:
                 return await self._submit(effect, effect.job)
             case EffectKind.POLL:
-                outcome = await self._call(calls.status_call(effect.job.request_id))
-                return Landed(effect, wire.read_status(effect.job, outcome, self._clock.now()))
+                return await self._poll(effect, effect.job)
             case EffectKind.FETCH:
                 return await self._fetch(effect, effect.job)
             case EffectKind.RECOVER:
@@ -161,6 +160,16 @@ class Effects:
                 reason=f"answered, but not stored: {error}",
             )
             return Landed(effect, event, error.fault, error.detail)
+
+    async def _poll(self, effect: Effect, job: Job) -> Landed:
+        outcome = await self._call(calls.status_call(job.request_id))
+        event = wire.read_status(job, outcome, self._clock.now())
+        if event.kind is EventKind.FINISHED and effect.at_once:
+            fetched = await self._fetch(effect, job)
+            if fetched.event is not None and fetched.event.kind is EventKind.RESULT:
+                return fetched
+            # Whatever kept the result away, an effect of its own finds it out again.
+        return Landed(effect, event)
 
     async def _fetch(self, effect: Effect, job: Job) -> Landed:
         outcome = await self._call(calls.result_call(job.request_id))

@@ -20,6 +20,7 @@ from batchgen.core.event import Change, Event, EventKind
 from batchgen.core.gates import Gate, GateKind
 from batchgen.core.job import Job
 from batchgen.core.lifecycle import apply, found_at_start
+from batchgen.core.misdated import redated, undatable
 from batchgen.core.pacing import tick
 from batchgen.core.planner import Plan, plan
 from batchgen.errors import BatchgenError, InternalError
@@ -109,9 +110,10 @@ class Runner:
         """Take over what an earlier process left."""
         now = self._ports.clock.now()
         jobs = await self._ports.state.active()
-        self.board.put(jobs)
-        left = [event for job in jobs if (event := found_at_start(job, now)) is not None]
-        await self._record(left)
+        self.board.put(redated(job, now) for job in jobs)
+        await self._record([event for job in jobs if (event := found_at_start(job, now))])
+        unclear = self.board.ambiguous
+        await self._record([event for job in unclear if (event := undatable(job, now))])
 
     async def _loop(self, tasks: TaskGroup) -> RunEnd:
         while True:
@@ -126,7 +128,7 @@ class Runner:
             if decided.verdict is not Verdict.GO_ON:
                 return RunEnd(decided.verdict, decided.gate)
             if decided.draw or decided.draw_of:
-                await draw(self.board, self._ports.state, decided)
+                await draw(self.board, self._ports.state, decided, now)
                 continue
             await self._start(decided.effects, now, tasks)
             await self._wait(decided, now)

@@ -82,7 +82,10 @@ def test_no_share_while_a_request_grows_so_old_that_its_result_might_be_forgotte
         rate=RateWindow(50),
         latencies=known(),
     )
+    made.placement.next_poll_at(made.jobs[1], NOW)  # else no share is known at all
+    tick(made, NOW)
 
+    assert made.placement.jobs_per_window() < 50
     assert submit_share(made, NOW) == 0
     assert kinds(plan(made, NOW))[F.POLL] == 50
 

@@ -16,6 +16,7 @@ import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -51,10 +52,14 @@ class Mutant:
 RUNNER = "batchgen/runner/runner.py"
 HISTORY = "batchgen/runner/history.py"
 EFFECTS = "batchgen/runner/effects.py"
+ENDING = "batchgen/core/ending.py"
+POLICY = "batchgen/core/policy.py"
 BOARD = "batchgen/core/board.py"
 BUDGET = "batchgen/core/budget.py"
 JOB = "batchgen/core/job.py"
 LIFECYCLE = "batchgen/core/lifecycle.py"
+MONEY = "batchgen/core/money.py"
+PACING = "batchgen/core/pacing.py"
 PLANNER = "batchgen/core/planner.py"
 RECONCILE = "batchgen/core/reconcile.py"
 SIGNALS = "batchgen/core/signals.py"
@@ -110,7 +115,7 @@ MUTANTS = (
         SIGNALS,
         "Signal.GATEWAY_TIMEOUT: _row(_T.AMBIGUOUS,",
         "Signal.GATEWAY_TIMEOUT: _row(_T.RETRY,",
-        night="27",
+        night="71",
     ),
     Mutant(
         "unreadable-200-may-be-absent",
@@ -124,7 +129,7 @@ MUTANTS = (
         "window-forgotten-at-restart",
         "the rate window begins empty after a restart",
         BUDGET,
-        "        if text is None:\n            return window\n",
+        "        if stored is None:\n            return window\n",
         "        if True:\n            return window\n",
         night="26",
     ),
@@ -132,16 +137,16 @@ MUTANTS = (
         "window-not-saved",
         "requests start before the rate log that counts them is on disk",
         RUNNER,
-        'else {"rate": board.rate.allow(counted, now)}',
-        "else {}",
+        'notes = {} if rate is None else {"rate": rate}',
+        "notes: dict[str, str] = {}",
         night="26",
     ),
     Mutant(
         "slot-freed-at-request-start",
         "a slot of the window comes free a minute after the request began, not after its answer",
         RUNNER,
-        "self.board.rate.answered(self._ports.clock.now())",
-        "self.board.rate.answered(self._ports.clock.now() - 1.0)",
+        "self.board.rates.answered(effect.model, self._ports.clock.now())",
+        "self.board.rates.answered(effect.model, self._ports.clock.now() - 1.0)",
         night="2",
     ),
     Mutant(
@@ -290,24 +295,24 @@ MUTANTS = (
         "done-before-the-rename",
         "a job is done before its files stand under their names",
         LIFECYCLE,
-        "        _E.RESULT: _S.FETCHING,\n",
-        "        _E.RESULT: _S.DONE,\n",
+        "        _E.RESULT: _S.FETCHING,\n        _E.SAVED: _S.DONE,\n",
+        "        _E.RESULT: _S.DONE,\n        _E.SAVED: _S.DONE,\n",
         night="0",
     ),
     Mutant(
         "max-attempts-ignored",
         "a result that vanishes every time is paid for without end",
-        BOARD,
-        "        if pays_again and job.billable < self.limits.max_attempts:\n",
-        "        if pays_again:\n",
+        POLICY,
+        "    if pays_again and job.billable < limits.max_attempts:\n",
+        "    if pays_again:\n",
         night="results_that_vanish_every_time",
     ),
     Mutant(
         "price-reserved-too-late",
         "several submits at once overshoot max_spend",
         PLANNER,
-        "            beside_usd += job.price_usd or 0.0\n",
-        "            beside_usd += 0.0\n",
+        "        self.usd += price_usd or 0.0\n",
+        "        self.usd += 0.0\n",
         night="45",
     ),
     Mutant(
@@ -353,25 +358,25 @@ MUTANTS = (
     Mutant(
         "waits-for-a-place-behind-a-dead-history",
         "what waits for a dead history takes the only place, and the run waits for ever",
-        PLANNER,
-        "        held = self.board.gates.holds_submits() or self.in_flight >= limits.concurrency\n",
-        "        held = self.board.gates.holds_submits()\n",
+        ENDING,
+        "    held = board.gates.holds_submits() or board.in_flight >= board.limits.concurrency\n",
+        "    held = board.gates.holds_submits()\n",
         night="dead_history_without_a_place",
     ),
     Mutant(
         "waits-for-money-behind-a-dead-history",
         "what waits for a dead history holds all the money, and the run waits for ever",
-        PLANNER,
-        "        return job is not None and not held and self.board.money.affords(job.price_usd)\n",
-        "        return job is not None and not held\n",
+        ENDING,
+        "not held and board.money.affords(board.money.expected_usd(job))\n",
+        "not held\n",
         night="dead_history_without_money",
     ),
     Mutant(
         "lookups-starve-submits",
         "lookups in a dead history take every slot of the window",
         PLANNER,
-        "            if GateKind.HISTORY not in self.board.gates.closed:\n",
-        "            if True:\n",
+        "            self._submits(submit_share(self.board, self.now))\n",
+        "",
         night="dead_history_and_few_slots",
     ),
     Mutant(
@@ -381,6 +386,78 @@ MUTANTS = (
         "if change.event.outputs or change.event.kind is EventKind.INTENDED:",
         "if change.event.outputs:",
         tests="tests/adapters/test_sqlite_ledger.py",
+    ),
+    Mutant(
+        "window-of-a-model-forgotten-at-restart",
+        "the rate window of a single model begins empty after a restart",
+        BUDGET,
+        "RateWindow.restore(own, kept.get(model), now)",
+        "RateWindow.restore(own, None, now)",
+        night="killed_under_a_rate_of_a_model",
+    ),
+    Mutant(
+        "requests-of-a-model-not-counted",
+        "a limit on the requests of a single model is never used up",
+        BUDGET,
+        "return [self.whole] if own is None else [self.whole, own]",
+        "return [self.whole] if own is None else [self.whole]",
+        night="killed_under_a_rate_of_a_model",
+    ),
+    Mutant(
+        "ceiling-never-lowered",
+        "refusals teach nothing: at a limit nobody told us of, 429s go on for ever",
+        BUDGET,
+        "        self.ceiling = max(floor, half, ",
+        "        self.ceiling = None and max(floor, half, ",
+        tests="tests/simulation/test_budgets.py::test_a_lower_limit_than_configured_is_found_and_kept_to",
+    ),
+    Mutant(
+        "unknown-prices-not-held-back",
+        "jobs of unknown price fill all places before one has told what it costs",
+        PLANNER,
+        "            return True  # the first one tells what the others will cost\n",
+        "            return False\n",
+        night="unknown_prices",
+    ),
+    Mutant(
+        "more-in-flight-than-comes-home",
+        "a slow service is given more jobs than the requests can bring home within the hour",
+        PLANNER,
+        "return job.api is ApiVersion.V2 and polled >= board.placement.drainable(model)",
+        "return False and polled >= 0",
+        tests="tests/core/test_pacing.py",
+    ),
+    Mutant(
+        "new-submits-before-old-polls",
+        "submits keep their share although results are about to be forgotten",
+        PACING,
+        "    if oldest_at is not None and now - oldest_at > WINDOW_S / 2:\n",
+        "    if oldest_at is not None and now - oldest_at > 2 * WINDOW_S:\n",
+        tests="tests/core/test_pacing.py",
+    ),
+    Mutant(
+        "prices-forgotten-at-restart",
+        "what a model was seen to cost is not known after a restart",
+        MONEY,
+        "            self.learn(model, usd)\n",
+        "            pass\n",
+        tests="tests/core/test_money.py",
+    ),
+    Mutant(
+        "closed-model-keeps-the-run",
+        "a model with limits of its own that is closed keeps the run from its end",
+        BOARD,
+        "self.stocks.keys() - self.gates.closed_models.keys()",
+        "self.stocks.keys()",
+        tests="tests/simulation/test_budgets.py::test_a_model_that_is_closed_on_the_way_does_not_keep_the_run",
+    ),
+    Mutant(
+        "future-dates-believed",
+        "after a clock was put back, jobs wait until it is as late again",
+        "batchgen/core/misdated.py",
+        "    if latest_at <= now and job.due_at <= now + WINDOW_S:\n",
+        "    if latest_at >= 0.0:\n",
+        tests="tests/simulation/test_budgets.py::test_a_clock_that_was_put_back_costs_no_day_and_no_money",
     ),
 )
 
@@ -400,6 +477,10 @@ for name in sys.argv[1:]:
             print(f"{what}: {found[0].strip().splitlines()[-1][:120]}")
             sys.exit(1)
 """
+
+
+_PLUGINS = ("-p", "no:cacheprovider", "-p", "pytest_asyncio.plugin", "-p", "pytest_timeout")
+"""What the tests of a module need; loading all there are takes longer than the tests."""
 
 
 def catcher(mutant: Mutant) -> str:
@@ -430,24 +511,38 @@ def _by_night(mutant: Mutant, home: Path) -> str:
 
 
 def _by_test(mutant: Mutant, home: Path) -> str:
+    """A test that fails without any mutant catches nothing."""
     if not mutant.tests:
         return ""
-    options = [
-        "-q",
-        "-x",
-        "-p",
-        "no:cacheprovider",
-        "--no-header",
-        "-c",
-        str(ROOT / "pyproject.toml"),
-    ]
-    judged = _run(home, ["-m", "pytest", *options, f"--rootdir={home}", *mutant.tests.split()])
+    failed = _failed(mutant.tests, home)
+    if not failed:
+        return ""
+    if _fails_unmutated(failed):
+        raise RuntimeError(f"{failed} fails without {mutant.name} as well")
+    return failed
+
+
+def _failed(tests: str, home: Path) -> str:
+    """The first of these tests that fails with the package below `home`; empty if none does."""
+    options = ["-q", "-x", "--no-header", "-c", str(ROOT / "pyproject.toml"), f"--rootdir={home}"]
+    judged = _run(home, ["-m", "pytest", *options, *_PLUGINS, *tests.split()])
     failed = [line for line in judged.stdout.splitlines() if line.startswith("FAILED ")]
     return failed[0].removeprefix("FAILED ").split(" - ")[0] if failed else ""
 
 
+@cache
+def _fails_unmutated(test: str) -> bool:
+    """Whether a test fails with the package as it is; asked once of each."""
+    return bool(_failed(test, ROOT))
+
+
 def _run(home: Path, arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "PYTHONPATH": str(home), "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(home),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+    }
     return subprocess.run(
         [sys.executable, *arguments],
         cwd=home,

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
-from batchgen.core.board import Limits, OnExpired
 from batchgen.core.gates import Patience
 from batchgen.core.http import canonical_json
+from batchgen.core.limits import Limits, OnExpired, RateScope
 from batchgen.core.spec import ApiVersion, JobSpec
-from batchgen.simulator import FaultKind, FaultRule, Place, SimulatorConfig
+from batchgen.simulator import FaultKind, FaultRule, ModelSettings, Place, SimulatorConfig
 from batchgen.testing.rehearsal import Interruption, Mishap, Scenario
 
 PRICE_USD = 0.10
+SHORT_S = 4 * 3600.0
+"""No process of a short night needs so long, whether it comes to its end or gives up."""
 STEPS = range(1, 81)
 """So many steps four jobs take at least."""
 
@@ -65,7 +68,10 @@ def glitches_while_confirming() -> list[Scenario]:
     """Lost answers, and a history that sometimes says 404 to what is ours."""
     lost = FaultRule(where=Place.SUBMIT, kind=FaultKind.DROP_AFTER, probability=0.5, until_s=3600)
     glitch = FaultRule(where=Place.HISTORY, kind=FaultKind.HTTP_404, probability=0.3, until_s=3600)
-    return [Scenario(jobs(12), service(lost, glitch), Limits(concurrency=4), seed=1)]
+    return [
+        Scenario(jobs(12), service(lost, glitch), Limits(concurrency=4), seed=seed)
+        for seed in range(6)
+    ]
 
 
 def endless_requests() -> list[Scenario]:
@@ -73,7 +79,7 @@ def endless_requests() -> list[Scenario]:
     lost = FaultRule(where=Place.ANY, kind=FaultKind.CUT, probability=0.3, until_s=600)
     never = service(lost, never_finish_probability=1.0, sync_timeout_s=30.0)
     return [
-        Scenario(jobs(2, api), never, Limits(concurrency=2), seed=seed)
+        Scenario(jobs(2, api), never, Limits(concurrency=2), seed=seed, longest_process_s=SHORT_S)
         for api in ApiVersion
         for seed in range(3)
     ]
@@ -88,6 +94,7 @@ def results_that_vanish_every_time() -> list[Scenario]:
             Limits(concurrency=2, max_attempts=2, on_expired=OnExpired.RECOVER),
             requests_per_minute=5,
             untold=frozenset({"generation_url"}),
+            longest_process_s=SHORT_S,
         )
     ]
 
@@ -101,7 +108,16 @@ def dead_history_without_a_place() -> list[Scenario]:
     refused = FaultRule(where=Place.HISTORY, kind=FaultKind.HTTP_403)
     specs = [*jobs(1, ApiVersion.V1), *jobs(4)[1:]]
     dead = service(cut, refused)
-    return [Scenario(specs, dead, Limits(concurrency=1), patience=IMPATIENT, again_after_s=4e4)]
+    return [
+        Scenario(
+            specs,
+            dead,
+            Limits(concurrency=1),
+            patience=IMPATIENT,
+            again_after_s=4e4,
+            longest_process_s=SHORT_S,
+        )
+    ]
 
 
 def dead_history_without_money() -> list[Scenario]:
@@ -116,6 +132,7 @@ def dead_history_without_money() -> list[Scenario]:
             max_spend_usd=2.5 * PRICE_USD,
             patience=IMPATIENT,
             again_after_s=4e4,
+            longest_process_s=SHORT_S,
         )
     ]
 
@@ -132,8 +149,33 @@ def dead_history_and_few_slots() -> list[Scenario]:
             requests_per_minute=5,
             patience=IMPATIENT,
             again_after_s=4e4,
+            longest_process_s=SHORT_S,
         )
     ]
+
+
+def killed_under_a_rate_of_a_model() -> list[Scenario]:
+    """A death in the middle of a minute of which the model's own requests are used up."""
+    return [
+        Scenario(
+            jobs(20),
+            service(),
+            Limits(concurrency=8, rate_scope=scope),
+            model_rates={"flux-kontext-max": 6},
+            interruptions=[Interruption(Mishap.KILL, step) for step in (20, 25, 30)],
+            seed=step,
+        )
+        for scope in RateScope
+        for step in range(3)
+    ]
+
+
+def unknown_prices() -> list[Scenario]:
+    """Under a cap that a few jobs exhaust, with places for many."""
+    dear = service(models={"flux-kontext-max": ModelSettings(price_usd=0.3)})
+    unpriced = [replace(spec, price_usd=None) for spec in jobs(20)]
+    limits = Limits(concurrency=8)
+    return [Scenario(unpriced, dear, limits, max_spend_usd=1.0, allow_unknown_price=True)]
 
 
 NIGHTS: Mapping[str, Callable[[], Sequence[Scenario]]] = {
@@ -148,5 +190,7 @@ NIGHTS: Mapping[str, Callable[[], Sequence[Scenario]]] = {
         dead_history_without_a_place,
         dead_history_without_money,
         dead_history_and_few_slots,
+        killed_under_a_rate_of_a_model,
+        unknown_prices,
     )
 }

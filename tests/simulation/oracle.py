@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 
-from batchgen.core.board import RateScope
+from batchgen.core.ending import Verdict
 from batchgen.core.event import Change, EventKind
 from batchgen.core.gates import GateKind
 from batchgen.core.job import JobState
-from batchgen.core.planner import Verdict
-from batchgen.simulator import FaultKind, FaultRule, Outcome, Place
+from batchgen.core.limits import RateScope
+from batchgen.simulator import FaultRule, Outcome, Place
 from batchgen.testing.rehearsal import Report, Scenario
+from tests.simulation.budget_oracle import broken_budgets, uncounted
 
 _S = JobState
 COMING_TO_REST = {JobState.DONE, JobState.FAILED, JobState.UNKNOWN, JobState.LOST}
+BEHIND_HISTORY = {_S.AMBIGUOUS, _S.RECOVERING, _S.PENDING}
 
 
 def violations(scenario: Scenario, report: Report) -> list[str]:
@@ -25,6 +27,7 @@ def violations(scenario: Scenario, report: Report) -> list[str]:
         *_missing_files(report),
         *_unfinished(scenario, report),
         *_broken_budget(scenario, report),
+        *broken_budgets(scenario, report),
         *_wrong_money(scenario, report),
         *_leaks(report),
         *_bad_ends(report),
@@ -111,17 +114,19 @@ def _stem(name: str) -> str:
 def _unfinished(scenario: Scenario, report: Report) -> list[str]:
     """Liveness: the faults have stopped, so every job has come to rest.
 
-    Unless money ran out for good, the history is dead for good, or a model is closed for good.
+    Unless money or time ran out for good, the history is dead for good, or a model is closed so.
     """
     gate, found = report.end.gate, []
     if report.end.verdict is not Verdict.COMPLETE:
         capped = scenario.max_spend_usd is not None and gate and "max_spend" in gate.reason
         if capped:
             return []
-        if not (gate and gate.kind is GateKind.HISTORY and _for_ever(scenario, Place.HISTORY)):
+        dead = gate and gate.kind is GateKind.HISTORY and _for_ever(scenario, Place.HISTORY)
+        if not dead and not (gate and gate.kind is GateKind.TIME):
             return [f"ended as {report.end}"]
     # Behind what a dead history could clear up, others wait for their place or for the money.
-    waiting = COMING_TO_REST | ({_S.AMBIGUOUS, _S.RECOVERING, _S.PENDING} if gate else set())
+    behind = {_S.PENDING} if gate and gate.kind is GateKind.TIME else BEHIND_HISTORY
+    waiting = COMING_TO_REST | (behind if gate else set())
     closed = set().union(*(rule.models for rule in _for_ever(scenario, Place.SUBMIT)))
     for job in report.jobs():
         shut_out = job.state is JobState.PENDING and job.model in closed
@@ -143,7 +148,7 @@ def _broken_budget(scenario: Scenario, report: Report) -> list[str]:
     forgiven.
     """
     ledger, found = report.service.ledger, []
-    late = report.ghosts + _ghost_count(report)
+    late = uncounted(report)
     places = (Place.SUBMIT, Place.SYNC) if scenario.limits.rate_scope is RateScope.SUBMIT else ()
     busiest = ledger.busiest_window_count(places=places)
     limit = scenario.requests_per_minute
@@ -157,11 +162,6 @@ def _broken_budget(scenario: Scenario, report: Report) -> list[str]:
     return found
 
 
-def _ghost_count(report: Report) -> int:
-    ghosts = [rule for rule in report.service.config.faults if rule.kind is FaultKind.GHOST]
-    return len(report.service.ledger.bills) if ghosts else 0
-
-
 def _wrong_money(scenario: Scenario, report: Report) -> list[str]:
     """What we say was spent is what the service charged for the requests we know."""
     known = {request_id for *_, request_id in report.attempts()}
@@ -170,14 +170,12 @@ def _wrong_money(scenario: Scenario, report: Report) -> list[str]:
         bill.charged_usd(now) for bill in report.service.ledger.bills if bill.request_id in known
     )
     settled = report.state.ledger.totals().settled_usd
-    found = []
-    if settled > charged + 1e-6:
-        found.append(f"{settled} USD said to be spent, {charged} USD charged")
-    everything = report.service.ledger.charged_usd(now)
-    cap = scenario.max_spend_usd
-    if cap is not None and everything > cap + 1e-6 and not _ghost_count(report) + report.ghosts:
-        found.append(f"{everything} USD charged, {cap} USD allowed")
-    return found
+    # Where the service told no cost, the job is reckoned at its price, and that may be too much.
+    true_usd = {bill.model: bill.cost_usd for bill in report.service.ledger.bills}
+    too_dear = any((job.price_usd or 0.0) > true_usd.get(job.model, 1e9) for job in scenario.specs)
+    if settled > charged + 1e-6 and not too_dear:
+        return [f"{settled} USD said to be spent, {charged} USD charged"]
+    return []
 
 
 def _leaks(report: Report) -> list[str]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import random
 
-from batchgen.core.board import Limits, OnExpired, RateScope, WhenAbsent
 from batchgen.core.http import canonical_json
+from batchgen.core.limits import Limits, OnExpired, RateScope, WhenAbsent
 from batchgen.core.spec import ApiVersion, JobSpec
 from batchgen.ports import SaveFault
 from batchgen.simulator import (
@@ -18,6 +18,7 @@ from batchgen.simulator import (
     SimulatorConfig,
 )
 from batchgen.testing.rehearsal import Interruption, Mishap, Scenario
+from tests.simulation.tightening import tighten
 from tests.simulation.widening import widen
 
 FAULTS_END_S = 3600.0
@@ -71,11 +72,14 @@ PRICE_USD = 0.05
 
 
 def scenario_of(seed: int) -> Scenario:
-    """The scenario of a seed; equal seeds, equal scenarios. Two of three hold more troubles."""
+    """The scenario of a seed; equal seeds, equal scenarios.
+
+    Two of three hold more troubles, six of twenty tighter budgets or a slow service.
+    """
     if seed % 20 == 19:
         return _duplicate_ids(seed)
     plain = _plain(seed)
-    return widen(plain, seed) if seed % 3 else plain
+    return tighten(widen(plain, seed) if seed % 3 else plain, seed)
 
 
 def _plain(seed: int) -> Scenario:

@@ -6,10 +6,10 @@ from collections import Counter
 
 import pytest
 
-from batchgen.core.board import Limits
+from batchgen.core.ending import Verdict
 from batchgen.core.event import EventKind
 from batchgen.core.job import JobState
-from batchgen.core.planner import Verdict
+from batchgen.core.limits import Limits
 from batchgen.simulator import FaultKind, FaultRule, Place, ResetHeader, SimulatorConfig
 from batchgen.testing.rehearsal import Interruption, Mishap, Report, Scenario, rehearse
 from tests.simulation.hunt import judged, night, sentence
@@ -17,7 +17,10 @@ from tests.simulation.nights import NIGHTS, jobs
 from tests.simulation.oracle import violations
 from tests.simulation.scenarios import scenario_of
 
-SLICES, NIGHTS_A_SLICE = 8, 25
+pytestmark = pytest.mark.no_cover
+"""What the tests of the core measure; nights take twice as long while they are measured."""
+
+NIGHT_COUNT = 200
 ENOUGH = {
     "processes": 150,
     "bills": 1000,
@@ -39,24 +42,25 @@ ENOUGH = {
 }
 """What the slice must hold at least: a simulation in which nothing happens proves nothing."""
 
-held: Counter[str] = Counter()
+
+SLOW_SEED = 7
+"""Every twentieth seed is a service near the hour, which costs as much as all the others together:
+`make sim` has them, and `test_budgets` three of their kind."""
 
 
-@pytest.mark.parametrize("part", range(SLICES))
-def test_nothing_is_violated_in_a_slice_of_nights(part):
-    first = part * NIGHTS_A_SLICE
+@pytest.mark.long
+@pytest.mark.timeout(400)
+def test_nothing_is_violated_in_a_slice_of_nights():
     found = {}
-    for seed in range(first, first + NIGHTS_A_SLICE):
+    held = Counter[str]()
+    for seed in range(NIGHT_COUNT):
+        if seed % 20 == SLOW_SEED:
+            continue
         violated, counts = night(seed)
         held.update(counts)
         if violated:
             found[f"make sim SEED={seed}"] = violated
     assert not found
-
-
-def test_the_slice_held_enough_of_every_trouble():
-    if held["nights"] < SLICES * NIGHTS_A_SLICE:
-        pytest.skip("asks for the whole slice, run in this process")
     too_few = {name: held[name] for name, least in ENOUGH.items() if held[name] < least}
     assert not too_few
 
@@ -106,6 +110,7 @@ def eight_hour_night(count: int = 2000) -> Scenario:
     )
 
 
+@pytest.mark.long
 def test_an_eight_hour_night_passes_in_seconds():
     scenario = eight_hour_night()
     report = rehearse(scenario)
@@ -119,7 +124,7 @@ def test_an_eight_hour_night_passes_in_seconds():
 
 
 def test_a_piece_of_the_eight_hour_night_passes_twice_in_the_same_way():
-    first, second = rehearse(eight_hour_night(400)), rehearse(eight_hour_night(400))
+    first, second = rehearse(eight_hour_night(250)), rehearse(eight_hour_night(250))
 
     assert story(first) == story(second)
     assert first.elapsed_s == second.elapsed_s > 3600
@@ -141,10 +146,12 @@ def test_nothing_is_violated_in_a_night_with_a_name(name):
 
 
 def test_glitches_while_confirming_leave_nobody_unknown():
-    (scenario,) = NIGHTS["glitches_while_confirming"]()
-    report = rehearse(scenario)
-    assert report.counts() == {JobState.DONE: len(scenario.specs)}
-    assert kinds(report)[EventKind.ADOPTED] >= 3
+    adopted = 0
+    for scenario in NIGHTS["glitches_while_confirming"]():
+        report = rehearse(scenario)
+        assert report.counts() == {JobState.DONE: len(scenario.specs)}
+        adopted += kinds(report)[EventKind.ADOPTED]
+    assert adopted >= 3
 
 
 FOUND_SEEDS = {

@@ -15,15 +15,23 @@ from batchgen.adapters.sqlite.importer import import_jobs
 from batchgen.adapters.sqlite.ledger import Ledger
 from batchgen.adapters.sqlite.retrying import put_back, select
 from batchgen.adapters.sqlite.schema import create_schema
-from batchgen.core.board import Board, Limits, OnExpired
-from batchgen.core.budget import Money, RateWindow
+from batchgen.core.board import Board
+from batchgen.core.budget import Rates
+from batchgen.core.effect import Effect, EffectKind
+from batchgen.core.ending import Verdict
 from batchgen.core.event import Event, EventKind
 from batchgen.core.gates import GateKind
 from batchgen.core.job import Job, JobState, Output, Receipt, SavedFile
 from batchgen.core.lifecycle import TABLE, apply, found_at_start
-from batchgen.core.planner import Effect, EffectKind, Verdict, plan
+from batchgen.core.limits import Limits, OnExpired
+from batchgen.core.money import Money
+from batchgen.core.pacing import tick
+from batchgen.core.planner import plan
 from batchgen.core.signals import CallKind, Signal
 from tests.simulation.nights import PRICE_USD, jobs
+
+pytestmark = pytest.mark.no_cover
+"""What the tests of the core measure."""
 
 JOB_COUNT = 6
 CAP_USD = 4.5 * PRICE_USD
@@ -79,7 +87,7 @@ class Run(RuleBasedStateMachine):
         self.under_way: list[Effect] = []
         self.board = Board(
             limits=Limits(concurrency=2, on_expired=OnExpired.RECOVER, max_attempts=2),
-            rate=RateWindow.restore(30, self.ledger.note("rate"), self.now),
+            rates=Rates.restore(30, {}, self.ledger.note("rate"), self.now),
             money=Money.of(CAP_USD, self.ledger.totals(), active),
         )
         self.board.put(active)
@@ -96,6 +104,7 @@ class Run(RuleBasedStateMachine):
 
     @rule()
     def start_what_is_planned(self):
+        tick(self.board, self.now)
         decided = plan(self.board, self.now)
         if decided.draw:
             drawn = self.ledger.draw(self.board.drawn_key, decided.draw)
@@ -103,9 +112,10 @@ class Run(RuleBasedStateMachine):
             self.board.drawn_key = drawn[-1].key if drawn else self.board.drawn_key
             self.board.put(drawn)
             return
-        counted = sum(effect.counts for effect in decided.effects)
-        if not self.board.rate.covers(counted):
-            self.ledger.record((), {"rate": self.board.rate.allow(counted, self.now)})
+        counted = [effect.model for effect in decided.effects if effect.counts]
+        note = self.board.rates.note(counted, self.now)
+        if note is not None:
+            self.ledger.record((), {"rate": note})
         for effect in decided.effects:
             self.start(effect)
 
@@ -117,9 +127,9 @@ class Run(RuleBasedStateMachine):
         elif effect.job is None:
             self.board.probing = True
         else:
-            self.board.busy.add(effect.job.key)
+            self.board.begin(effect.job.key)
         if effect.counts:
-            self.board.rate.start()
+            self.board.rates.start(effect.model)
         self.under_way.append(effect)
 
     @precondition(lambda self: self.under_way)
@@ -138,7 +148,7 @@ class Run(RuleBasedStateMachine):
             self.board.gates.probed(self.event(E.HELD, 0, effect.kind))
         else:
             job = self.board.jobs[effect.job.key]
-            self.board.busy.discard(job.key)
+            self.board.release(job.key)
             legal = [kind for kind in OUTCOMES[effect.kind] if kind in TABLE[job.state]]
             self.record(self.outcome(job, effect, choose(legal)))
 
