@@ -70,7 +70,8 @@ class Answer:
             value = _DECODER.decode(text)
         except RecursionError as error:
             raise ValueError("nested too deeply") from error
-        if self.body.count(b"[") + self.body.count(b"{") > MAX_JSON_DEPTH and _is_deep(value):
+        opened = self.body.count(b"[") + self.body.count(b"{")
+        if opened > MAX_JSON_DEPTH and is_deep(value, MAX_JSON_DEPTH):
             raise ValueError("nested too deeply")
         return value
 
@@ -99,10 +100,13 @@ _DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite
 """Made once: `json.loads` would make one for every answer."""
 
 
-def _is_deep(value: Any) -> bool:
-    """Level by level, because a recursion is what this guards against."""
+def is_deep(value: Any, most: int) -> bool:
+    """Whether lists and mappings nest in more than `most` levels.
+
+    Level by level, because a recursion is what this guards against.
+    """
     level = [value]
-    for _ in range(MAX_JSON_DEPTH):
+    for _ in range(most):
         inner: list[Any] = []
         for item in level:
             inner += item.values() if isinstance(item, dict) else item

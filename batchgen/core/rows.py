@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import Any, Protocol
 
 from batchgen.core.check import quoted
-from batchgen.core.http import canonical_json
+from batchgen.core.http import canonical_json, is_deep
 from batchgen.core.place import Spot
 from batchgen.core.templates import FIELD_NAME, Fields
 
@@ -113,7 +113,7 @@ def parse_row(text: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         remedy = 'write one object a line, such as {"prompt": "a cup", "seed": 1}'
         raise RowError(f"a row is an object, and this is {_kind(value)}", remedy)
-    if text.count("{") + text.count("[") > MAX_DEPTH and _is_deep(value):
+    if text.count("{") + text.count("[") > MAX_DEPTH and is_deep(value, MAX_DEPTH):
         raise _too_deep()
     if "\\u" in text:
         _refuse_half_characters(value)
@@ -159,19 +159,6 @@ _DECODER = json.JSONDecoder(
 
 def _too_deep() -> RowError:
     return RowError(f"nested deeper than {MAX_DEPTH} levels", "flatten it")
-
-
-def _is_deep(value: Any) -> bool:
-    """Level by level, because a recursion is what this guards against."""
-    level = [value]
-    for _ in range(MAX_DEPTH):
-        inner: list[Any] = []
-        for item in level:
-            inner += item.values() if isinstance(item, dict) else item
-        level = [item for item in inner if isinstance(item, dict | list)]
-        if not level:
-            return False
-    return True
 
 
 def _refuse_half_characters(value: Any) -> None:
