@@ -1,5 +1,9 @@
 """The judge of the nights must find guilty whoever is."""
 
+import shutil
+import sqlite3
+from contextlib import closing
+
 import pytest
 
 from tests.cli.processes import Place
@@ -65,3 +69,18 @@ def test_a_file_too_many(night):
         assert judge(run, bills).violations == ["job-1~2.png belongs to no finished job"]
     finally:
         path.unlink()
+
+
+def test_a_file_whose_record_a_kill_cut_off(night, tmp_path):
+    """Before a night has ended the file may be of a job in flight; after it, of nobody."""
+    run, bills = night
+    cut_off = shutil.copytree(run, tmp_path / "cut-off")
+    with closing(sqlite3.connect(cut_off / "state.db", isolation_level=None)) as state:
+        key = state.execute("SELECT key FROM jobs WHERE id = 'job-1'").fetchone()[0]
+        state.execute("DELETE FROM outputs WHERE job_key = ?", (key,))
+        state.execute("UPDATE jobs SET state = 'fetching' WHERE key = ?", (key,))
+    assert judge(cut_off, bills, finished=False).violations == []
+    assert judge(cut_off, bills).violations == [
+        "job-1.png belongs to no finished job",
+        "job-1 is fetching",
+    ]

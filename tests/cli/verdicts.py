@@ -34,7 +34,9 @@ def judge(run: Path, bills, *, finished=True):
             "SELECT job_key, name, size, sha256 FROM outputs WHERE name IS NOT NULL"
         ).fetchall()
     _judge_bills(verdict, jobs, attempts, bills)
-    _judge_files(verdict, run / "outputs", jobs, files)
+    # A kill may fall between a rename and its record: the next run finds the file, and records it.
+    in_flight = set() if finished else {id_ for _, id_, _, _, state in jobs if state not in AT_REST}
+    _judge_files(verdict, run / "outputs", jobs, files, in_flight)
     if finished:
         verdict.violations += [
             f"{id_} is {state}" for _, id_, _, _, state in jobs if state not in AT_REST
@@ -76,7 +78,7 @@ def _judge_bills(verdict, jobs, attempts, bills):
     verdict.violations += [f"{ids} are nobody's" for ids in billed.values()]
 
 
-def _judge_files(verdict, outputs, jobs, files):
+def _judge_files(verdict, outputs, jobs, files, in_flight):
     done = {key: id_ for key, id_, *_, state in jobs if state == "done"}
     expected = {"metadata.jsonl", "README.md"}
     for _, name, size, sha256 in files:
@@ -93,5 +95,5 @@ def _judge_files(verdict, outputs, jobs, files):
     verdict.violations += [
         f"{name} belongs to no finished job"
         for name in found - expected
-        if not name.startswith(".")
+        if not name.startswith(".") and Path(name).stem not in in_flight
     ]
