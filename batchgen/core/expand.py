@@ -22,7 +22,8 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
-from batchgen.core.manifest import Entry, Manifest
+from batchgen.core.entry import Entry
+from batchgen.core.manifest import Manifest
 from batchgen.core.model import Catalog
 from batchgen.core.place import KeyPath, Remark, Source, Spot
 from batchgen.core.recipe import (

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from batchgen.core.check import quoted
+from batchgen.core.entry import Entry
 from batchgen.core.http import canonical_json
-from batchgen.core.manifest import Entry, Manifest, is_slug
+from batchgen.core.manifest import Manifest
 from batchgen.core.model import Catalog
 from batchgen.core.names import NameFaultError, check_part, check_reserved, check_stem, safe_text
+from batchgen.core.part import is_slug
 from batchgen.core.place import KeyPath, Remark
 from batchgen.core.rows import ROW_NUMBER
 from batchgen.core.spec import ApiVersion, JobSpec
