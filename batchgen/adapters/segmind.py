@@ -235,9 +235,10 @@ class SegmindApi:
     def _take_headers(self, response: aiohttp.ClientResponse, progress: _Progress) -> None:
         if response.status < 200:
             raise CutError(f"the service answered HTTP {response.status} and no more")
-        progress.headers = {
-            name.lower(): self._blot(value) for name, value in response.headers.items()
-        }
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        if self._key in "\n".join(headers.values()):
+            headers = {name: self._blot(value) for name, value in headers.items()}
+        progress.headers = headers
         progress.status = response.status
 
     def _blot_bytes(self, body: bytes) -> bytes:
@@ -247,7 +248,7 @@ class SegmindApi:
     def _url(self, call: Call) -> URL:
         """The URL exactly as written: yarl would fold `..` and decode what was escaped."""
         path = call.path
-        if not path.startswith("/") or not path.isascii() or any(c <= " " for c in path):
+        if not (path.startswith("/") and path.isascii() and path.isprintable()) or " " in path:
             raise InternalError(f"not a request path: {path!r}")
         query = f"?{urlencode(call.query)}" if call.query else ""
         return URL(f"{self._origins[call.host]}{path}{query}", encoded=True)

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import anyio
-from anyio.abc import TaskGroup
 
 from batchgen.core.board import Board
 from batchgen.core.effect import Effect, EffectKind
@@ -25,6 +24,7 @@ from batchgen.core.pacing import tick
 from batchgen.core.planner import Plan, plan
 from batchgen.errors import BatchgenError, InternalError
 from batchgen.ports import DuplicateRequestIdError, Ports
+from batchgen.runner.crew import Crew
 from batchgen.runner.drawing import draw
 from batchgen.runner.effects import Effects, Landed
 from batchgen.runner.history import begin_page, conclude, doubted, reject_candidate, take_in_page
@@ -54,8 +54,8 @@ class Runner:
         self._effects = Effects(ports)
         self._mailbox: list[Landed] = []
         self._mail = anyio.Event()
-        self._gets: set[anyio.CancelScope] = set()
-        self._post_scopes: set[anyio.CancelScope] = set()
+        self._crew = Crew(self._carry_out)
+        self._posts: set[anyio.CancelScope] = set()
         self._teller = Teller(ports.progress)
         self._disk_seen_at = 0.0
         self._credits_usd: float | None = None
@@ -65,8 +65,7 @@ class Runner:
     def stop(self, reason: str) -> None:
         """Start nothing more, let POSTs that left bring their ids home, then end."""
         self.board.gates.close(GateKind.STOP, reason, self._ports.clock.now())
-        for scope in self._gets:
-            scope.cancel()
+        self._crew.cut_off()
         self._mail.set()
 
     def restock(self, *, awaiting: bool) -> None:
@@ -82,7 +81,8 @@ class Runner:
 
     def abandon(self) -> None:
         """Leave at once: POSTs under way are cut off and will be found unclear."""
-        for scope in self._gets | self._post_scopes:
+        self._crew.cut_off()
+        for scope in self._posts:
             scope.cancel()
 
     async def run(self) -> RunEnd:
@@ -93,12 +93,12 @@ class Runner:
         await self._load()
         outcome: RunEnd | BatchgenError | None = None
         try:
-            async with anyio.create_task_group() as tasks:
+            async with self._crew as crew:
                 try:
-                    outcome = await self._loop(tasks)
+                    outcome = await self._loop()
                 except BatchgenError as error:  # unwrapped: a group would hide it from callers
                     outcome = error
-                    tasks.cancel_scope.cancel()
+                    crew.cut_off()
         finally:
             with anyio.CancelScope(shield=True):
                 await self._land(failed=isinstance(outcome, BatchgenError))
@@ -115,7 +115,7 @@ class Runner:
         unclear = self.board.ambiguous
         await self._record([event for job in unclear if (event := undatable(job, now))])
 
-    async def _loop(self, tasks: TaskGroup) -> RunEnd:
+    async def _loop(self) -> RunEnd:
         while True:
             self._mail = anyio.Event()
             await self._record(self._empty_mailbox())
@@ -130,7 +130,7 @@ class Runner:
             if decided.draw or decided.draw_of:
                 await draw(self.board, self._ports.state, decided, now)
                 continue
-            await self._start(decided.effects, now, tasks)
+            await self._start(decided.effects, now)
             await self._wait(decided, now)
 
     async def _compare_credits(self) -> None:
@@ -139,7 +139,7 @@ class Runner:
         if credits_usd is not None:
             self._teller.tell_credits(credits_usd, await self._ports.state.outlook())
 
-    async def _start(self, effects: Sequence[Effect], now: float, tasks: TaskGroup) -> None:
+    async def _start(self, effects: Sequence[Effect], now: float) -> None:
         """Put intents and slots on disk, then let the effects go."""
         if not effects or await self._is_disk_short(effects, now):
             return
@@ -159,7 +159,7 @@ class Runner:
         if intents or notes:
             await self._record(intents, notes)
         for effect in effects:
-            self._launch(effect, tasks)
+            self._launch(effect)
 
     async def _is_disk_short(self, effects: Sequence[Effect], now: float) -> bool:
         """Look at the free space before submits, now and then; too little closes the gate."""
@@ -174,7 +174,7 @@ class Runner:
         self._mail.set()
         return True
 
-    def _launch(self, effect: Effect, tasks: TaskGroup) -> None:
+    def _launch(self, effect: Effect) -> None:
         board = self.board
         if effect.kind is EffectKind.READ_HISTORY:
             effect = replace(effect, read=begin_page(board, self._ports.clock.now()))
@@ -189,23 +189,30 @@ class Runner:
                 effect = replace(effect, request_id=board.candidates.get(key, ""))
         if effect.counts:
             board.rates.start(effect.model)
-        tasks.start_soon(self._carry_out, effect, name=str(effect.kind))
+        self._crew.give(effect)
 
     async def _carry_out(self, effect: Effect) -> None:
-        """One effect as a task. A POST is shielded: whoever cancels the run, its answer is kept."""
-        is_post = effect.kind is EffectKind.SUBMIT
-        scopes = self._post_scopes if is_post else self._gets
-        landed = Landed(effect)
-        with anyio.CancelScope(shield=is_post) as scope:
-            scopes.add(scope)
+        """One effect. A POST is shielded: whoever cancels the run, its answer is kept."""
+        if effect.kind is not EffectKind.SUBMIT:
+            await self._landed(effect)
+            return
+        with anyio.CancelScope(shield=True) as scope:
+            self._posts.add(scope)
             try:
-                landed = await self._effects.carry_out(effect)
+                await self._landed(effect)
             finally:
-                scopes.discard(scope)
-                if effect.counts:
-                    self.board.rates.answered(effect.model, self._ports.clock.now())
-                self._mailbox.append(landed)
-                self._mail.set()
+                self._posts.discard(scope)
+
+    async def _landed(self, effect: Effect) -> None:
+        """Carry it out; what came of it lands in the mailbox, also when it is cut off."""
+        landed = Landed(effect)
+        try:
+            landed = await self._effects.carry_out(effect)
+        finally:
+            if effect.counts:
+                self.board.rates.answered(effect.model, self._ports.clock.now())
+            self._mailbox.append(landed)
+            self._mail.set()
 
     async def _wait(self, decided: Plan, now: float) -> None:
         if self._mailbox or self._mail.is_set():

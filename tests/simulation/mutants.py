@@ -76,10 +76,10 @@ MUTANTS = (
         """        if intents or notes:
             await self._record(intents, notes)
         for effect in effects:
-            self._launch(effect, tasks)
+            self._launch(effect)
 """,
         """        for effect in effects:
-            self._launch(effect, tasks)
+            self._launch(effect)
         if intents or notes:
             await self._record(intents, notes)
 """,
@@ -226,8 +226,8 @@ MUTANTS = (
         "post-not-shielded",
         "a cancelled run throws away the answers of its POSTs",
         RUNNER,
-        "anyio.CancelScope(shield=is_post)",
-        "anyio.CancelScope(shield=False)",
+        "anyio.CancelScope(shield=True) as scope",
+        "anyio.CancelScope(shield=False) as scope",
         night="cancelled_at_every_step",
     ),
     Mutant(

@@ -1,0 +1,100 @@
+"""Tasks that stay: each carries out one effect after the other.
+
+A task and a cancel scope for every effect cost as much as a tenth of a whole run without limits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self
+
+import anyio
+from anyio.abc import TaskGroup
+
+from batchgen.core.effect import Effect
+from batchgen.errors import InternalError
+
+
+@dataclass(slots=True, eq=False)
+class _Hand:
+    """A task without work. Whoever calls it fills in `effect` first; without, it goes home."""
+
+    called: anyio.Event = field(default_factory=anyio.Event)
+    effect: Effect | None = None
+
+
+class Crew:
+    """As many tasks as effects were ever under way at once. An async context manager.
+
+    `work` is awaited for every effect that is given, exactly once, whatever is cancelled: it is to
+    see to it that what it does is shielded, or told as cut off. Leaving waits for all of it.
+    """
+
+    def __init__(self, work: Callable[[Effect], Awaitable[None]]) -> None:
+        self._work = work
+        self._tasks: TaskGroup | None = None
+        self._idle: list[_Hand] = []
+        self._scopes: set[anyio.CancelScope] = set()
+        self._dismissed = False
+
+    async def __aenter__(self) -> Self:
+        self._tasks = await anyio.create_task_group().__aenter__()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool | None:
+        self._dismissed = True
+        while self._idle:
+            self._idle.pop().called.set()
+        return await self._group().__aexit__(kind, error, trace)
+
+    def _group(self) -> TaskGroup:
+        if self._tasks is None:
+            raise InternalError("a crew was used outside its `async with`")
+        return self._tasks
+
+    def give(self, effect: Effect) -> None:
+        """Have an effect carried out, now."""
+        if self._idle:
+            hand = self._idle.pop()
+            hand.effect = effect
+            hand.called.set()
+        else:
+            scope = anyio.CancelScope()
+            self._scopes.add(scope)  # a task that has not begun can be cut off as well
+            self._group().start_soon(self._serve, effect, scope)
+
+    def cut_off(self) -> None:
+        """Cancel what is under way; what is given later is not concerned."""
+        self._idle.clear()
+        for scope in self._scopes:
+            scope.cancel()
+
+    async def _serve(self, first: Effect, scope: anyio.CancelScope) -> None:
+        with scope:
+            try:
+                effect: Effect | None = first
+                while effect is not None:
+                    await self._work(effect)
+                    effect = None if self._dismissed else await self._next()
+            finally:
+                self._scopes.discard(scope)
+
+    async def _next(self) -> Effect | None:
+        hand = _Hand()
+        self._idle.append(hand)
+        try:
+            await hand.called.wait()
+        except anyio.get_cancelled_exc_class():
+            if hand in self._idle:
+                self._idle.remove(hand)
+            if hand.effect is not None:  # it was given at the last moment
+                await self._work(hand.effect)
+            raise
+        return hand.effect
