@@ -33,10 +33,11 @@ from batchgen.core.treatment import WINDOW_S
 
 OTHER_CALLS = 2
 """Calls of a job beside its polls: submit and result."""
-FREE_PRICE_S = 0.1
-FREE_PRICE_SHARE = 0.003
-"""The price where polls cost nothing: the greater of 0.1 s and 0.3 % of the mean. Guesses:
-with them a job of 22 ± 4 s is asked for about five times and found half a second late."""
+FREE_PRICE_S = 0.04
+FREE_PRICE_SHARE = 0.0045
+"""The price where polls cost nothing: the greater of 0.04 s and 0.45 % of the mean. Guesses: with
+them a job of 22 ± 4 s is asked for about five times and found half a second late; one of 1 to 2 s
+three to four times, and found an eighth of a second late."""
 ENOUGH_POLLS = 1.03
 """So few polls a job are as good as one: a still higher price would only find jobs later."""
 REBATE = 0.9

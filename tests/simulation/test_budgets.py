@@ -18,8 +18,6 @@ from batchgen.testing.rehearsal import Interruption, Mishap, Scenario, rehearse
 from batchgen.testing.virtual_time import START_AT
 from tests.simulation.oracle import violations
 
-pytestmark = pytest.mark.no_cover
-
 
 def specs(count, model="flux-pro", price_usd=0.05, prefix="job"):
     return [

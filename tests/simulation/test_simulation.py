@@ -17,9 +17,6 @@ from tests.simulation.nights import NIGHTS, jobs
 from tests.simulation.oracle import violations
 from tests.simulation.scenarios import scenario_of
 
-pytestmark = pytest.mark.no_cover
-"""What the tests of the core measure; nights take twice as long while they are measured."""
-
 NIGHT_COUNT = 200
 ENOUGH = {
     "processes": 150,

@@ -30,9 +30,6 @@ from batchgen.core.planner import plan
 from batchgen.core.signals import CallKind, Signal
 from tests.simulation.nights import PRICE_USD, jobs
 
-pytestmark = pytest.mark.no_cover
-"""What the tests of the core measure."""
-
 JOB_COUNT = 6
 CAP_USD = 4.5 * PRICE_USD
 START_AT = 1_800_000_000.0
