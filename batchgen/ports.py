@@ -7,7 +7,7 @@ the clock of the run, which never steps (see `Clock`).
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
@@ -15,6 +15,8 @@ from batchgen.core.event import Change
 from batchgen.core.history import OwnRequest
 from batchgen.core.http import Answer, Call
 from batchgen.core.job import Job, Outlook, Output, SavedFile, Totals
+from batchgen.core.spec import InputFile
+from batchgen.core.uploads import Content, Uploaded
 from batchgen.errors import BatchgenError
 
 
@@ -60,6 +62,10 @@ class SaveFault(StrEnum):
     """The process ran out of file descriptors."""
     DISK_BROKEN = "disk broken"
     """Read-only file system or an I/O error: nothing may be stored any more."""
+    STORE_AWAY = "store away"
+    """The object store of the outputs does not answer, or refuses: the file waits at home."""
+    REFUSED = "refused"
+    """The place of the outputs takes no file of this name, and never will."""
 
 
 class SaveError(BatchgenError):
@@ -103,6 +109,26 @@ class Outputs(Protocol):
         ...
 
 
+class InputLostError(BatchgenError):
+    """A local file does not hold any more what it held when it was looked at."""
+
+
+class Inputs(Protocol):
+    """The local files that parameters name."""
+
+    async def encoded(self, file: InputFile) -> str:
+        """The whole content of a file as base64. Raises `InputLostError`."""
+        ...
+
+
+class NoInputs:
+    """Where there are no local files."""
+
+    async def encoded(self, file: InputFile) -> str:
+        """Always raises `InputLostError`."""
+        raise InputLostError(f"{file.path} cannot be read here")
+
+
 class DuplicateRequestIdError(BatchgenError):
     """The service gave a request_id that another attempt already has: it proves nothing."""
 
@@ -116,10 +142,14 @@ class State(Protocol):
     """The record that is the truth. One owner; every `record` is one durable transaction."""
 
     async def record(
-        self, changes: Sequence[Change], notes: Mapping[str, str] | None = None
+        self,
+        changes: Sequence[Change],
+        notes: Mapping[str, str] | None = None,
+        uploaded: Sequence[Uploaded] = (),
     ) -> None:
-        """Write changes and notes, all or nothing; durable when it returns.
+        """Write changes, notes and uploads, all or nothing; durable when it returns.
 
+        Of a content that is at the service already, the address that was recorded first stays.
         A cancelled call may still have been written. Raises `DiskError` when it cannot be
         (`DiskFullError` when even the reserve did not help), and
         `DuplicateRequestIdError` (nothing written) for a request_id that another attempt has.
@@ -150,6 +180,10 @@ class State(Protocol):
 
     async def requests(self, request_ids: Sequence[str]) -> Mapping[str, OwnRequest]:
         """Which of these request_ids are in the ledger, with what was sent and when."""
+        ...
+
+    async def input_files(self, content: Content) -> Sequence[InputFile]:
+        """Some local files that held a content when they were looked at."""
         ...
 
     async def has_room(self) -> bool:
@@ -190,3 +224,4 @@ class Ports:
     outputs: Outputs
     clock: Clock
     progress: Progress
+    inputs: Inputs = field(default_factory=NoInputs)

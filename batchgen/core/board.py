@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 
@@ -23,9 +23,10 @@ from batchgen.core.money import Money
 from batchgen.core.placement import Placement
 from batchgen.core.policy import by_policy
 from batchgen.core.polling import Latencies
-from batchgen.core.roster import Roster
+from batchgen.core.roster import Line, Roster
 from batchgen.core.signals import Signal
 from batchgen.core.treatment import overdue
+from batchgen.core.uploads import Content, UploadDesk, Uploaded, placed, waiting_for
 
 DENIALS = 3
 """A listed row is a team-mate's after so many denials, some seconds apart."""
@@ -53,6 +54,7 @@ class Board:
     placement: Placement = field(init=False, compare=False)
     """Follows from the latencies and the budget; schedules are made when they are asked for."""
     roster: Roster = field(default_factory=Roster)
+    uploads: UploadDesk = field(default_factory=UploadDesk)
     probing: bool = False
     wants_credits: bool = False
     """Whether the account is to be compared with what the pending jobs, which wait, will cost."""
@@ -145,7 +147,7 @@ class Board:
         """Jobs come onto the board: active ones at the start, pending ones as they are drawn."""
         for job in jobs:
             self.roster.put(job)
-            self._account(job)
+            self.money.account(job)
 
     def digest(self, event: Event) -> Event:
         """Complete an event with what only the board knows: the next poll, and the policies."""
@@ -177,7 +179,7 @@ class Board:
         self.gates.observe(change.event, job.model)
         self.hear(change.event)
         self._learn(change)
-        self._account(job, paid_in_vain=change.event.kind is EventKind.AGAIN)
+        self.money.account(job, paid_in_vain=change.event.kind is EventKind.AGAIN)
         if change.event.kind is EventKind.INTENDED:
             self.submitted_at.append(change.event.at)
         if job.state is not JobState.AMBIGUOUS:
@@ -200,6 +202,22 @@ class Board:
         if event.signal is Signal.RATE_LIMITED:
             self.rate.refuse_until(event.retry_at, event.at)
 
+    def supply(self, done: Sequence[Uploaded]) -> None:
+        """Contents that are uploaded, and recorded: bodies that waited for them name them now."""
+        if not done:
+            return
+        self.uploads.succeeded(done)
+        urls = {upload.content: upload.url for upload in done}
+        for upload in done:
+            for key in self.waiting_for(upload.content):
+                job = self.jobs[key]
+                self.roster.put(replace(job, body=placed(job.body, urls.get)))
+
+    def waiting_for(self, content: Content) -> list[int]:
+        """The keys of the jobs on the board that wait for a content."""
+        waiting = self.roster.idle(Line.UPLOAD)
+        return list(waiting_for(content, ((key, self.jobs[key].body) for key in waiting)))
+
     def hold_back(self, job: Job) -> None:
         """Take a pending job of a closed model off the board; it stays pending in the state."""
         self.roster.drop(job.key)
@@ -215,27 +233,6 @@ class Board:
                 # Longer than it was away it cannot have taken: a latency in other units.
                 away_s = change.event.at - change.after.sent_at
                 self.latencies.learn(change.after.model, min(seen_s, away_s))
-
-    def _account(self, job: Job, *, paid_in_vain: bool = False) -> None:
-        """Money: reserved while an attempt may be billed, settled once its cost is known.
-
-        What was `paid_in_vain` stays spent when the job goes back to pending.
-        """
-        reserved = job.key in self.money.reserved
-        released_usd = self.money.release(job.key)
-        if paid_in_vain:
-            self.money.standing_usd += released_usd
-        if job.state is JobState.PENDING or job.state is JobState.FAILED:
-            return
-        cost = job.cost_usd
-        if not job.ended:
-            # A price that changed on the way does not move what was reserved; a known cost does.
-            keeps = reserved and job.receipt.cost_usd is None
-            self.money.reserve(job.key, released_usd if keeps else cost)
-        elif job.state is JobState.UNKNOWN:
-            self.money.standing_usd += cost
-        else:
-            self.money.settled_usd += cost
 
     @property
     def foreign(self) -> frozenset[str]:

@@ -15,6 +15,8 @@ SYNC_TIMEOUT_S = 600.0
 SUBMIT_TIMEOUT_S = 60.0
 RESULT_TIMEOUT_S = 300.0
 """A final body may carry the media itself."""
+UPLOAD_TIMEOUT_S = 300.0
+"""The largest file at a megabit a second takes nearly as long."""
 
 
 def submit_call(job: Job) -> Call:
@@ -63,6 +65,13 @@ def history_call(read: HistoryRead, now: float) -> Call:
         ("sort_order", "desc"),
     )
     return Call("GET", "/inference-request/request-history", host=Host.HISTORY, query=query)
+
+
+def upload_call(media_type: str, encoded: str) -> Call:
+    """The POST of a file, `encoded` as base64: free, and answered with its address for good."""
+    # Neither a media type nor base64 holds anything that JSON escapes: no need to look through it.
+    body = f'{{"data_urls":["data:{media_type};base64,{encoded}"]}}'
+    return Call("POST", "/upload-asset", host=Host.UPLOAD, body=body, timeout_s=UPLOAD_TIMEOUT_S)
 
 
 def _day(at: float) -> str:

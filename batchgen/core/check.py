@@ -13,6 +13,7 @@ from typing import Any, TypeGuard
 from urllib.parse import urlsplit
 
 from batchgen.core.model import Model, Parameter, ParameterType, nearest
+from batchgen.core.uploads import missing
 
 _SHOWN_CHARACTERS = 60
 
@@ -185,14 +186,13 @@ def _allowed(parameter: Parameter, value: Any) -> Iterator[Finding]:
 def _uri(parameter: Parameter, value: str) -> Iterator[Finding]:
     if _is_web_address(value) or (value[:5].lower() == "data:" and "," in value):
         return
-    what = f"{parameter.name} is {shown(value)}, neither an http(s) URL nor a data: URI"
-    if value and "://" not in value and not value.lower().startswith(("data:", "http")):
-        what += "; local files are not uploaded by this version"
+    if missing(f'"{value}"'):
+        return  # a local file, which was found
     yield Finding(
         Severity.ERROR,
         parameter.name,
-        what,
-        "give the http(s) URL of a file the service can reach, or a data: URI",
+        f"{parameter.name} is {shown(value)}, neither an http(s) URL nor a data: URI",
+        "give the http(s) URL of a file the service can reach, a data: URI, or the path of a file",
     )
 
 
@@ -231,7 +231,7 @@ _TYPE_WORDS: Mapping[ParameterType, str] = {
     ParameterType.INTEGER: "a whole number",
     ParameterType.NUMBER: "a number",
     ParameterType.BOOLEAN: "true or false",
-    ParameterType.URI: "an http(s) URL or a data: URI",
+    ParameterType.URI: "an http(s) URL, a data: URI or a local file",
 }
 
 

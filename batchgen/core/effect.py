@@ -7,12 +7,16 @@ from enum import StrEnum
 
 from batchgen.core.history import HistoryRead
 from batchgen.core.job import Job
+from batchgen.core.spec import InputFile
+from batchgen.core.uploads import Content
 
 
 class EffectKind(StrEnum):
     """What the shell can be asked to do. Every effect ends in exactly one event."""
 
     SUBMIT = "submit"
+    UPLOAD = "upload"
+    """A file that pending jobs name, so that their bodies can name its address."""
     POLL = "poll"
     FETCH = "fetch"
     SAVE = "save"
@@ -33,8 +37,9 @@ class EffectKind(StrEnum):
 class Effect:
     """One action. `counts` says that it takes a slot of the rate window.
 
-    `job` is None for probes and reads of the history. The shell fills in what the effect is about
-    when it starts: `read` for a page of the history, `request_id` for a confirmation.
+    `job` is None for probes, uploads and reads of the history. The shell fills in what the effect
+    is about when it starts: `read` for a page of the history, `request_id` for a confirmation,
+    `files` that hold the `content` of an upload.
     """
 
     kind: EffectKind
@@ -44,6 +49,8 @@ class Effect:
     request_id: str = ""
     at_once: bool = False
     """Of a poll: where requests are not limited, a result that is there is fetched with it."""
+    content: Content | None = None
+    files: tuple[InputFile, ...] = ()
 
     @property
     def model(self) -> str:

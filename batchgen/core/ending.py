@@ -31,7 +31,7 @@ def ending(board: Board, effects: Sequence[Effect], now: float) -> tuple[Verdict
 
     Stops only when nothing is under way: what runs here is brought to its event first.
     """
-    if board.busy or board.probing or board.reading:
+    if board.busy or board.probing or board.reading or board.uploads.under_way:
         return Verdict.GO_ON, None
     closed = board.gates.closed
     if GateKind.STOP in closed:
@@ -50,6 +50,9 @@ def ending(board: Board, effects: Sequence[Effect], now: float) -> tuple[Verdict
     for kind in _ENDING_GATES:
         if kind in closed:
             return Verdict.STOP, closed[kind]
+    no_uploads = board.gates.without_uploads(now)
+    if no_uploads is not None and _next_pending(board, now) is None:
+        return Verdict.STOP, no_uploads
     return _out_of_money(board, now)
 
 
@@ -65,25 +68,29 @@ def _only_history_is_missing(board: Board, active: int, now: float) -> bool:
     if gate is None or now - gate.since_at < board.gates.patience.history_s:
         return False
     left = len(board.roster.queues[Line.RECOVER]) + len(board.roster.queues[Line.LOOKUP])
-    return left == active and not _may_submit(board)
+    return left == active and not _may_submit(board, now)
 
 
-def _may_submit(board: Board) -> bool:
+def _may_submit(board: Board, now: float) -> bool:
     """Whether the next pending job could go out without anything else happening first."""
-    job = _next_pending(board)
+    job = _next_pending(board, now)
     held = board.gates.holds_submits() or board.in_flight >= board.limits.concurrency
     return job is not None and not held and board.money.affords(board.money.expected_usd(job))
 
 
-def _next_pending(board: Board) -> Job | None:
+def _next_pending(board: Board, now: float) -> Job | None:
+    """The first one, of those that wait for uploads only while these are worth waiting for."""
     closed = board.gates.closed_models
-    keys = sorted(board.roster.idle(Line.SUBMIT))
+    keys = board.roster.idle(Line.SUBMIT)
+    if board.gates.without_uploads(now) is None:
+        keys += board.roster.idle(Line.UPLOAD)
+    keys.sort()
     return next((board.jobs[key] for key in keys if board.jobs[key].model not in closed), None)
 
 
 def _out_of_money(board: Board, now: float) -> tuple[Verdict, Gate | None]:
     """Nothing runs and the next job is not affordable: no event will ever change that."""
-    money, job = board.money, _next_pending(board)
+    money, job = board.money, _next_pending(board, now)
     if money.cap_usd is None or job is None or money.affords(money.expected_usd(job)):
         return Verdict.GO_ON, None
     reason = (

@@ -14,6 +14,8 @@ class EventKind(StrEnum):
 
     INTENDED = "intended"
     """Its next POST is decided on; the record precedes the POST."""
+    NO_INPUT = "no input"
+    """A file it names is gone, changed or refused: it cannot be posted as it stands."""
     ACKED = "acked"
     """The POST was accepted and brought a request_id."""
     ANSWERED = "answered"

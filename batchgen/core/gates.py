@@ -25,8 +25,10 @@ class GateKind(StrEnum):
     """The service does not answer, or only with server errors."""
     HISTORY = "history"
     """The account's history does not answer; holds back nothing by itself."""
+    UPLOADS = "uploads"
+    """Input files cannot be uploaded; holds back nothing but the jobs that need them."""
     DISK = "disk"
-    """No space for outputs."""
+    """No space for outputs, or their object store is away."""
     HALT = "halt"
     """Our bug or a wrong configuration."""
     TIME = "time"
@@ -71,8 +73,19 @@ _OUTAGE_SIGNALS = frozenset(
 )
 
 
+_HOSTS = {CallKind.HISTORY: Host.HISTORY, CallKind.UPLOAD: Host.UPLOAD}
+"""Where calls go that do not go to the API itself."""
+_OUTAGES = {
+    Host.API: GateKind.OUTAGE,
+    Host.HISTORY: GateKind.HISTORY,
+    Host.UPLOAD: GateKind.UPLOADS,
+}
+"""What closes when a host does not answer."""
+_HOLDING_NOTHING = frozenset({GateKind.HISTORY, GateKind.UPLOADS})
+
+
 def _host_of(call: CallKind | None) -> Host:
-    return Host.HISTORY if call is CallKind.HISTORY else Host.API
+    return Host.API if call is None else _HOSTS.get(call, Host.API)
 
 
 @dataclass(slots=True)
@@ -86,7 +99,7 @@ class Gates:
     doubted_model: str = ""
     """The model whose 403 may be the key's fault or the model's; the next probe tells."""
     _fruitless: dict[Host, int] = field(default_factory=dict)
-    _reached: bool = False
+    _reached: set[Host] = field(default_factory=set)
     _key_worked: bool = False
 
     def observe(self, event: Event, model: str = "") -> None:
@@ -103,9 +116,8 @@ class Gates:
             self.close(GateKind.HISTORY, event.reason, event.at)
             return
         self._fruitless[host] = 0
-        if host is Host.API:
-            self._reached = True
-        self.open(GateKind.OUTAGE if host is Host.API else GateKind.HISTORY)
+        self._reached.add(host)
+        self.open(_OUTAGES[host])
         self._treat(treatment, event, model)
 
     def _treat(self, treatment: Treatment, event: Event, model: str) -> None:
@@ -127,8 +139,7 @@ class Gates:
     def _count_fruitless(self, host: Host, event: Event) -> None:
         count = self._fruitless[host] = self._fruitless.get(host, 0) + 1
         if count >= OUTAGE_AFTER:
-            kind = GateKind.OUTAGE if host is Host.API else GateKind.HISTORY
-            self.close(kind, event.reason, event.at)
+            self.close(_OUTAGES[host], event.reason, event.at)
 
     def close(self, kind: GateKind, reason: str, now: float) -> None:
         """Close a gate; a closed one keeps its beginning."""
@@ -178,7 +189,7 @@ class Gates:
 
     def holds_submits(self) -> bool:
         """Whether nothing new may be submitted."""
-        return bool(self.closed.keys() - {GateKind.HISTORY})
+        return bool(self.closed.keys() - _HOLDING_NOTHING)
 
     def holds_saves(self) -> bool:
         """Whether nothing may be written to the outputs."""
@@ -200,7 +211,17 @@ class Gates:
         """A key that worked is probed again before it is given up; one that never did is not."""
         return gate.probes >= (self.patience.key_probes if self._key_worked else 1)
 
+    def without_uploads(self, now: float) -> Gate | None:
+        """The gate, if files could not be uploaded for so long that nobody waits for it alone."""
+        gate = self.closed.get(GateKind.UPLOADS)
+        gave_up = gate is not None and now - gate.since_at >= self._outage_s(Host.UPLOAD)
+        return gate if gave_up else None
+
+    def _outage_s(self, host: Host) -> float:
+        reached = host in self._reached
+        return self.patience.outage_s if reached else self.patience.first_contact_s
+
     def _limit_s(self, kind: GateKind) -> float | None:
         if kind is GateKind.OUTAGE:
-            return self.patience.outage_s if self._reached else self.patience.first_contact_s
+            return self._outage_s(Host.API)
         return self.patience.disk_s if kind is GateKind.DISK else None

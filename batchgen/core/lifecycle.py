@@ -2,8 +2,8 @@
 
 Two rules stand over the table:
 
-1. A job leaves PENDING only by INTENDED, and SUBMITTING only by the outcome of that one POST: so no
-   job is posted again before it is known what became of the last time.
+1. A job leaves PENDING for the service only by INTENDED, and SUBMITTING only by the outcome of that
+   one POST: so no job is posted again before it is known what became of the last time.
 2. Whatever is not in the table is a bug, told by job, state and event; nothing is ignored.
 
 Gates (refused keys, empty accounts, outages, full disks) are no states: they hold effects back and
@@ -26,7 +26,7 @@ _S = JobState
 _E = EventKind
 
 TABLE: Mapping[JobState, Mapping[EventKind, JobState]] = {
-    _S.PENDING: {_E.INTENDED: _S.SUBMITTING},
+    _S.PENDING: {_E.INTENDED: _S.SUBMITTING, _E.NO_INPUT: _S.FAILED},
     _S.SUBMITTING: {
         _E.ACKED: _S.SUBMITTED,
         _E.ANSWERED: _S.FETCHING,

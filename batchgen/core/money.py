@@ -73,6 +73,28 @@ class Money:
         self._reserved_usd = self._reserved_usd - usd if self.reserved else 0.0
         return usd
 
+    def account(self, job: Job, *, paid_in_vain: bool = False) -> None:
+        """Hold a job against the cap: reserved while an attempt may be billed, settled once its
+        cost is known.
+
+        What was `paid_in_vain` stays spent when the job goes back to pending.
+        """
+        reserved = job.key in self.reserved
+        released_usd = self.release(job.key)
+        if paid_in_vain:
+            self.standing_usd += released_usd
+        if job.state is JobState.PENDING or job.state is JobState.FAILED:
+            return
+        cost = job.cost_usd
+        if not job.ended:
+            # A price that changed on the way does not move what was reserved; a known cost does.
+            keeps = reserved and job.receipt.cost_usd is None
+            self.reserve(job.key, released_usd if keeps else cost)
+        elif job.state is JobState.UNKNOWN:
+            self.standing_usd += cost
+        else:
+            self.settled_usd += cost
+
     def learn(self, model: str, cost_usd: float) -> None:
         """A job of this model cost so much."""
         self.learned[model] = max(cost_usd, self.learned.get(model, 0.0))

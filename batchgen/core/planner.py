@@ -6,10 +6,11 @@ nothing. The order in which it spends a tight request budget:
 1. results: a finished request is paid for; its window is running out
 2. submits, up to the share of the minute that they have in the long run: were all that is due
    brought home first, nothing would be running at the service meanwhile, and the budget would idle
-   until it has caught up (at 50 requests a minute and 300 s a request, a fifth of the night)
+   until it has caught up (at 50 requests a minute and 300 s a request, a fifth of the night);
+   from the same share, uploads of what the next jobs need
 3. polls that are due, nearest end of their window first
 4. lookups in the history: paid results whose record is gone, submits whose answer was lost
-5. further submits
+5. further submits, and uploads
 
 Downloads need no budget; the CDN is not the API. Every pass costs what is due, not what is there.
 """
@@ -19,7 +20,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from batchgen.core.board import Board
 from batchgen.core.effect import Effect, EffectKind
@@ -31,8 +32,10 @@ from batchgen.core.pacing import submit_share
 from batchgen.core.placement import LAST_CHANCE_S, MAX_INTERVAL_S
 from batchgen.core.reconcile import needs_lookup
 from batchgen.core.roster import Line
+from batchgen.core.slots import Slots, Submits
 from batchgen.core.spec import ApiVersion
 from batchgen.core.stock import MAX_STOCK, to_draw, to_draw_of
+from batchgen.core.uploads import UPLOADS_AT_ONCE, Content, missing
 
 SCOUTS = 3
 """Of a model without a single result, so many requests are asked for at once: what they tell
@@ -59,26 +62,6 @@ class Plan:
     gate: Gate | None = None
 
 
-@dataclass(slots=True)
-class _Submits:
-    """The submits decided on in this pass: which, how many of each model, and what they cost."""
-
-    places: int
-    usd: float = 0.0
-    polled: int = 0
-    keys: set[int] = field(default_factory=set)
-    models: Counter[str] = field(default_factory=Counter)
-    held: set[str] = field(default_factory=set)
-    """Models of which no more can be submitted now."""
-
-    def take(self, job: Job, price_usd: float | None) -> None:
-        self.places -= 1
-        self.usd += price_usd or 0.0
-        self.polled += job.api is ApiVersion.V2
-        self.keys.add(job.key)
-        self.models[job.model] += 1
-
-
 def plan(board: Board, now: float) -> Plan:
     """Decide. See the module for the order; see `Plan` for the answer."""
     return _Pass(board, now).decide()
@@ -90,13 +73,11 @@ class _Pass:
     def __init__(self, board: Board, now: float) -> None:
         self.board = board
         self.now = now
-        self.slots = board.rate.free(now)
-        self.model_slots = {model: own.free(now) for model, own in board.rates.models.items()}
+        self.slots = Slots(board, now)
         self.effects: list[Effect] = []
         self.wakes: list[float] = []
-        self.wants_slot = False
-        self.wants_model_slot: set[str] = set()
-        self.submits = _Submits(board.limits.concurrency - board.in_flight)
+        self.submits = Submits(board.limits.concurrency - board.in_flight)
+        self.uploads: set[Content] = set()
 
     def decide(self) -> Plan:
         if GateKind.STOP not in self.board.gates.closed:
@@ -115,9 +96,11 @@ class _Pass:
                 self._start(EffectKind.CREDITS, None)
             self._fetches()
             self._submits(submit_share(self.board, self.now))
+            self._uploads(submit_share(self.board, self.now) - len(self.submits.keys), 0)
             self._polls()
             self._lookups()
             self._submits(MAX_STOCK)
+            self._uploads(MAX_STOCK, UPLOADS_AT_ONCE)
         self._probe()
         self._check_disk()
 
@@ -133,31 +116,16 @@ class _Pass:
     def _start(self, kind: EffectKind, job: Job | None) -> bool:
         """Start an effect that takes a slot, if there is one."""
         counts = kind is EffectKind.SUBMIT or self.board.limits.rate_scope is RateScope.ALL
-        if counts:
-            if self.slots <= 0:
-                self.wants_slot = True
-                return False
-            if job is not None and self.model_slots.get(job.model, 1) <= 0:
-                self.wants_model_slot.add(job.model)
-                return False
-            self.slots -= 1
-            if job is not None and job.model in self.model_slots:
-                self.model_slots[job.model] -= 1
-        at_once = kind is EffectKind.POLL and self._is_unlimited(counts, job)
+        if counts and not self.slots.take(job):
+            return False
+        unlimited = not (counts and self.slots.are_limited(job))
+        at_once = kind is EffectKind.POLL and unlimited and not self.board.gates.holds_saves()
         self.effects.append(Effect(kind, job, counts, at_once=at_once))
         return True
 
-    def _is_unlimited(self, counts: bool, job: Job | None) -> bool:
-        if self.board.gates.holds_saves():
-            return False
-        if not counts:
-            return True
-        limited_model = job is not None and job.model in self.model_slots
-        return self.board.rate.allowed is None and not limited_model
-
     def _start_all(self, kind: EffectKind, line: Line) -> None:
         for job in self._due(line):
-            if not self._start(kind, job) and self.wants_slot:
+            if not self._start(kind, job) and self.slots.wanted:
                 return
 
     def _saves(self) -> None:
@@ -184,7 +152,7 @@ class _Pass:
             is_late = self.now - job.sent_at >= LAST_CHANCE_S
             if not (is_late or board.latencies.has_result(job.model)):
                 unknown.append(job)
-            elif not self._start(EffectKind.POLL, job) and self.wants_slot:
+            elif not self._start(EffectKind.POLL, job) and self.slots.wanted:
                 return
         self._scout(unknown)
 
@@ -217,11 +185,16 @@ class _Pass:
         if not board.reading and (board.history is not None or by_list):
             self._start(EffectKind.READ_HISTORY, None)
 
-    def _submits(self, at_most: int) -> None:
-        board, sums = self.board, self.submits
+    def _submits_wait(self) -> bool:
+        """Whether nothing may be submitted just now, whatever it is."""
+        board = self.board
         waiting_files = len(board.roster.queues[Line.SAVE]) + board.roster.saving
         lags = waiting_files >= BACKLOG_FACTOR * board.limits.save_concurrency
-        if board.gates.holds_submits() or board.wants_credits or lags or at_most <= 0:
+        return lags or board.wants_credits or board.gates.holds_submits()
+
+    def _submits(self, at_most: int) -> None:
+        board, sums = self.board, self.submits
+        if self._submits_wait() or at_most <= 0:
             return
         at_most += len(sums.keys)
         waiting = {model for model, count in board.roster.pending.items() if count}
@@ -240,8 +213,44 @@ class _Pass:
                 return
             if self._start(EffectKind.SUBMIT, job):
                 sums.take(job, price_usd)
-            elif self.wants_slot:
+            elif self.slots.wanted:
                 return
+
+    def _uploads(self, at_most: int, beyond: int) -> None:
+        """What the next jobs to be submitted name and the service does not have yet: of those for
+        which there are places, and so many `beyond`."""
+        board, desk = self.board, self.board.uploads
+        if self._submits_wait() or at_most <= 0:
+            return
+        ready = len(board.roster.queues[Line.SUBMIT]) - len(self.submits.keys)
+        ahead = min(at_most, self.submits.places + beyond - ready)
+        for job in self._due(Line.UPLOAD):
+            if ahead <= 0 or not desk.has_room:
+                return
+            if job.model in board.gates.closed_models:
+                continue
+            if not board.money.affords(board.money.expected_usd(job), self.submits.usd):
+                return
+            contents = missing(job.body)
+            later = [at for content in contents if (at := desk.due_at(content)) > self.now]
+            self.wakes += later
+            ahead -= not later
+            for content in contents:
+                if desk.due_at(content) <= self.now and not self._upload(content):
+                    return
+
+    def _upload(self, content: Content) -> bool:
+        """Start an upload, unless it is under way; False where there is no slot or no room."""
+        if content in self.board.uploads.under_way or content in self.uploads:
+            return True
+        if not self.board.uploads.takes(content, self.uploads):
+            return False
+        counts = self.board.limits.rate_scope is RateScope.ALL
+        if counts and not self.slots.take(None):
+            return False
+        self.uploads.add(content)
+        self.effects.append(Effect(EffectKind.UPLOAD, counts=counts, content=content))
+        return True
 
     def _is_held_back(self, job: Job, price_usd: float | None) -> bool:
         """Whether this job has to wait while others need not."""
@@ -279,18 +288,8 @@ class _Pass:
             self.effects.append(Effect(EffectKind.CHECK_DISK, counts=False))
 
     def _wake_at(self) -> float | None:
-        if self.wants_slot:
-            taken = self.board.rate.free(self.now) - self.slots
-            self._wake_when(self.board.rate.next_free_at(self.now, taken))
-        for model in self.wants_model_slot:
-            window = self.board.rates.models[model]
-            taken = window.free(self.now) - self.model_slots[model]
-            self._wake_when(window.next_free_at(self.now, taken))
-        return min((at for at in self.wakes if at > self.now), default=None)
-
-    def _wake_when(self, at: float | None) -> None:
-        if at is not None:
-            self.wakes.append(at)
+        wakes = (*self.wakes, *self.slots.next_at())
+        return min((at for at in wakes if at > self.now), default=None)
 
 
 def _is_being_priced(board: Board, model: str, begun: Counter[str]) -> bool:

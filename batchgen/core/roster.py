@@ -13,12 +13,15 @@ from enum import StrEnum
 
 from batchgen.core.job import IN_FLIGHT, Job, JobState
 from batchgen.core.spec import ApiVersion
+from batchgen.core.uploads import is_ready
 
 
 class Line(StrEnum):
     """What idle jobs wait for, each kind in a queue of its own."""
 
     SUBMIT = "submit"
+    UPLOAD = "upload"
+    """Pending jobs that name a file which is not at the service yet."""
     POLL = "poll"
     FETCH = "fetch"
     SAVE = "save"
@@ -28,7 +31,6 @@ class Line(StrEnum):
 
 
 _LINES: Mapping[JobState, Line] = {
-    JobState.PENDING: Line.SUBMIT,
     JobState.SUBMITTED: Line.POLL,
     JobState.RECOVERING: Line.RECOVER,
     JobState.AMBIGUOUS: Line.LOOKUP,
@@ -37,6 +39,8 @@ _LINES: Mapping[JobState, Line] = {
 
 def line_of(job: Job) -> Line | None:
     """What the job waits for when nothing is done about it; None: for nothing of ours."""
+    if job.state is JobState.PENDING:
+        return Line.SUBMIT if is_ready(job.body) else Line.UPLOAD
     if job.state is JobState.FETCHING:
         return Line.SAVE if job.outputs else Line.FETCH
     return _LINES.get(job.state)

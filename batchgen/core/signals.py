@@ -63,6 +63,8 @@ class Treatment(StrEnum):
     """Try again, with backoff or at the instant the service named; no attempt is spent."""
     RETRY_THEN_SET_ASIDE = "retry, then set aside"
     """Try again a bounded number of times, then leave the decision to the user."""
+    RETRY_THEN_FINAL = "retry, then final"
+    """Try again a bounded number of times; then every job that needs it ends."""
     AMBIGUOUS = "ambiguous"
     """It may have been accepted: reconcile, never POST blindly."""
     AMBIGUOUS_OR_RETRY = "ambiguous; retry where history does not answer"
@@ -110,7 +112,9 @@ TABLE: Mapping[Signal, Mapping[CallKind, Treatment]] = {
     Signal.OK: _row(*[_T.PROCEED] * 6),
     Signal.NOT_SENT: _row(*[_T.RETRY] * 6),
     Signal.LOST: _row(_T.AMBIGUOUS, *[_T.RETRY] * 5),
-    Signal.UNREADABLE: _row(_T.AMBIGUOUS, _ASIDE, _T.BY_AGE, _T.RETRY, _T.RETRY, _ASIDE),
+    Signal.UNREADABLE: _row(
+        _T.AMBIGUOUS, _ASIDE, _T.BY_AGE, _T.RETRY, _T.RETRY, _T.RETRY_THEN_FINAL
+    ),
     Signal.REDIRECT: _row(*[_T.HALT] * 6),
     Signal.BAD_REQUEST: _row(_T.FINAL, _ASIDE, _ASIDE, _ASIDE, _T.RETRY, _T.FINAL),
     Signal.KEY_REFUSED: _row(*[_T.GATE_KEY] * 3, _T.GATE_HISTORY, *[_T.GATE_KEY] * 2),

@@ -19,12 +19,29 @@ class ApiVersion(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class InputFile:
+    """A local file that a parameter names, as it was when it was looked at.
+
+    `path` is relative to the folder of the manifest unless it is absolute. `size` in bytes,
+    `sha256` in hex: they name the content. `stamp` tells whether the file was written to since.
+    """
+
+    path: str
+    size: int
+    media_type: str
+    sha256: str
+    stamp: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class JobSpec:
     """One job of a manifest, fully expanded.
 
-    `body` is canonical JSON (`core.http.canonical_json`) exactly as it will be sent. `stem` is the
-    output path below `outputs/` without extension. `price_usd` is what one run is expected to cost,
-    None when unknown. `fields` are the matrix or row fields the job was made from.
+    `body` is canonical JSON (`core.http.canonical_json`) as it will be sent, but with a placeholder
+    (`core.uploads`) for the content of each of its `inputs`: so `fingerprint` follows what is in
+    them, and not where they will stand. `stem` is the output path below `outputs/` without
+    extension. `price_usd` is what one run is expected to cost, None when unknown. `fields` are the
+    matrix or row fields the job was made from.
     """
 
     id: str
@@ -34,6 +51,7 @@ class JobSpec:
     api: ApiVersion = ApiVersion.V2
     price_usd: float | None = None
     fields: Mapping[str, Any] = field(default_factory=dict)
+    inputs: tuple[InputFile, ...] = ()
 
     @property
     def fingerprint(self) -> str:

@@ -16,11 +16,14 @@ from batchgen.core.history import HistoryRead, Row, rows_of
 from batchgen.core.http import Answer, Call
 from batchgen.core.instant import instant_of
 from batchgen.core.job import Doubt, Job, Output, SavedFile
+from batchgen.core.money import Money
 from batchgen.core.receipt import read_credits
 from batchgen.core.signals import CallKind, Signal, printable, signal_of
 from batchgen.core.treatment import PATIENCE, describe
+from batchgen.core.uploading import read_upload
 from batchgen.errors import InternalError, TransportError
-from batchgen.ports import Ports, SaveError, SaveFault, SaveOrder
+from batchgen.ports import InputLostError, Ports, SaveError, SaveFault, SaveOrder
+from batchgen.runner.uploads import UNKNOWN_FILE
 
 DENIAL_PAUSE_S = 10.0
 """Between two questions whether a row is ours: a single 404 may be a glitch."""
@@ -35,6 +38,8 @@ class Landed:
     `event` is None for an effect without a job (probes and reads bring one for the gates only),
     and for one that was cut off. `rows` is the page of a read, None when it failed; `foreign` says
     that a confirmation was denied. `credits_usd` is what the account holds, where that was asked.
+    `url` is where an uploaded content stands; `detail` names its file, or without an event says
+    why none can be had.
     """
 
     effect: Effect
@@ -44,10 +49,12 @@ class Landed:
     rows: Sequence[Row] | None = None
     foreign: bool = False
     credits_usd: float | None = None
+    url: str = ""
 
 
 _HOLDING_FAULTS: Mapping[SaveFault, GateKind | None] = {
     SaveFault.DISK_FULL: GateKind.DISK,
+    SaveFault.STORE_AWAY: GateKind.DISK,
     SaveFault.DISK_BROKEN: GateKind.HALT,
     SaveFault.TOO_MANY_FILES: None,
 }
@@ -65,6 +72,7 @@ class Effects:
     def __init__(self, ports: Ports) -> None:
         self._api = ports.api
         self._outputs = ports.outputs
+        self._inputs = ports.inputs
         self._clock = ports.clock
         self._state = ports.state
         self.skew_s = 0.0
@@ -113,6 +121,8 @@ class Effects:
         if effect.kind is EffectKind.CHECK_DISK:
             fault = None if await self.has_space() else SaveFault.DISK_FULL
             return Landed(effect, fault=fault)
+        if effect.kind is EffectKind.UPLOAD:
+            return await self._upload(effect)
         if effect.kind is EffectKind.READ_HISTORY and effect.read is not None:
             return await self._read_history(effect, effect.read)
         outcome = await self._call(calls.credits_call())
@@ -120,6 +130,20 @@ class Effects:
         if isinstance(outcome, TransportError) or word.signal is not Signal.OK:
             return Landed(effect, word)
         return Landed(effect, word, credits_usd=read_credits(outcome.object()))
+
+    async def _upload(self, effect: Effect) -> Landed:
+        """Any of the files that held the content, as long as one still does."""
+        lost = UNKNOWN_FILE
+        for file in effect.files:
+            try:
+                encoded = await self._inputs.encoded(file)
+            except InputLostError as error:
+                lost = str(error)
+                continue
+            outcome = await self._call(calls.upload_call(file.media_type, encoded))
+            word, url = read_upload(outcome, self._clock.now())
+            return Landed(effect, word, detail=file.path, url=url)
+        return Landed(effect, detail=lost)
 
     def _word(self, call: CallKind, outcome: Answer | TransportError) -> Event:
         """An event that is about no job: the gates alone learn from it."""
@@ -219,9 +243,18 @@ class Effects:
         return Landed(effect, Event(kind, job.key, now, reason=reason))
 
 
+def intents_of(effects: Sequence[Effect], money: Money, now: float) -> list[Event]:
+    """What must be on disk before the submits among some effects leave."""
+    return [
+        Event(EventKind.INTENDED, job.key, now, price_usd=money.expected_usd(job))
+        for effect in effects
+        if effect.kind is EffectKind.SUBMIT and (job := effect.job) is not None
+    ]
+
+
 def _saving_kind(job: Job, fault: SaveFault) -> EventKind:
     """The generation is paid for: the download is retried, then the URL is asked for anew."""
-    if fault in {SaveFault.FORBIDDEN_URL, SaveFault.TOO_LARGE}:
+    if fault in {SaveFault.FORBIDDEN_URL, SaveFault.TOO_LARGE, SaveFault.REFUSED}:
         return EventKind.SET_ASIDE
     if job.trouble < PATIENCE:
         return EventKind.TROUBLE

@@ -15,21 +15,24 @@ import anyio
 from batchgen.core.board import Board
 from batchgen.core.effect import Effect, EffectKind
 from batchgen.core.ending import Verdict
-from batchgen.core.event import Change, Event, EventKind
+from batchgen.core.event import Change, Event
 from batchgen.core.gates import Gate, GateKind
 from batchgen.core.job import Job
 from batchgen.core.lifecycle import apply, found_at_start
 from batchgen.core.misdated import redated, undatable
 from batchgen.core.pacing import tick
 from batchgen.core.planner import Plan, plan
+from batchgen.core.uploads import Uploaded
 from batchgen.errors import BatchgenError, InternalError
 from batchgen.ports import DuplicateRequestIdError, Ports
 from batchgen.runner.crew import Crew
 from batchgen.runner.drawing import draw
-from batchgen.runner.effects import Effects, Landed
-from batchgen.runner.history import begin_page, conclude, doubted, reject_candidate, take_in_page
-from batchgen.runner.probes import DISK_CHECK_S, observe_fault, take_in_probe
+from batchgen.runner.effects import Effects, Landed, intents_of
+from batchgen.runner.history import begin_page, conclude, doubted
+from batchgen.runner.mailbox import Mail, sort_mail
+from batchgen.runner.probes import DISK_CHECK_S
 from batchgen.runner.teller import Teller
+from batchgen.runner.uploads import with_files
 
 LONGEST_SLEEP_S = 30.0
 """The loop looks again at least so often: a suspended machine wakes with every instant past."""
@@ -118,7 +121,8 @@ class Runner:
     async def _loop(self) -> RunEnd:
         while True:
             self._mail = anyio.Event()
-            await self._record(self._empty_mailbox())
+            mail = self._empty_mailbox()
+            await self._record(mail.events, uploaded=mail.uploaded)
             await self._record(await conclude(self.board, self._ports))
             await self._compare_credits()
             now = self._ports.clock.now()
@@ -144,16 +148,8 @@ class Runner:
         if not effects or await self._is_disk_short(effects, now):
             return
         board = self.board
-        intents = [
-            Event(
-                EventKind.INTENDED,
-                effect.job.key,
-                now,
-                price_usd=board.money.expected_usd(effect.job),
-            )
-            for effect in effects
-            if effect.kind is EffectKind.SUBMIT and effect.job is not None
-        ]
+        effects = await with_files(effects, self._ports.state)
+        intents = intents_of(effects, board.money, now)
         rate = board.rates.note([effect.model for effect in effects if effect.counts], now)
         notes = {} if rate is None else {"rate": rate}
         if intents or notes:
@@ -178,6 +174,8 @@ class Runner:
         board = self.board
         if effect.kind is EffectKind.READ_HISTORY:
             effect = replace(effect, read=begin_page(board, self._ports.clock.now()))
+        elif effect.content is not None:
+            board.uploads.begin(effect.content)
         elif effect.job is None:
             board.probing = True
         else:
@@ -218,7 +216,8 @@ class Runner:
         if self._mailbox or self._mail.is_set():
             return
         board = self.board
-        at_work = board.busy or board.probing or board.reading or board.awaiting
+        under_way = bool(board.busy or board.uploads.under_way)
+        at_work = under_way or board.probing or board.reading or board.awaiting
         if decided.wake_at is None and not at_work:
             raise InternalError(f"nothing to wait for: {self.board!r}")
         pause_s = LONGEST_SLEEP_S
@@ -227,30 +226,22 @@ class Runner:
         with anyio.move_on_after(pause_s):
             await self._mail.wait()
 
-    def _empty_mailbox(self) -> list[Event]:
+    def _empty_mailbox(self) -> Mail:
         landed, self._mailbox = self._mailbox, []
         self.board.skew_s = self._effects.skew_s
-        events: list[Event] = []
-        for item in landed:
-            observe_fault(self.board, item, self._ports.clock.now())
-            if item.effect.kind is EffectKind.READ_HISTORY:
-                take_in_page(self.board, item)
-                continue
-            if item.effect.job is None:
-                take_in_probe(self.board, item, self._ports.clock.now())
-                if item.credits_usd is not None:
-                    self._credits_usd = item.credits_usd
-                continue
-            self.board.release(item.effect.job.key)
-            if item.foreign:
-                reject_candidate(self.board, item.effect.job.key)
-            if item.event is not None:
-                events.append(item.event)
-        return events
+        mail = sort_mail(self.board, landed, self._ports.clock.now())
+        if mail.credits_usd is not None:
+            self._credits_usd = mail.credits_usd
+        return mail
 
-    async def _record(self, events: Sequence[Event], notes: dict[str, str] | None = None) -> None:
+    async def _record(
+        self,
+        events: Sequence[Event],
+        notes: dict[str, str] | None = None,
+        uploaded: Sequence[Uploaded] = (),
+    ) -> None:
         """Events become changes, changes become durable, and then the board sees them."""
-        if not events and not notes:
+        if not (events or notes or uploaded):
             return
         notes = {**(notes or {}), **self._lessons_due()}
         while True:
@@ -258,13 +249,15 @@ class Runner:
             try:
                 # Shielded: these events have left the mailbox, a cancellation must not lose them.
                 with anyio.CancelScope(shield=True):
-                    await self._ports.state.record(changes, notes)
+                    await self._ports.state.record(changes, notes, uploaded)
                 break
             except DuplicateRequestIdError as error:
                 self.board.candidates.pop(error.job_key, None)
                 events = [doubted(event, error) for event in events]
         for change in changes:
             self.board.take_in(change)
+        self.board.supply(uploaded)
+        self._teller.tell_uploads(uploaded)
         if changes:
             self._ports.progress.changed(changes)
 
@@ -291,7 +284,8 @@ class Runner:
         After a failure they are tried as well, but must not hide it.
         """
         try:
-            await self._record(self._empty_mailbox())
+            mail = self._empty_mailbox()
+            await self._record(mail.events, uploaded=mail.uploaded)
             now = self._ports.clock.now()
             notes = {"rate": self.board.rates.snapshot(now), **self.board.lessons()}
             await self._ports.state.record((), notes)

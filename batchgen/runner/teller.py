@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from batchgen.core.board import Board
 from batchgen.core.gates import Gates
 from batchgen.core.job import Outlook
+from batchgen.core.uploads import Uploaded
 from batchgen.ports import Progress
 
 RETOLD_S = 30.0
@@ -27,6 +29,17 @@ class Teller:
         self._tell_gates(board.gates)
         self._tell_limits(board, now)
         self._tell_money(board)
+
+    def tell_uploads(self, uploaded: Sequence[Uploaded]) -> None:
+        """Say which files are at the service now; displays count them."""
+        for upload in uploaded:
+            fields = {
+                "path": upload.path,
+                "bytes": upload.content.size,
+                "sha256": upload.content.sha256,
+                "url": upload.url,
+            }
+            self._progress.said("uploaded", "", fields)
 
     def tell_credits(self, credits_usd: float, outlook: Outlook) -> None:
         """Compare what the account holds with what the pending jobs are reckoned to cost."""

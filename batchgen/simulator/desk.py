@@ -147,6 +147,8 @@ class Desk:
 
     def _upload(self, call: Call) -> Reply:
         paths = self._uploads.add(checks.read_object(call.request).params)
+        for path in paths:
+            self._ledger.uploads[path].append(call.now)
         urls = [self._cdn + path for path in paths]
         return json_reply(200, {"file_urls": urls, "message": "Files uploaded"})
 

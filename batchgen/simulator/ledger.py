@@ -108,6 +108,8 @@ class Ledger:
         self.counts: Counter[tuple[Place, int]] = Counter()
         self.polls: Counter[str] = Counter()
         self.downloads: Counter[str] = Counter()
+        self.uploads: defaultdict[str, list[float]] = defaultdict(list)
+        """When each file was uploaded, by its path at the CDN."""
         self.leaked_key_count = 0
         self._by_id: dict[str, Bill] = {}
 
@@ -194,6 +196,7 @@ class Ledger:
             "peak_in_flight": self.peak_in_flight(),
             "leaked_key_count": self.leaked_key_count,
             "requests": dict(counts),
+            "uploads": {path: len(times) for path, times in sorted(self.uploads.items())},
             "bills": [{**bill.to_json(), "state": bill.state_at(now)} for bill in self.bills],
         }
 

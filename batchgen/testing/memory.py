@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import sqlite3
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
@@ -9,14 +10,17 @@ from dataclasses import dataclass, field
 
 import anyio
 
+from batchgen.adapters.sqlite.inputs import KnownInputs
 from batchgen.adapters.sqlite.ledger import Ledger
 from batchgen.adapters.sqlite.schema import create_schema
 from batchgen.core.event import Change
 from batchgen.core.history import OwnRequest
 from batchgen.core.job import Job, Outlook, SavedFile, Totals
 from batchgen.core.media import sniff
+from batchgen.core.spec import InputFile
+from batchgen.core.uploads import Content, Uploaded
 from batchgen.errors import DiskFullError
-from batchgen.ports import SaveError, SaveFault, SaveOrder
+from batchgen.ports import InputLostError, SaveError, SaveFault, SaveOrder
 from batchgen.testing.world import Disk, World
 
 COMMIT_S = 0.0005
@@ -38,7 +42,10 @@ class MemoryState:
         self.ledger = Ledger(connection)
 
     async def record(
-        self, changes: Sequence[Change], notes: Mapping[str, str] | None = None
+        self,
+        changes: Sequence[Change],
+        notes: Mapping[str, str] | None = None,
+        uploaded: Sequence[Uploaded] = (),
     ) -> None:
         """See `State.record`. The process may die before or after the commit."""
         self._world.step("before commit")
@@ -46,7 +53,7 @@ class MemoryState:
         self._world.step("at commit")
         if not self._disk.takes_record():
             raise DiskFullError("the disk is full: the state file cannot grow")
-        self.ledger.record(changes, notes)
+        self.ledger.record(changes, notes, uploaded)
         self.recorded_count += len(changes)
         self._world.step("after commit")
 
@@ -75,6 +82,11 @@ class MemoryState:
         """See `State.requests`."""
         self._world.step("requests")
         return self.ledger.requests(request_ids)
+
+    async def input_files(self, content: Content) -> Sequence[InputFile]:
+        """See `State.input_files`."""
+        self._world.step("input files")
+        return self.ledger.input_files(content)
 
     async def has_room(self) -> bool:
         """See `State.has_room`."""
@@ -149,6 +161,28 @@ class MemoryOutputs:
     async def free_bytes(self) -> int:
         """See `Outputs.free_bytes`."""
         return 0 if self.disk.is_full else PLENTY_BYTES
+
+
+@dataclass(slots=True)
+class MemoryInputs:
+    """`Inputs` in a dict, by path. `needless_count` counts contents that were read once more
+    although the record has their address."""
+
+    world: World
+    state: MemoryState
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    needless_count: int = 0
+
+    async def encoded(self, file: InputFile) -> str:
+        """See `Inputs.encoded`."""
+        self.world.step("read input")
+        data = self.files.get(file.path)
+        if data is None:
+            raise InputLostError(f"{file.path} is gone")
+        if hashlib.sha256(data).hexdigest() != file.sha256:
+            raise InputLostError(f"{file.path} was changed")
+        self.needless_count += KnownInputs(self.state.ledger.connection).is_uploaded(file.sha256)
+        return base64.b64encode(data).decode()
 
 
 @dataclass(slots=True)

@@ -4,32 +4,30 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from enum import StrEnum
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import anyio
 
 from batchgen import catalog
 from batchgen.adapters.sqlite.importer import import_jobs
+from batchgen.adapters.sqlite.inputs import placed_job
 from batchgen.adapters.sqlite.rows import JOB_COLUMNS, job_of
 from batchgen.core.board import Board
 from batchgen.core.budget import Rates
 from batchgen.core.ending import Verdict
-from batchgen.core.gates import Gate, GateKind, Gates, Patience
+from batchgen.core.gates import Gate, GateKind, Gates
 from batchgen.core.job import Job, JobState
 from batchgen.core.learned import LATENCIES_NOTE, PRICES_NOTE
-from batchgen.core.limits import Limits
 from batchgen.core.money import Money
 from batchgen.core.polling import Latencies
-from batchgen.core.spec import JobSpec
 from batchgen.errors import DiskError, InternalError
-from batchgen.ports import Ports, SaveFault
+from batchgen.ports import Ports
 from batchgen.runner.runner import RunEnd, Runner
-from batchgen.simulator.config import SimulatorConfig
 from batchgen.simulator.messages import Urls
 from batchgen.simulator.service import Service
-from batchgen.testing.memory import MemoryOutputs, MemoryState, RecordingProgress
+from batchgen.testing.memory import MemoryInputs, MemoryOutputs, MemoryState, RecordingProgress
+from batchgen.testing.scenario import Interruption, Mishap, Scenario
 from batchgen.testing.service_api import ServiceApi
 from batchgen.testing.virtual_time import START_AT, VirtualClock, run_virtual
 from batchgen.testing.world import Disk, Killed, World
@@ -37,65 +35,7 @@ from batchgen.testing.world import Disk, Killed, World
 URLS = Urls("https://api.segmind.test", "https://cdn.segmind.test")
 MAX_PROCESSES = 200
 GIVE_UP_S = 24 * 3600.0
-LONGEST_PROCESS_S = 20 * 3600.0
-"""No rehearsed process needs so long."""
-
-
-class Mishap(StrEnum):
-    """What ends a process before its run is over."""
-
-    KILL = "kill"
-    """kill -9: nothing more is done, answered or recorded."""
-    STOP = "stop"
-    """The first Ctrl-C."""
-    ABANDON = "abandon"
-    """The first Ctrl-C, and a few steps later the second."""
-    CANCEL = "cancel"
-    """The task that awaits the run is cancelled."""
-
-
-@dataclass(frozen=True, slots=True)
-class Interruption:
-    """What happens to one process, and after how many steps of it."""
-
-    mishap: Mishap
-    after_steps: int
-
-
 ABANDONED_AFTER_STEPS = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Scenario:
-    """What is rehearsed. Instants (`…_at_s`, spans) are seconds since its beginning."""
-
-    specs: Sequence[JobSpec]
-    service: SimulatorConfig = field(default_factory=SimulatorConfig)
-    limits: Limits = field(default_factory=Limits)
-    requests_per_minute: int | None = 50
-    max_spend_usd: float | None = None
-    allow_unknown_price: bool = False
-    model_rates: Mapping[str, int] = field(default_factory=dict)
-    """Requests a minute of single models."""
-    seed: int = 0
-    patience: Patience = field(default_factory=Patience)
-    interruptions: Sequence[Interruption] = ()
-    """One a process; later processes are left alone."""
-    downtime_s: float = 5.0
-    """From an interruption to the next start."""
-    again_after_s: float = 1800.0
-    """A run that stopped early is started again after so long, as its user would."""
-    save_faults: Sequence[SaveFault] = ()
-    disk_full_s: Sequence[tuple[float, float]] = ()
-    """When the disk is full: from, until."""
-    clock_errors_s: Sequence[float] = ()
-    """How wrong the clock of each process is; right for later ones."""
-    top_ups_usd: Sequence[float] = ()
-    """What is paid into the account before each further process."""
-    untold: frozenset[str] = frozenset()
-    """Fields that the rows of the history lack."""
-    longest_process_s: float = LONGEST_PROCESS_S
-    """A process that takes longer hangs."""
 
 
 @dataclass(slots=True)
@@ -104,7 +44,9 @@ class Report:
 
     `left_behind` names jobs whose POST was left without an outcome by a process that was not
     killed; `last_words_s` is how long stopped processes took to end; `told_too_early` counts
-    changes that a watcher was told of before they were on disk.
+    changes that a watcher was told of before they were on disk. `needless_uploads` counts contents
+    that were uploaded although the record had their address, `placeholders_sent` bodies that were
+    sent although they still needed one.
     """
 
     service: Service
@@ -120,6 +62,8 @@ class Report:
     left_behind: list[str]
     last_words_s: list[float]
     told_too_early: int
+    needless_uploads: int
+    placeholders_sent: int
 
     def jobs(self, *states: JobState) -> list[Job]:
         """Our jobs in these states (all, when none is named)."""
@@ -138,7 +82,7 @@ class Report:
 
 def _jobs(state: MemoryState, *states: JobState) -> list[Job]:
     rows = state.ledger.connection.execute(f"SELECT {JOB_COLUMNS} FROM jobs")  # noqa: S608  constant
-    jobs = [job_of(row) for row in rows]
+    jobs = [placed_job(state.ledger.connection, job_of(row)) for row in rows]
     return [job for job in jobs if not states or job.state in states]
 
 
@@ -174,6 +118,7 @@ class _Rehearsal:
         self.api = ServiceApi(self.service, self.world, self.clock, scenario.untold)
         faults = list(scenario.save_faults)
         self.outputs = MemoryOutputs(self.world, disk, self.api.download, faults=faults)
+        self.inputs = MemoryInputs(self.world, self.state, scenario.inputs)
         self.progress = RecordingProgress()
         self.endings: Counter[str] = Counter()
         self.left_behind: list[str] = []
@@ -190,7 +135,7 @@ class _Rehearsal:
             self.world.revive()
             clock = VirtualClock(self._clock_errors_s.pop(0) if self._clock_errors_s else 0.0)
             board = _board(self.scenario, self.state, clock.now())
-            ports = Ports(self.api, self.state, self.outputs, clock, self.progress)
+            ports = Ports(self.api, self.state, self.outputs, clock, self.progress, self.inputs)
             end = await self._live(Runner(board, ports))
             interrupted = end is None or _is_by(end, GateKind.STOP)
             too_late = self.clock.now() > START_AT + GIVE_UP_S and not interrupted
@@ -270,6 +215,8 @@ class _Rehearsal:
             left_behind=self.left_behind,
             last_words_s=self.last_words_s,
             told_too_early=self.told_too_early,
+            needless_uploads=self.inputs.needless_count,
+            placeholders_sent=self.api.placeholder_count,
         )
 
 

@@ -9,6 +9,7 @@ from urllib.parse import unquote
 import anyio
 
 from batchgen.core.http import Answer, Call
+from batchgen.core.uploads import MARK
 from batchgen.errors import NetFault, TransportError
 from batchgen.ports import Clock, SaveError, SaveFault
 from batchgen.simulator.messages import Fate, Reply, Request
@@ -38,6 +39,8 @@ class ServiceApi:
     ) -> None:
         self.service = service
         self.ghosts = 0
+        self.placeholder_count = 0
+        """Bodies of jobs that were sent with a placeholder in them."""
         self._untold = untold
         self._world = world
         self._clock = clock
@@ -48,6 +51,7 @@ class ServiceApi:
         self._world.step(f"send {call.method} {call.path}")
         started_at = self._clock.now()
         request = _request(call)
+        self.placeholder_count += MARK in (call.body or "")
         await anyio.sleep(self._trip_s())
         if self._world.dead:
             self._lose(request)

@@ -12,6 +12,7 @@ import pytest
 from batchgen.adapters.sqlite.lock import RunLock
 from batchgen.adapters.sqlite.state import SqliteState
 from batchgen.errors import RunLockedError
+from tests.cli.disks import small_disk
 
 HOLD = """
 import sys
@@ -120,3 +121,25 @@ def test_a_state_is_locked_while_it_is_open_and_free_when_it_cannot_be_opened(tm
         SqliteState(state).__enter__()
     with RunLock(tmp_path / "run.lock"):
         pass
+
+
+@pytest.mark.parametrize("died", [True, False])
+def test_a_full_disk_takes_no_mark_away_and_leaves_no_lock(tmp_path, died):
+    with small_disk(tmp_path / "small", 100_000) as disk:
+        path = disk / "run.lock"
+        first = RunLock(path).__enter__()
+        first.mark_recording()
+        first.__exit__(KeyError if died else None, None, None)
+        with pytest.raises(OSError, match="No space left"):
+            (disk / "fill").write_bytes(bytes(200_000))
+        second = RunLock(path)
+        if died:
+            # There is room where the mark stands.
+            with second:
+                assert second.was_recording
+        else:
+            with pytest.raises(OSError, match="No space left"):
+                second.__enter__()
+        (disk / "fill").unlink()
+        with RunLock(path) as third:
+            assert not third.was_recording

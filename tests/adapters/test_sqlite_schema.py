@@ -12,6 +12,7 @@ import pytest
 from batchgen.adapters.sqlite.ledger import Ledger
 from batchgen.adapters.sqlite.reader import StateReader
 from batchgen.adapters.sqlite.schema import APPLICATION_ID, VERSION, connect
+from batchgen.adapters.sqlite.state import SqliteState
 from batchgen.core.event import EventKind as E
 from batchgen.core.job import AttemptState
 from batchgen.errors import StateError
@@ -269,11 +270,28 @@ def structure(database):
     return set(database.execute("SELECT type, name, sql FROM sqlite_master"))
 
 
+def make_version_2(path):
+    """A file as schema 2 had it, with a job that is under way."""
+    ledger = ledger_at(path, "a", "b")
+    live(ledger, load(ledger, "a"), E.INTENDED, E.ACKED)
+    rows = (dump(ledger, "jobs"), dump(ledger, "attempts"))
+    forget_version_3(ledger)
+    ledger.connection.execute("PRAGMA user_version = 2")
+    ledger.connection.close()
+    return rows
+
+
+def forget_version_3(ledger):
+    for table in ("inputs", "uploads"):
+        ledger.connection.execute(f"DROP TABLE {table}")
+
+
 def make_version_1(path):
     """A file as schema 1 had it, with a job that is under way."""
     ledger = ledger_at(path, "a", "b")
     live(ledger, load(ledger, "a"), E.INTENDED, E.ACKED)
     rows = (dump(ledger, "jobs"), dump(ledger, "attempts"))
+    forget_version_3(ledger)
     for name in ("jobs_by_state", "jobs_pending_by_model", "jobs_unpriced"):
         ledger.connection.execute(f"DROP INDEX {name}")
     ledger.connection.executescript(f"{INDEXES_OF_1} PRAGMA user_version = 1;")
@@ -281,8 +299,9 @@ def make_version_1(path):
     return rows
 
 
-def test_an_older_file_is_brought_up_to_date_with_all_that_it_holds(path, tmp_path):
-    rows = make_version_1(path)
+@pytest.mark.parametrize("make", [make_version_1, make_version_2])
+def test_an_older_file_is_brought_up_to_date_with_all_that_it_holds(path, tmp_path, make):
+    rows = make(path)
     with closing(connect(tmp_path / "fresh.db", create=True)) as fresh:
         expected = structure(fresh)
 
@@ -355,3 +374,61 @@ def plans_of(database, ask):
         for query in asked
         if query.lstrip().startswith("SELECT")
     ]
+
+
+LOCKED = """
+import fcntl, sys
+# Where SQLite keeps its shared locks: 510 bytes behind the two at 1 GiB (its source, os.h).
+with open(sys.argv[1], "r+b") as file:
+    try:
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 510, 0x40000002)
+    except OSError:
+        sys.exit(1)
+"""
+
+
+def is_locked(path):
+    return subprocess.run([sys.executable, "-c", LOCKED, path], timeout=60, check=False).returncode
+
+
+def test_a_look_into_the_file_keeps_the_locks_of_a_writer(path):
+    """Closing a file lets go of all locks that the process has on it (POSIX)."""
+    with closing(connect(path, create=True)) as database:
+        database.execute("INSERT INTO notes VALUES ('a', 'b')")
+        assert is_locked(path)
+        StateReader(path).close()
+        assert is_locked(path)
+    assert not is_locked(path)
+
+
+RECORDS_AND_DIES = """
+import os, signal, sys
+from pathlib import Path
+import anyio
+from batchgen.adapters.sqlite.state import SqliteState
+async def record(state):
+    await state.record((), {"a": "b"})
+with SqliteState(Path(sys.argv[1])) as state:
+    anyio.run(record, state)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize("looked_at", [False, True])
+def test_a_run_that_died_and_lost_its_log_is_not_gone_on_with(path, looked_at):
+    """Also when somebody looked at it meanwhile, which lays an empty log."""
+    dead = subprocess.run(
+        [sys.executable, "-c", RECORDS_AND_DIES, str(path)], check=False, timeout=60
+    )
+    assert dead.returncode < 0
+    log = path.with_name("state.db-wal")
+    log.unlink()
+    if looked_at:
+        StateReader(path).close()
+        log.touch()
+
+    with (
+        pytest.raises(StateError, match="is gone, and with it the last records"),
+        SqliteState(path),
+    ):
+        pass

@@ -8,9 +8,11 @@ from contextlib import closing
 import pytest
 
 from batchgen.adapters.sqlite.importer import import_jobs
-from batchgen.adapters.sqlite.reader import StateReader
+from batchgen.adapters.sqlite.reader import Finished, StateReader
+from batchgen.core.dataset import FILES
 from batchgen.core.event import EventKind as E
 from batchgen.core.job import Receipt
+from batchgen.core.ledger_table import ATTEMPTS, JOBS
 from batchgen.core.treatment import WINDOW_S
 from batchgen.errors import StateError
 from tests.adapters.builders import ledger_at, live, load, spec
@@ -135,14 +137,18 @@ def test_a_row_of_metadata(tmp_path):
     finish(ledger, "a", "x/a.png", cost_usd=0.04, inference_s=21.0, seed=42)
 
     with closing(StateReader(tmp_path / "state.db")) as reader:
-        (row,) = reader.files()
+        (record,) = reader.files()
     ledger.connection.close()
 
-    assert row == {
-        "style": "ink", "prompt": "a cup", "seed": 42, "file_name": "x/a.png", "id": "a",
-        "model": "flux-pro", "request_id": "r-1-1", "cost": 0.04, "inference_time": 21.0,
-        "sha256": "0" * 64, "bytes": 72, "media_type": "image/png", "width": 3, "height": 2,
+    assert record.own == {
+        "file_name": "x/a.png", "id": "a", "model": "flux-pro", "request_id": "r-1-1", "seed": 42,
+        "cost": 0.04, "submitted_at": NOW, "finished_at": NOW + 100, "inference_s": 21.0,
+        "queue_s": None, "total_s": None, "sha256": "0" * 64, "width": 3, "height": 2, "bytes": 72,
+        "media_type": "image/png",
     }  # fmt: skip
+    assert set(record.own) == set(FILES.natural)
+    assert record.params == {"id": "theirs", "prompt": "a cup", "seed": 5}
+    assert record.row == {"style": "ink", "prompt": "template"}
 
 
 def test_without_an_echo_the_seed_asked_for_is_named(tmp_path):
@@ -152,8 +158,38 @@ def test_without_an_echo_the_seed_asked_for_is_named(tmp_path):
     finish(ledger, "b", "b.png")
 
     with closing(StateReader(tmp_path / "state.db")) as reader:
-        assert [row["seed"] for row in reader.files()] == [5, None]
+        assert [record.own["seed"] for record in reader.files()] == [5, None]
     ledger.connection.close()
+
+
+def test_jobs_and_attempts_are_records_of_their_layouts(ledger, reader):
+    finish(ledger, "a", "a.png", cost_usd=0.04)
+    live(ledger, load(ledger, "b"), E.INTENDED, E.REFUSED, reason="HTTP 400: no", at=NOW + 5)
+
+    first, second, *others = reader.jobs()
+    assert set(first.own) == set(JOBS.natural)
+    assert (first.own["state"], first.own["files"], first.own["cost"]) == ("done", ["a.png"], 0.04)
+    assert (second.own["state"], second.own["reason"]) == ("failed", "HTTP 400: no")
+    assert [one.own["state"] for one in others] == ["pending"] * 4
+    attempts = list(reader.attempts())
+    assert set(attempts[0].own) == set(ATTEMPTS.natural)
+    assert [one.own["attempt_state"] for one in attempts] == ["acked", "rejected"]
+    assert [one.own["id"] for one in reader.attempts().only("b", "flux-*")] == ["b"]
+
+
+def test_a_snapshot_does_not_see_what_comes_meanwhile(ledger, reader):
+    finish(ledger, "a", "a.png")
+    with reader.snapshot():
+        assert reader.finished().count == 1
+        finish(ledger, "b", "b.png")
+        assert reader.finished().count == len(list(reader.files())) == 1
+    assert reader.finished() == Finished(2, 144, NOW + 100)
+
+
+def test_records_are_read_in_their_order_without_sorting(ledger, reader):
+    for records in (reader.files(), reader.jobs(), reader.attempts()):
+        plan = ledger.connection.execute(f"EXPLAIN QUERY PLAN {records.sql}", ("*", "*"))
+        assert not [step for *_, step in plan if "TEMP B-TREE" in step]
 
 
 def test_files_of_a_job_that_is_not_done_are_not_shown(ledger, reader):

@@ -8,6 +8,8 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from batchgen.adapters.sqlite.inputs import placed_body
+
 AT_REST = {"done", "failed", "unknown", "lost", "pending"}
 
 
@@ -24,7 +26,12 @@ def judge(run: Path, bills, *, finished=True):
     """Hold a run directory against the bills of the service. Bodies must be unique per job."""
     verdict = Verdict()
     with closing(sqlite3.connect(f"file:{run / 'state.db'}?mode=ro", uri=True)) as state:
-        jobs = state.execute("SELECT key, id, model, body, state FROM jobs").fetchall()
+        jobs = [
+            (key, id_, model, placed_body(state, body), kind)
+            for key, id_, model, body, kind in state.execute(
+                "SELECT key, id, model, body, state FROM jobs"
+            ).fetchall()
+        ]
         attempts = defaultdict(list)
         for key, kind, request_id in state.execute(
             "SELECT job_key, state, request_id FROM attempts"

@@ -16,6 +16,7 @@ from tests.core.builders import NOW, event, job, output, saved
 
 LEGAL = [
     (S.PENDING, E.INTENDED, S.SUBMITTING),
+    (S.PENDING, E.NO_INPUT, S.FAILED),
     (S.SUBMITTING, E.ACKED, S.SUBMITTED),
     (S.SUBMITTING, E.ANSWERED, S.FETCHING),
     (S.SUBMITTING, E.NOT_ACCEPTED, S.PENDING),

@@ -14,6 +14,7 @@ from batchgen.core.effect import EffectKind as F
 from batchgen.core.ending import Verdict
 from batchgen.core.gates import GateKind, Gates
 from batchgen.core.history import HistoryRead
+from batchgen.core.http import Host
 from batchgen.core.job import JobState as S
 from batchgen.core.limits import Limits, RateScope
 from batchgen.core.money import Money
@@ -473,7 +474,8 @@ def random_window(chance):
 
 
 def random_gates(chance):
-    gates = Gates(_reached=chance.random() < 0.5, _key_worked=chance.random() < 0.5)
+    reached = {Host.API} if chance.random() < 0.5 else set()
+    gates = Gates(_reached=reached, _key_worked=chance.random() < 0.5)
     for kind in chance.sample(list(K), chance.choice([0, 0, 1, 2, 3])):
         gates.close(kind, "why", NOW - chance.choice(AGES_S))
         for _ in range(chance.randint(0, 3)):

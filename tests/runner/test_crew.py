@@ -98,10 +98,13 @@ async def test_a_fault_of_the_work_ends_everything():
     async def breaks(effect):
         raise LookupError(effect.kind)
 
-    with pytest.raises(BaseExceptionGroup, match="unhandled errors"):
+    async def give_it_a_poll():
         async with Crew(breaks) as crew:
             crew.give(POLL)
             await anyio.sleep_forever()
+
+    with pytest.raises(BaseExceptionGroup, match="unhandled errors"):
+        await give_it_a_poll()
 
 
 async def test_a_crew_that_was_not_entered_says_so():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from batchgen.core.gates import Patience
@@ -11,6 +11,7 @@ from batchgen.core.limits import Limits, OnExpired, RateScope
 from batchgen.core.spec import ApiVersion, JobSpec
 from batchgen.simulator import FaultKind, FaultRule, ModelSettings, Place, SimulatorConfig
 from batchgen.testing.rehearsal import Interruption, Mishap, Scenario
+from tests.simulation.uploading import naming, path_of, picture
 
 PRICE_USD = 0.10
 SHORT_S = 4 * 3600.0
@@ -178,6 +179,57 @@ def unknown_prices() -> list[Scenario]:
     return [Scenario(unpriced, dear, limits, max_spend_usd=1.0, allow_unknown_price=True)]
 
 
+def _with_pictures(mishap: Mishap, steps: Iterable[int]) -> list[Scenario]:
+    """Something befalls the run at these steps of jobs that share two pictures."""
+    specs = [naming(spec, [index % 2]) for index, spec in enumerate(jobs(3))]
+    return [
+        Scenario(
+            [*jobs(4)[3:], *specs],
+            service(history_lag_s=1.0),
+            Limits(concurrency=2, rate_scope=scope),
+            inputs={path_of(number): picture(number) for number in range(2)},
+            interruptions=[Interruption(mishap, step)],
+            seed=step,
+        )
+        for step in steps
+        for scope in (list(RateScope)[step % 2],)
+    ]
+
+
+def uploads_killed_at_every_step() -> list[Scenario]:
+    """kill -9 there."""
+    return _with_pictures(Mishap.KILL, range(4, 34))
+
+
+def uploads_stopped_at_every_step() -> list[Scenario]:
+    """Ctrl-C there, and once more at once."""
+    stopped = _with_pictures(Mishap.STOP, range(3, 30, 3))
+    return stopped + _with_pictures(Mishap.ABANDON, range(4, 30, 3))
+
+
+def uploads_are_dead() -> list[Scenario]:
+    """The host of the uploads never answers: who needs none goes on, the run ends, resumable."""
+    return [
+        Scenario(
+            [*jobs(4)[2:], *(naming(spec, [0]) for spec in jobs(2))],
+            service(FaultRule(where=Place.UPLOAD, kind=kind)),
+            Limits(concurrency=2),
+            inputs={path_of(0): picture(0)},
+            patience=Patience(outage_s=300.0),
+            again_after_s=4e4,
+            longest_process_s=SHORT_S,
+        )
+        for kind in (FaultKind.HTTP_503, FaultKind.DROP_BEFORE)
+    ]
+
+
+def files_that_are_not_there_any_more() -> list[Scenario]:
+    """One is gone, one was changed: the jobs that name them fail, the others are done."""
+    specs = [naming(spec, [index % 3]) for index, spec in enumerate(jobs(9))]
+    inputs = {path_of(1): picture(7), path_of(2): picture(2)}
+    return [Scenario(specs, service(), Limits(concurrency=2), inputs=inputs)]
+
+
 NIGHTS: Mapping[str, Callable[[], Sequence[Scenario]]] = {
     night.__name__: night
     for night in (
@@ -192,5 +244,9 @@ NIGHTS: Mapping[str, Callable[[], Sequence[Scenario]]] = {
         dead_history_and_few_slots,
         killed_under_a_rate_of_a_model,
         unknown_prices,
+        uploads_killed_at_every_step,
+        uploads_stopped_at_every_step,
+        uploads_are_dead,
+        files_that_are_not_there_any_more,
     )
 }

@@ -12,6 +12,7 @@ from batchgen.core.limits import RateScope
 from batchgen.simulator import FaultRule, Outcome, Place
 from batchgen.testing.rehearsal import Report, Scenario
 from tests.simulation.budget_oracle import broken_budgets, uncounted
+from tests.simulation.upload_oracle import broken_uploads
 
 _S = JobState
 COMING_TO_REST = {JobState.DONE, JobState.FAILED, JobState.UNKNOWN, JobState.LOST}
@@ -31,6 +32,7 @@ def violations(scenario: Scenario, report: Report) -> list[str]:
         *_wrong_money(scenario, report),
         *_leaks(report),
         *_bad_ends(report),
+        *broken_uploads(scenario, report),
     ]
 
 
@@ -122,6 +124,9 @@ def _unfinished(scenario: Scenario, report: Report) -> list[str]:
         if capped:
             return []
         dead = gate and gate.kind is GateKind.HISTORY and _for_ever(scenario, Place.HISTORY)
+        dead = dead or (
+            gate and gate.kind is GateKind.UPLOADS and _for_ever(scenario, Place.UPLOAD)
+        )
         if not dead and not (gate and gate.kind is GateKind.TIME):
             return [f"ended as {report.end}"]
     # Behind what a dead history could clear up, others wait for their place or for the money.

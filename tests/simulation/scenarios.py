@@ -19,6 +19,7 @@ from batchgen.simulator import (
 )
 from batchgen.testing.rehearsal import Interruption, Mishap, Scenario
 from tests.simulation.tightening import tighten
+from tests.simulation.uploading import with_uploads
 from tests.simulation.widening import widen
 
 FAULTS_END_S = 3600.0
@@ -74,12 +75,14 @@ PRICE_USD = 0.05
 def scenario_of(seed: int) -> Scenario:
     """The scenario of a seed; equal seeds, equal scenarios.
 
-    Two of three hold more troubles, six of twenty tighter budgets or a slow service.
+    Two of three hold more troubles, six of twenty tighter budgets or a slow service, three of
+    twenty files to be uploaded.
     """
     if seed % 20 == 19:
         return _duplicate_ids(seed)
     plain = _plain(seed)
-    return tighten(widen(plain, seed) if seed % 3 else plain, seed)
+    night = tighten(widen(plain, seed) if seed % 3 else plain, seed)
+    return with_uploads(night, seed)
 
 
 def _plain(seed: int) -> Scenario:

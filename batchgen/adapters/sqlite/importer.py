@@ -4,31 +4,27 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from itertools import chain
+from itertools import chain, islice
 from typing import TypeAlias
 
+from batchgen.adapters.metadata_note import NAME as METADATA_NOTE
+from batchgen.adapters.sqlite.incoming import incoming
+from batchgen.adapters.sqlite.inputs import forget_others, note_incoming, write_inputs
 from batchgen.adapters.sqlite.ledger import Ledger
 from batchgen.adapters.sqlite.rows import JOB_COLUMNS, job_of
 from batchgen.core.event import Event, EventKind
 from batchgen.core.http import canonical_json
 from batchgen.core.job import Job
 from batchgen.core.lifecycle import apply
-from batchgen.core.spec import JobSpec
+from batchgen.core.spec import InputFile, JobSpec
 from batchgen.errors import InternalError
 
 MAX_NAMED = 20
 """How many ids of paid and changed jobs are named in a message."""
 
-_INCOMING = """
-CREATE TEMP TABLE IF NOT EXISTS incoming (
-  place INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, model TEXT, api TEXT, body TEXT, stem TEXT,
-  price_usd REAL, fields TEXT, fingerprint TEXT
-) STRICT
-"""
 _COLUMNS = "id, model, api, body, stem, price_usd, fields, fingerprint"
 _MARKS = "?, ?, ?, ?, ?, ?, ?, ?"
 _COLUMN_COUNT = 8
@@ -104,11 +100,19 @@ def append_jobs(ledger: Ledger, specs: Sequence[JobSpec], notes: Mapping[str, st
 
     Raises `TakenIdError`: nothing was written.
     """
-    append_rows(ledger, [row_of(spec) for spec in specs], notes)
+    append_rows(ledger, [row_of(spec) for spec in specs], notes, inputs_of(specs))
 
 
-def append_rows(ledger: Ledger, rows: Sequence[JobRow], notes: Mapping[str, str]) -> None:
-    """The same with rows that were made beforehand, so that the state is busy with them less."""
+def append_rows(
+    ledger: Ledger,
+    rows: Sequence[JobRow],
+    notes: Mapping[str, str],
+    inputs: Sequence[InputFile] = (),
+) -> None:
+    """The same with rows that were made beforehand, so that the state is busy with them less.
+
+    `inputs` are the files that the jobs name.
+    """
     variable_count = ledger.connection.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER)
     most = variable_count // _COLUMN_COUNT
     try:
@@ -120,22 +124,12 @@ def append_rows(ledger: Ledger, rows: Sequence[JobRow], notes: Mapping[str, str]
                 connection.execute(
                     f"INSERT INTO jobs ({_COLUMNS}) VALUES {marks}", list(chain.from_iterable(some))
                 )
+            write_inputs(connection, inputs)
             ledger.write_notes(connection, notes)
     except sqlite3.IntegrityError as error:
         if (taken := _taken(ledger, rows)) is not None:
             raise TakenIdError(taken) from error
         raise
-
-
-@contextmanager
-def _incoming(ledger: Ledger) -> Iterator[None]:
-    """The table of the jobs on their way, empty before and after."""
-    ledger.connection.execute(_INCOMING)
-    ledger.connection.execute("DELETE FROM incoming")
-    try:
-        yield
-    finally:
-        ledger.connection.execute("DELETE FROM incoming")
 
 
 def _taken(ledger: Ledger, rows: Sequence[JobRow]) -> str | None:
@@ -163,7 +157,7 @@ def import_jobs(
     in the record but are not run. `notes` are made from the count of jobs and written with them.
     """
     try:
-        with _incoming(ledger), ledger.transaction() as connection:
+        with incoming(ledger.connection), ledger.transaction() as connection:
             _load_whole(connection, specs)
             replaced = _settle_paid(ledger, on_change, now)
             imported = replace(_merge(connection), replaced=replaced)
@@ -233,16 +227,13 @@ def _count(ledger: Ledger, condition: str) -> int:
 
 def _load_whole(connection: sqlite3.Connection, specs: Iterable[JobSpec]) -> None:
     """All of them. Ids given twice are passed over at first: a review on the way tells of them."""
-    count = 0
-
-    def counted() -> Iterator[JobSpec]:
-        nonlocal count
-        for spec in specs:
-            count += 1
-            yield spec
-
-    if _load(connection, map(row_of, counted())) < count:
-        raise InternalError("two jobs of one id reached the state")
+    coming = iter(specs)
+    while some := list(islice(coming, _SOME)):
+        if _load(connection, map(row_of, some)) < len(some):
+            raise InternalError("two jobs of one id reached the state")
+        if inputs := inputs_of(some):
+            note_incoming(connection, inputs)
+    forget_others(connection)
 
 
 def _load(connection: sqlite3.Connection, rows: Iterable[JobRow]) -> int:
@@ -251,15 +242,20 @@ def _load(connection: sqlite3.Connection, rows: Iterable[JobRow]) -> int:
     return connection.executemany(insert, rows).rowcount
 
 
+def inputs_of(specs: Iterable[JobSpec]) -> list[InputFile]:
+    """The files that jobs name."""
+    return [file for spec in specs for file in spec.inputs]
+
+
 def row_of(spec: JobSpec) -> JobRow:
     """A job as it is written: its id, and the other `_COLUMNS`."""
     return (
         spec.id, spec.model, spec.api.value, spec.body, spec.stem, spec.price_usd,
-        canonical_json(spec.fields) if spec.fields else "{}", _fingerprint(spec),
+        canonical_json(spec.fields) if spec.fields else "{}", fingerprint_of(spec),
     )  # fmt: skip
 
 
-def _fingerprint(spec: JobSpec) -> str:
+def fingerprint_of(spec: JobSpec) -> str:
     """What makes a job another one than before: what it asks for, and where its files go."""
     return hashlib.sha256(f"{spec.fingerprint}\n{spec.stem}".encode()).hexdigest()
 
@@ -270,11 +266,13 @@ def _merge(connection: sqlite3.Connection) -> Imported:
         "fields = i.fields, fingerprint = i.fingerprint, trouble = 0, due_at = 0, reason = '' "
         f"FROM incoming i WHERE i.id = j.id AND {_FREE}"
     ).rowcount
-    connection.execute(
+    described = connection.execute(
         "UPDATE jobs AS j SET price_usd = i.price_usd, fields = i.fields, listed = 1 "
         "FROM incoming i WHERE i.id = j.id "
         "AND (j.listed = 0 OR j.price_usd IS NOT i.price_usd OR j.fields <> i.fields)"
-    )
+    ).rowcount
+    if described:  # the fields of finished jobs, too, stand in their metadata
+        connection.execute("DELETE FROM notes WHERE name = ?", (METADATA_NOTE,))
     dropped = connection.execute(
         "UPDATE jobs SET listed = 0 WHERE listed = 1 AND id NOT IN (SELECT id FROM incoming)"
     ).rowcount

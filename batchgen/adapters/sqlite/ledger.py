@@ -6,11 +6,20 @@ import sqlite3
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 
+from batchgen.adapters.sqlite.faults import typed_errors
+from batchgen.adapters.sqlite.inputs import (
+    files_of_content,
+    placed_body,
+    placed_job,
+    write_uploads,
+)
 from batchgen.adapters.sqlite.rows import JOB_COLUMNS, job_of, outputs_of, pending_of
 from batchgen.core.event import Change, EventKind
 from batchgen.core.history import OwnRequest
 from batchgen.core.job import AttemptState, Job, JobState, Outlook, Totals
-from batchgen.errors import BatchgenError, DiskError, DiskFullError, InternalError
+from batchgen.core.spec import InputFile
+from batchgen.core.uploads import Content, Uploaded
+from batchgen.errors import InternalError
 from batchgen.ports import DuplicateRequestIdError
 
 _UPDATE_JOB = """
@@ -29,8 +38,10 @@ SELECT coalesce(sum(CASE
   WHEN a.cost_usd IS NOT NULL THEN 0
   WHEN a.state IN ('intent', 'acked', 'ambiguous', 'abandoned') THEN coalesce(a.reserved_usd, 0)
   ELSE 0 END), 0) FROM attempts a JOIN jobs j ON j.key = a.job_key
-WHERE NOT (j.state = 'failed' AND a.number = j.attempt)
+WHERE NOT (j.state = 'failed' AND a.number = j.attempt
+  AND coalesce(a.ended_at, j.changed_at) >= j.changed_at)
 """
+"""What failed is free; but not an earlier attempt of a job that failed before its next one."""
 
 
 class Ledger:
@@ -61,9 +72,15 @@ class Ledger:
             with suppress(sqlite3.DatabaseError):
                 self.connection.execute("ROLLBACK")
 
-    def record(self, changes: Sequence[Change], notes: Mapping[str, str] | None = None) -> None:
-        """Write changes and notes, all or nothing."""
+    def record(
+        self,
+        changes: Sequence[Change],
+        notes: Mapping[str, str] | None = None,
+        uploaded: Sequence[Uploaded] = (),
+    ) -> None:
+        """Write changes, notes and uploads, all or nothing."""
         with self.transaction() as connection:
+            write_uploads(connection, uploaded)
             for change in changes:
                 self.write_change(connection, change)
             if notes:
@@ -82,7 +99,7 @@ class Ledger:
         # The attempt first: its unique index must speak before the job claims anything.
         if change.event.kind is EventKind.INTENDED:
             self._insert_attempt(connection, change)
-        elif change.before.attempt:
+        elif change.before.attempt and change.before.state is not JobState.PENDING:
             self._update_attempt(connection, change)
         self._update_job(connection, change)
         if change.event.outputs or change.event.kind is EventKind.INTENDED:
@@ -182,7 +199,7 @@ class Ledger:
             f"WHERE state = 'pending' AND listed = 1 AND key > ? {condition} ORDER BY key LIMIT ?",
             (after_key, *values, limit),
         )
-        return [job_of(row) for row in rows]
+        return [placed_job(self.connection, job_of(row)) for row in rows]
 
     def active(self) -> list[Job]:
         """Every job that is neither pending nor ended."""
@@ -190,7 +207,12 @@ class Ledger:
             f"SELECT {JOB_COLUMNS} FROM jobs INDEXED BY jobs_active WHERE state IN "
             "('submitting', 'submitted', 'fetching', 'recovering', 'ambiguous') ORDER BY key"
         ).fetchall()
-        return [job_of(row, outputs_of(self.connection, row[0])) for row in rows]
+        jobs = [job_of(row, outputs_of(self.connection, row[0])) for row in rows]
+        return [placed_job(self.connection, job) for job in jobs]
+
+    def input_files(self, content: Content) -> list[InputFile]:
+        """Some local files that held a content when they were looked at."""
+        return files_of_content(self.connection, content)
 
     def note(self, name: str) -> str | None:
         """A note, or None."""
@@ -208,7 +230,9 @@ class Ledger:
                 f"JOIN jobs j ON j.key = a.job_key WHERE a.request_id IN ({marks})",
                 list(some),
             )
-            found.update((str(id_), OwnRequest(*sent)) for id_, *sent in rows)
+            for id_, model, body, sent_at in rows:
+                sent = placed_body(self.connection, body)
+                found[str(id_)] = OwnRequest(model, sent, sent_at)
         return found
 
     def staged_names(self) -> set[str]:
@@ -260,36 +284,3 @@ def _settled(change: Change) -> float | None:
         cost = change.after.receipt.cost_usd
         return change.after.price_usd if cost is None else cost
     return None
-
-
-_DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
-
-
-@contextmanager
-def typed_errors() -> Iterator[None]:
-    """What SQLite raises about the disk or the file, as `DiskError`.
-
-    A broken constraint passes: it is about what was written.
-    """
-    try:
-        yield
-    except sqlite3.IntegrityError:
-        raise
-    except sqlite3.DatabaseError as error:
-        raise _typed(error) from error
-
-
-def _typed(error: sqlite3.DatabaseError) -> BatchgenError:
-    text = str(error).lower()
-    if getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED:
-        return DiskError(
-            f"the state file is damaged ({error}); keep a copy of the run directory, and try "
-            "`sqlite3 state.db .recover` on the copy before running again"
-        )
-    if "full" in text:
-        return DiskFullError("the disk is full: the state file cannot grow")
-    if "locked" in text:
-        return DiskError("the state file is locked by another program; close it and run again")
-    if "i/o" in text or "readonly" in text or "unable to open" in text:
-        return DiskError(f"the state file cannot be written: {error}")
-    return InternalError(f"state file: {error}")

@@ -50,9 +50,15 @@ class RunLock:
                 f"{self.path.parent} is in use by process {holder or 'unknown'}; "
                 "wait for it, or stop it, before starting another run there"
             ) from None
-        self.was_recording = _RECORDING in os.pread(descriptor, 64, 0)
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        try:
+            self.was_recording = _RECORDING in os.pread(descriptor, 64, 0)
+            # Written before anything is cut off: a full disk must not take the mark away.
+            name = f"{os.getpid()}\n".encode()
+            os.pwrite(descriptor, name, 0)
+            os.ftruncate(descriptor, len(name))
+        except OSError as error:
+            os.close(descriptor)
+            raise OSError(error.errno, error.strerror, str(self.path)) from error
         self._descriptor = descriptor
         return self
 

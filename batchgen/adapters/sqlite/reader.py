@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -12,7 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from batchgen.adapters.sqlite.ledger import Ledger
-from batchgen.adapters.sqlite.rows import seed_of
+from batchgen.adapters.sqlite.records import Records, attempts_of, files_of, jobs_of
 from batchgen.adapters.sqlite.schema import check_header
 from batchgen.core.job import Totals
 from batchgen.core.treatment import WINDOW_S
@@ -52,6 +51,15 @@ class Overview:
     last_change_at: float | None
     recent_done_count: int
     notes: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """Finished files: their number, their bytes, and when the last of them was saved."""
+
+    count: int
+    bytes: int
+    saved_at: float
 
 
 class StateReader:
@@ -107,17 +115,58 @@ class StateReader:
             for row in rows:
                 yield ProblemJob(*row)
 
-    def files(self) -> Iterator[dict[str, Any]]:
-        """One row a finished file: what `metadata.jsonl` says about it."""
+    def files(self) -> Records:
+        """One record a finished file, to be iterated over as often as needed."""
+        return files_of(self._path, self._connection)
+
+    def jobs(self) -> Records:
+        """One record a job, in any state."""
+        return jobs_of(self._path, self._connection)
+
+    def attempts(self) -> Records:
+        """One record a POST."""
+        return attempts_of(self._path, self._connection)
+
+    def finished(self) -> Finished:
+        """How much is finished: it changes whenever a file comes or goes."""
         with self._told():
-            rows = self._connection.execute(
-                "SELECT o.name, j.id, j.model, j.body, j.fields, j.request_id, j.seed, j.cost_usd, "
-                "j.inference_s, o.sha256, o.size, o.media_type, o.width, o.height "
-                "FROM outputs o JOIN jobs j ON j.key = o.job_key "
-                "WHERE o.name IS NOT NULL AND j.state = 'done' ORDER BY j.key, o.idx"
-            )
-            for row in rows:
-                yield _file_row(row)
+            row = self._connection.execute(
+                "SELECT count(*), coalesce(sum(o.size), 0), coalesce(max(o.saved_at), 0) "
+                "FROM outputs o CROSS JOIN jobs j ON j.key = o.job_key "
+                "WHERE o.name IS NOT NULL AND j.state = 'done'"
+            ).fetchone()
+            return Finished(*row)
+
+    def dataset_stamp(self) -> str:
+        """What tells one set of finished files from another, but for the fields of their rows.
+
+        Of a million files in a second or so: the bodies of the jobs are not read.
+        """
+        with self._told():
+            row = self._connection.execute(
+                "SELECT count(*), sum(o.size), sum(o.saved_at), max(o.saved_at), max(j.changed_at) "
+                "FROM outputs o CROSS JOIN jobs j ON j.key = o.job_key "
+                "WHERE o.name IS NOT NULL AND j.state = 'done'"
+            ).fetchone()
+            return repr(row)
+
+    def note(self, name: str) -> str | None:
+        """A note, or None."""
+        with self._told():
+            row = self._connection.execute(
+                "SELECT value FROM notes WHERE name = ?", (name,)
+            ).fetchone()
+            return None if row is None else str(row[0])
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Inside, all reads see the state of one instant, whatever is written meanwhile."""
+        with self._told():
+            self._connection.execute("BEGIN")
+            try:
+                yield
+            finally:
+                self._connection.execute("ROLLBACK")
 
     @contextmanager
     def _told(self) -> Iterator[None]:
@@ -151,30 +200,3 @@ def _open(path: Path) -> sqlite3.Connection:
         else:
             return connection
     raise StateError(f"{path} cannot be read: {fault}") from fault
-
-
-def _file_row(row: tuple[Any, ...]) -> dict[str, Any]:
-    (name, id_, model, body, fields, request_id, seed, cost, inference_s, sha256, size,
-     media_type, width, height) = row  # fmt: skip
-    own = {
-        "file_name": name,
-        "id": id_,
-        "model": model,
-        "request_id": request_id,
-        "cost": cost,
-        "inference_time": inference_s,
-        "sha256": sha256,
-        "bytes": size,
-        "media_type": media_type,
-        "width": width or None,
-        "height": height or None,
-    }
-    parameters = json.loads(body)
-    extra = {key: value for key, value in json.loads(fields).items() if key not in parameters}
-    # Our own columns win: a parameter called `id` must not hide the job's id.
-    return {**extra, **parameters, "seed": _seed(seed, parameters), **own}
-
-
-def _seed(reported: str | None, parameters: Mapping[str, Any]) -> Any:
-    """The seed as the service reports it, else as it was asked for."""
-    return parameters.get("seed") if reported is None else seed_of(reported)

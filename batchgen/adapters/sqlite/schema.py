@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
+from urllib.parse import quote
 
-from batchgen.adapters.sqlite.ledger import typed_errors
+from batchgen.adapters.sqlite.faults import typed_errors
 from batchgen.core.job import AttemptState, JobState
 from batchgen.errors import StateError
 
 APPLICATION_ID = 0x42474E31  # "BGN1"
-VERSION = 2
-"""Of the schema: 1 had other indexes, so that every draw sorted all pending jobs."""
+VERSION = 3
+"""Of the schema: 1 had other indexes, so that every draw sorted all pending jobs; 2 knew no input
+files."""
 
 CHECKED_BYTES = 64 * 2**20
 """Up to this size the pages of a state file are compared with each other when it is opened."""
@@ -31,6 +34,30 @@ CREATE INDEX jobs_by_state ON jobs (state, listed, attempt, price_usd);
 CREATE INDEX jobs_pending_by_model ON jobs (model, key) WHERE state = 'pending' AND listed = 1;
 CREATE INDEX jobs_unpriced ON jobs (model)
   WHERE state = 'pending' AND listed = 1 AND price_usd IS NULL;
+"""
+
+_INPUTS_OF_3 = """
+CREATE TABLE inputs (
+  path TEXT PRIMARY KEY,
+  sha256 TEXT NOT NULL,
+  size INTEGER NOT NULL,
+  media_type TEXT NOT NULL,
+  stamp TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX inputs_by_content ON inputs (sha256);
+CREATE INDEX inputs_by_size ON inputs (size);
+
+CREATE TABLE uploads (
+  sha256 TEXT PRIMARY KEY,
+  size INTEGER NOT NULL,
+  url TEXT NOT NULL CHECK (url <> ''),
+  path TEXT NOT NULL,
+  uploaded_at REAL NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TRIGGER uploads_keep_their_url BEFORE UPDATE ON uploads
+BEGIN SELECT RAISE(ABORT, 'an uploaded content keeps its address'); END;
+CREATE TRIGGER uploads_are_never_deleted BEFORE DELETE ON uploads
+BEGIN SELECT RAISE(ABORT, 'bodies that were sent name it'); END;
 """
 
 SCHEMA = f"""
@@ -102,7 +129,7 @@ CREATE TABLE outputs (
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE notes (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
-
+{_INPUTS_OF_3}
 CREATE TRIGGER attempts_are_never_deleted BEFORE DELETE ON attempts
 BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
 CREATE TRIGGER attempts_keep_their_request_id BEFORE UPDATE OF request_id ON attempts
@@ -121,7 +148,10 @@ WHEN NOT (
 BEGIN SELECT RAISE(ABORT, 'an attempt cannot go back'); END;
 """
 
-_MIGRATIONS: Mapping[int, str] = {1: f"DROP INDEX jobs_by_state;{_INDEXES_OF_2}"}
+_MIGRATIONS: Mapping[int, str] = {
+    1: f"DROP INDEX jobs_by_state;{_INDEXES_OF_2}",
+    2: _INPUTS_OF_3,
+}
 """What makes a schema of one version into that of the next."""
 
 
@@ -151,18 +181,23 @@ def check_header(path: Path) -> None:
     """
     if not path.exists() or path.stat().st_size == 0:
         return
+    # By SQLite itself: were the file opened and closed here, the locks that a connection of this
+    # process has on it would be gone, and another program might delete the log under a run.
+    uri = f"file:{quote(str(path))}?mode=ro&immutable=1"
     try:
-        with path.open("rb") as file:
-            header = file.read(100)
-    except OSError as error:
+        with closing(sqlite3.connect(uri, uri=True)) as connection:
+            application_id = connection.execute("PRAGMA application_id").fetchone()[0]
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+    except sqlite3.OperationalError as error:
         raise StateError(
-            f"{path} cannot be read: {error.strerror or error}; "
-            "mend its permissions or choose another --run-dir"
+            f"{path} cannot be read: {error}; mend its permissions or choose another --run-dir"
         ) from error
-    if not header.startswith(b"SQLite format 3\0") or len(header) < 100:
-        raise StateError(f"{path} is not a SQLite file; move it away or choose another --run-dir")
-    application_id = int.from_bytes(header[68:72])
-    version = int.from_bytes(header[60:64])
+    except sqlite3.DatabaseError as error:
+        if error.sqlite_errorcode != sqlite3.SQLITE_NOTADB:
+            raise StateError(_damaged(path, str(error))) from error
+        raise StateError(
+            f"{path} is not a SQLite file; move it away or choose another --run-dir"
+        ) from error
     if application_id != APPLICATION_ID:
         raise StateError(
             f"{path} is the database of another program (application id {application_id:#x}); "

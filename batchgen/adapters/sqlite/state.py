@@ -12,13 +12,16 @@ import anyio
 from anyio import to_thread
 
 from batchgen.adapters.ballast import Ballast
+from batchgen.adapters.sqlite.faults import typed_errors
 from batchgen.adapters.sqlite.importer import JobRow, append_rows
-from batchgen.adapters.sqlite.ledger import Ledger, typed_errors
+from batchgen.adapters.sqlite.ledger import Ledger
 from batchgen.adapters.sqlite.lock import RunLock
 from batchgen.adapters.sqlite.schema import connect
 from batchgen.core.event import Change
 from batchgen.core.history import OwnRequest
 from batchgen.core.job import Job, Outlook, Totals
+from batchgen.core.spec import InputFile
+from batchgen.core.uploads import Content, Uploaded
 from batchgen.errors import DiskFullError, StateError
 
 T = TypeVar("T")
@@ -72,7 +75,8 @@ class SqliteState:
     def _refuse_lost_log(self) -> None:
         """After a death the newest records stand in the write-ahead log alone."""
         log = self.path.with_name(self.path.name + "-wal")
-        if self._lock.was_recording and not log.exists():
+        # An empty one was laid by somebody who only looked: the mark is set after the first record.
+        if self._lock.was_recording and not (log.exists() and log.stat().st_size):
             self._lock.mark_recording()
             raise StateError(
                 f"{log} is gone, and with it the last records of a run that died: request_ids may "
@@ -86,26 +90,40 @@ class SqliteState:
         return await to_thread.run_sync(_told(work), limiter=self._turn)
 
     async def record(
-        self, changes: Sequence[Change], notes: Mapping[str, str] | None = None
+        self,
+        changes: Sequence[Change],
+        notes: Mapping[str, str] | None = None,
+        uploaded: Sequence[Uploaded] = (),
     ) -> None:
         """See `State.record`."""
-        await self._in_thread(partial(self._record, changes, notes))
+        await self._in_thread(partial(self._record, changes, notes, uploaded))
 
-    def _record(self, changes: Sequence[Change], notes: Mapping[str, str] | None) -> None:
+    def _record(
+        self,
+        changes: Sequence[Change],
+        notes: Mapping[str, str] | None,
+        uploaded: Sequence[Uploaded],
+    ) -> None:
         """On a full disk the ballast makes room: an acknowledgement must not be lost."""
         try:
-            self.ledger.record(changes, notes)
+            self.ledger.record(changes, notes, uploaded)
         except DiskFullError:
             if not self._ballast.drop():
                 raise
-            self.ledger.record(changes, notes)
+            self.ledger.record(changes, notes, uploaded)
         if not self._marked:
             self._lock.mark_recording()
             self._marked = True
 
-    async def append(self, rows: Sequence[JobRow], notes: Mapping[str, str]) -> None:
+    async def append(
+        self, rows: Sequence[JobRow], notes: Mapping[str, str], inputs: Sequence[InputFile] = ()
+    ) -> None:
         """Add jobs of the manifest while the run works; see `append_rows`."""
-        await self._in_thread(partial(append_rows, self.ledger, rows, notes))
+        await self._in_thread(partial(append_rows, self.ledger, rows, notes, inputs))
+
+    async def input_files(self, content: Content) -> Sequence[InputFile]:
+        """See `State.input_files`."""
+        return await self._in_thread(partial(self.ledger.input_files, content))
 
     async def has_room(self) -> bool:
         """See `State.has_room`."""

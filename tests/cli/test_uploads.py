@@ -1,0 +1,144 @@
+"""Local pictures as inputs, from the command line to the service: each uploaded once."""
+
+import json
+import signal
+
+import pytest
+
+from tests.cli.processes import until
+from tests.cli.verdicts import judge
+
+PICTURES = 24
+MANIFEST = """version: 1
+name: inputs
+budget: {requests_per_minute: null, concurrency: 32LIMIT}
+reconcile: {settle: 2}
+defaults: {model: flux-kontext-max, api: v1}
+jobs:
+  - from: photos/*.png
+    id: "{stem}-{style}"
+    matrix: {style: [ink, oil]}
+    params: {prompt: "as {style}", input_image: "{path}"}
+  - id: plain
+    params: {prompt: a cup, input_image: "https://example.com/in.png"}
+"""
+
+
+def photo(number):
+    return b"\x89PNG\r\n\x1a\n" + f"photo {number}".encode() * 400
+
+
+@pytest.fixture
+def photos(place):
+    folder = place.path / "photos"
+    folder.mkdir()
+    for number in range(PICTURES):
+        (folder / f"p{number:02d}.png").write_bytes(photo(number))
+    return folder
+
+
+def told(there):
+    """The lines of the log about uploads."""
+    log = there.path / "runs/inputs/run.log"
+    lines = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+    return [line for line in lines if line["event"] == "uploaded"]
+
+
+@pytest.mark.processes
+def test_a_run_killed_among_its_uploads_uploads_each_picture_once(place, photos, simulate):
+    service = simulate(latency_s=0.1)
+    there = place.at(service)
+    # Next to nothing is submitted before the kill: no doubt has to be cleared up after it.
+    few = ", models: {flux-kontext-max: {requests_per_minute: 1}}"
+    manifest = there.write("inputs.yaml", MANIFEST.replace("LIMIT", few))
+    planned = there.inside("plan", manifest, "--json").json
+    assert planned["uploads"]["files"] == PICTURES
+    # Each answer to an upload takes its time, so that the kill finds some under way.
+    service.fail({"where": "upload", "kind": "slow", "delay_s": 0.15})
+    with there.start("run", manifest) as running:
+        until(lambda: len(told(there)) >= 6)
+        running.send(signal.SIGKILL)
+        running.process.wait()
+    under_way = sum(service.ledger()["uploads"].values()) - len(told(there))
+    service.fail()
+    there.write("inputs.yaml", MANIFEST.replace("LIMIT", ""))
+
+    ended = there.call("run", manifest)
+
+    assert ended.code == 0, ended.text
+    ledger = service.ledger()
+    assert len(ledger["uploads"]) == PICTURES
+    assert sum(ledger["uploads"].values()) <= PICTURES + max(0, under_way)
+    verdict = judge(there.path / "runs/inputs", ledger["bills"])
+    assert verdict.violations == []
+    assert verdict.done == 2 * PICTURES + 1
+    bodies = [json.loads(bill["body"]) for bill in ledger["bills"]]
+    named = {body["input_image"].partition("/assets/")[2] for body in bodies}
+    assert named == {path.removeprefix("/assets/") for path in ledger["uploads"]} | {""}
+    assert not any("batchgen-upload:" in bill["body"] for bill in ledger["bills"])
+    rows = (there.path / "runs/inputs/outputs/metadata.jsonl").read_text()
+    assert "/assets/" in rows
+    assert "batchgen-upload:" not in rows
+
+    again = there.inside("run", manifest)
+    assert again.code == 0, again.text
+    assert service.ledger()["uploads"] == ledger["uploads"]
+
+
+SMALL = """version: 1
+name: inputs
+budget: {requests_per_minute: null}
+defaults: {model: flux-kontext-max, api: v1}
+jobs:
+  - {id: a, params: {prompt: small a, input_image: photos/p00.png}}
+  - {id: b, params: {prompt: small b, input_image: "file:photos/p01.png"}}
+"""
+
+
+def test_a_picture_that_changes_on_the_way_is_told_and_taken_as_it_is_by_the_next_run(
+    place, photos, simulate
+):
+    service = simulate()
+    there = place.at(service)
+    manifest = there.write("inputs.yaml", SMALL)
+    poor = there.inside("run", manifest, "--limit", "1", "--json")
+    assert poor.json["counts"] == {"pending": 1, "done": 1}
+    before = service.ledger()["uploads"]
+
+    (photos / "p01.png").write_bytes(photo(77))
+    ended = there.inside("run", manifest, "--json")
+
+    assert ended.code == 0, ended.text
+    assert ended.json["counts"] == {"done": 2}
+    assert len(service.ledger()["uploads"]) == len(before) + 1
+
+    (photos / "p00.png").write_bytes(photo(78))
+    refused = there.inside("run", manifest)
+    assert refused.code == 2
+    assert "1 job(s) were changed" in refused.err
+
+
+def test_a_mistake_about_a_file_names_its_place_and_the_remedy(place, simulate):
+    there = place.at(simulate())
+    ended = there.inside("run", there.write("inputs.yaml", SMALL))
+
+    assert ended.code == 2
+    assert 'jobs[0].params.input_image: there is no file "photos/p00.png"' in ended.err
+    assert "relative to the folder of the manifest" in ended.err
+    assert not (there.path / "runs").exists()
+
+
+def test_a_file_that_the_service_refuses_fails_its_job_alone(place, photos, simulate):
+    service = simulate(
+        faults=[{"where": "upload", "kind": "400", "count": 1}],
+    )
+    there = place.at(service)
+    manifest = there.write("inputs.yaml", SMALL)
+
+    ended = there.inside("run", manifest, "--json")
+
+    assert ended.json["counts"] == {"done": 1, "failed": 1}
+    reasons = there.inside("status", manifest, "--failed").out
+    assert "is not uploaded: HTTP 400" in reasons
+    assert there.inside("retry", manifest, "--failed", data=b"y\n").code == 0
+    assert there.inside("run", manifest, "--json").json["counts"] == {"done": 2}

@@ -1,0 +1,177 @@
+"""Which texts of params name local files, and what becomes of them in the job."""
+
+import json
+
+import pytest
+
+from batchgen import catalog
+from batchgen.core.expand import Drafts
+from batchgen.core.inputs import InputError, family_of, path_in
+from batchgen.core.manifest import parse_manifest
+from batchgen.core.place import Remark, Source
+from batchgen.core.review import Reviewer, Text
+from batchgen.core.spec import InputFile
+from batchgen.core.uploads import Content, missing
+
+CATALOG = catalog.load()
+MODEL = "flux-kontext-max"
+
+
+class Files:
+    """Files by path, and how often each was looked at."""
+
+    def __init__(self, **types):
+        self.types = types
+        self.looks = []
+
+    def look(self, path):
+        self.looks.append(path)
+        name = path.rsplit("/", 1)[-1].partition(".")[0]
+        if name not in self.types:
+            raise InputError(f"there is no file {path}", "mend the path")
+        return file(path, self.types[name])
+
+
+def file(path, media_type="image/png"):
+    name = path.rsplit("/", 1)[-1]
+    return InputFile(path, 10, media_type, name[0].encode().hex() * 32, "stamp")
+
+
+def placeholder(path):
+    return Content(file(path).sha256, 10).placeholder
+
+
+def jobs(params, files, model=MODEL, **entry):
+    document = {
+        "version": 1,
+        "name": "x",
+        "jobs": [
+            {"id": "a{n}", "matrix": {"n": [1, 2]}, "model": model, "params": params, **entry}
+        ],
+    }
+    manifest = parse_manifest(document, Source())
+    return list(Drafts(manifest, CATALOG, inputs=files))
+
+
+@pytest.mark.parametrize(
+    ("text", "typed", "path"),
+    [
+        ("cup.png", True, "cup.png"),
+        ("./a/cup.png", True, "./a/cup.png"),
+        ("/abs/cup.png", True, "/abs/cup.png"),
+        ("C:\\cup.png", True, "C:\\cup.png"),
+        ("cup.png", False, None),
+        ("file:cup.png", True, "cup.png"),
+        ("file:cup.png", False, "cup.png"),
+        ("file:///a%20b/cup.png", False, "/a b/cup.png"),
+        ("https://x/cup.png", True, None),
+        ("HTTP://x/cup.png", True, None),
+        ("ftp://x/cup.png", True, None),
+        ("data:image/png;base64,AAAA", True, None),
+        ("", True, None),
+        ("a profile: of a cup", False, None),
+    ],
+)
+def test_which_texts_name_a_file(text, typed, path):
+    assert path_in(text, typed=typed) == path
+
+
+@pytest.mark.parametrize(
+    ("name", "family"),
+    [
+        ("input_image", "image"),
+        ("image1", "image"),
+        ("mask", "image"),
+        ("video_url", "video"),
+        ("voice", "audio"),
+        ("image_or_video", ""),
+        ("input", ""),
+    ],
+)
+def test_what_a_parameter_takes_by_its_name(name, family):
+    assert family_of(name) == family
+
+
+def test_a_path_becomes_a_placeholder_and_an_input_of_the_job():
+    files = Files(cup="image/png")
+    made = jobs({"prompt": "a cup {n}", "input_image": "photos/cup.png"}, files)
+
+    for draft in made:
+        assert draft.params["input_image"] == placeholder("photos/cup.png")
+        assert json.loads(draft.spec.body) == draft.params
+        assert draft.spec.inputs == (file("photos/cup.png"),)
+    first, second = made
+    assert first.spec.fingerprint != second.spec.fingerprint
+
+
+def test_the_fingerprint_follows_the_content_and_not_the_path():
+    params = {"prompt": "a cup", "input_image": "a/cup.png"}
+    files = Files(cup="image/png")
+    here = jobs(params, files)[0].spec
+    there = jobs({**params, "input_image": "b/cup.png"}, files)[0].spec
+    assert here.fingerprint == there.fingerprint
+
+
+def test_a_prefix_names_files_at_any_depth_of_any_model():
+    params = {"images": ["file:b.png", {"face": "file:a.png"}, "https://x/y.png"], "text": "a.png"}
+    draft = jobs(params, Files(a="image/png", b="image/png"), model="some-model")[0]
+
+    assert draft.params["images"] == [
+        placeholder("b.png"),
+        {"face": placeholder("a.png")},
+        "https://x/y.png",
+    ]
+    assert draft.params["text"] == "a.png"
+    assert [found.path for found in draft.spec.inputs] == ["b.png", "a.png"]
+
+
+@pytest.mark.parametrize("value", ["https://x/y.png", "data:image/png;base64,AAAA"])
+def test_addresses_pass_as_they_are(value):
+    files = Files()
+    draft = jobs({"prompt": "a cup", "input_image": value}, files)[0]
+
+    assert draft.params["input_image"] == value
+    assert (draft.spec.inputs, files.looks) == ((), [])
+
+
+@pytest.mark.parametrize(
+    ("params", "what", "remedy"),
+    [
+        ({"input_image": "no.png"}, "there is no file no.png", "mend the path"),
+        ({"prompt": "file:no.png"}, "there is no file no.png", "begins with file:"),
+        (
+            {"input_image": "film.mp4"},
+            'input_image takes image files, and "film.mp4" is video/mp4',
+            "",
+        ),
+        ({"prompt": "batchgen-upload:x"}, "no text of a parameter may hold", "take it out"),
+    ],
+)
+def test_what_cannot_be_is_told_at_its_parameter(params, what, remedy):
+    made = jobs({"prompt": "a cup", **params}, Files(film="video/mp4"))
+
+    assert all(isinstance(item, Remark) for item in made)
+    assert what in made[0].what
+    assert remedy in made[0].remedy
+    assert made[0].path[:3] == ("jobs", 0, "params")
+
+
+def test_every_file_of_a_job_that_is_missing_is_told():
+    params = {"prompt": "a cup", "input_image_1": "no.png", "input_image_2": "nor.png"}
+    told = [item.path for item in jobs(params, Files(), model="multi-image-kontext-max")]
+    assert told[:2] == [("jobs", 0, "params", f"input_image_{n}") for n in (1, 2)]
+
+
+def test_a_job_with_a_file_passes_the_catalogue():
+    document = {
+        "version": 1,
+        "name": "x",
+        "jobs": [{"model": MODEL, "params": {"prompt": "p", "input_image": "cup.png"}}],
+    }
+    manifest = parse_manifest(document, Source())
+    reviewer = Reviewer(Text(manifest, CATALOG, inputs=Files(cup="image/png")))
+
+    (spec,) = reviewer.jobs()
+
+    assert reviewer.conclude().problems == ()
+    assert missing(spec.body)

@@ -1,0 +1,256 @@
+"""What an upload brought: an address, another try, a gate, or the end of the jobs that need it."""
+
+import pytest
+
+from batchgen.core.budget import RateWindow
+from batchgen.core.effect import EffectKind
+from batchgen.core.ending import Verdict
+from batchgen.core.event import Event, EventKind
+from batchgen.core.gates import GateKind
+from batchgen.core.job import JobState
+from batchgen.core.lifecycle import apply
+from batchgen.core.limits import Limits, RateScope
+from batchgen.core.money import Money
+from batchgen.core.planner import plan
+from batchgen.core.signals import TABLE, CallKind, Signal, Treatment
+from batchgen.core.treatment import PATIENCE
+from batchgen.core.uploading import read_upload, take_in_failure
+from batchgen.core.uploads import Content, UploadDesk, Uploaded
+from batchgen.errors import NetFault, TransportError
+from tests.core.builders import NOW, answer, board, job
+
+CONTENT = Content("a" * 64, 10)
+NAMING = f'{{"image":"{CONTENT.placeholder}"}}'
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["https://cdn.example/a.png", "http://127.0.0.1:80/assets/a.png", "https://x/a?b=c&d=%20"],
+)
+def test_an_address_is_taken(url):
+    word, found = read_upload(answer({"file_urls": [url], "message": "ok"}), NOW)
+
+    assert found == url
+    assert (word.call, word.signal) == (CallKind.UPLOAD, Signal.OK)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<html>",
+        {},
+        {"file_urls": []},
+        {"file_urls": "https://x/a.png"},
+        {"file_urls": ["https://x/a.png", "https://x/b.png"]},
+        {"file_urls": [7]},
+        {"file_urls": ["ftp://x/a.png"]},
+        {"file_urls": ["javascript:alert(1)"]},
+        {"file_urls": ["https://x/a b.png"]},
+        {"file_urls": ["https://user:word@x/a.png"]},
+        {"file_urls": ["https://x/\x1b[2J.png"]},
+        {"file_urls": ["https://x/" + "a" * 9000]},
+        {"file_urls": [CONTENT.placeholder]},
+    ],
+    ids=str,
+)
+def test_anything_else_under_a_200_is_no_address(body):
+    word, found = read_upload(answer(body), NOW)
+
+    assert found == ""
+    assert word.signal is Signal.UNREADABLE
+
+
+def failed(desk, outcome, times=1):
+    """Why the jobs end after so many such outcomes, a minute apart."""
+    for number in range(times):
+        word, url = read_upload(outcome, NOW + 60.0 * number)
+        assert url == ""
+        reason = take_in_failure(desk, CONTENT, word)
+    return reason
+
+
+LOST = TransportError(NetFault.LOST, "reset")
+NOT_SENT = TransportError(NetFault.NOT_SENT, "refused")
+
+
+@pytest.mark.parametrize(
+    ("outcome", "ends"),
+    [
+        (answer({"error": "too large"}, 413), True),
+        (answer({"error": "no"}, 400), True),
+        (answer(b"", 422), True),
+        (answer(b"<html>"), False),
+        (answer(b"", 500), False),
+        (answer(b"", 504), False),
+        (answer(b"", 401), False),
+        (answer(b"", 429), False),
+        (LOST, False),
+        (NOT_SENT, False),
+    ],
+    ids=str,
+)
+def test_what_one_outcome_means(outcome, ends):
+    assert bool(failed(UploadDesk(), outcome)) is ends
+
+
+def test_what_cannot_be_read_is_tried_a_few_times():
+    assert failed(UploadDesk(), answer(b"<html>"), PATIENCE - 1) == ""
+    assert "cannot be read" in failed(UploadDesk(), answer(b"<html>"), PATIENCE)
+
+
+@pytest.mark.parametrize(("outcome", "ends"), [(LOST, True), (NOT_SENT, False)], ids=str)
+def test_a_fault_that_meets_this_content_alone_is_its_own(outcome, ends):
+    desk = UploadDesk(last_success_at=NOW + 1.0)
+    assert bool(failed(desk, outcome, 20)) is ends
+    assert failed(UploadDesk(), outcome, 20) == ""
+
+
+def test_a_refusal_of_more_requests_is_waited_out():
+    desk = UploadDesk()
+    failed(desk, answer(b"", 429, retry_after="30"))
+    assert desk.due_at(CONTENT) == NOW + 30.0
+
+
+def test_a_fault_is_put_off_and_a_gate_is_not():
+    desk = UploadDesk()
+    failed(desk, LOST)
+    assert NOW < desk.due_at(CONTENT) <= NOW + 60.0
+    desk = UploadDesk()
+    failed(desk, answer(b"", 401))
+    assert desk.due_at(CONTENT) == 0.0
+
+
+@pytest.mark.parametrize("signal", Signal)
+def test_every_signal_has_a_treatment_that_uploads_know(signal):
+    gates = {Treatment.GATE_KEY, Treatment.GATE_CREDITS, Treatment.HALT}
+    known = {Treatment.PROCEED, Treatment.FINAL, Treatment.RETRY, Treatment.RETRY_THEN_FINAL}
+    assert TABLE[signal][CallKind.UPLOAD] in known | gates
+
+
+def observe(made, outcome, times=3):
+    for number in range(times):
+        word, _ = read_upload(outcome, NOW + number)
+        made.gates.observe(word)
+
+
+def test_dead_uploads_close_a_gate_that_holds_nothing_else():
+    made = board([job(key=1)])
+    observe(made, NOT_SENT)
+
+    assert set(made.gates.closed) == {GateKind.UPLOADS}
+    assert not made.gates.holds_submits()
+    assert not made.gates.holds_calls()
+    assert made.gates.without_uploads(NOW + 10.0) is None
+    assert made.gates.without_uploads(NOW + 3600.0) is not None
+
+    observe(made, answer({"file_urls": ["https://x/a.png"]}), 1)
+    assert not made.gates.closed
+
+
+def test_the_end_of_a_job_without_its_file_is_a_move_of_the_table():
+    change = apply(job(body=NAMING), Event(EventKind.NO_INPUT, 1, NOW, reason="gone"))
+
+    assert change.after.state is JobState.FAILED
+    assert change.after.attempt == 0
+
+
+# ------------------------------------------------------------------ what the planner asks for
+
+
+def naming(key, *letters, **changes):
+    """A pending job that names contents."""
+    names = ",".join(f'"{content(letter).placeholder}"' for letter in letters)
+    return job(key=key, body=f'{{"images":[{names}]}}', **changes)
+
+
+def content(letter):
+    return Content(letter * 64, 10)
+
+
+def asked(made):
+    """The letters of the uploads that start, then the keys of the submits."""
+    decided = plan(made, NOW)
+    uploads = [e.content.sha256[0] for e in decided.effects if e.kind is EffectKind.UPLOAD]
+    submits = [e.job.key for e in decided.effects if e.kind is EffectKind.SUBMIT]
+    return "".join(uploads), submits
+
+
+def test_a_job_waits_for_its_uploads_and_others_do_not():
+    assert asked(board([naming(1, "a", "b"), job(key=2)])) == ("ab", [2])
+
+
+def test_jobs_that_name_the_same_share_its_upload():
+    assert asked(board([naming(1, "a"), naming(2, "a"), naming(3, "b", "a")])) == ("ab", [])
+
+
+def test_what_is_under_way_is_not_started_again():
+    made = board([naming(1, "a"), naming(2, "b")])
+    made.uploads.begin(content("a"))
+    assert asked(made) == ("b", [])
+
+
+def test_only_the_next_jobs_are_made_ready():
+    ready = [job(key=key) for key in range(10, 20)]
+    assert asked(board([naming(1, "a"), *ready], limits=Limits(concurrency=2))) == ("", [10, 11])
+    few = board([naming(1, "a"), *ready[:5]], limits=Limits(concurrency=2))
+    assert asked(few) == ("a", [10, 11])
+    many = [naming(key, letter) for key, letter in enumerate("abcdef", 1)]
+    assert asked(board(many)) == ("abcd", [])
+
+
+def test_a_content_in_trouble_is_waited_for_and_others_go_first():
+    made = board([naming(1, "a"), naming(2, "b")])
+    made.uploads.failed(content("a"), NOW, counts=True).due_at = NOW + 7.0
+
+    assert asked(made) == ("b", [])
+    assert plan(made, NOW).wake_at == NOW + 7.0
+
+
+@pytest.mark.parametrize("kind", [GateKind.CREDITS, GateKind.DISK, GateKind.TIME, GateKind.KEY])
+def test_nothing_is_uploaded_for_submits_that_are_held(kind):
+    made = board([naming(1, "a")])
+    made.gates.close(kind, "because", NOW)
+    assert asked(made) == ("", [])
+
+
+def test_nothing_is_uploaded_for_a_closed_model_or_without_money():
+    made = board([naming(1, "a")])
+    made.gates.closed_models["flux-pro"] = "retired"
+    assert asked(made) == ("", [])
+    poor = board([naming(1, "a", price_usd=0.5)], money=Money(cap_usd=0.4))
+    assert asked(poor) == ("", [])
+    assert plan(poor, NOW).verdict is Verdict.STOP
+
+
+@pytest.mark.parametrize(("scope", "letters"), [(RateScope.ALL, "a"), (RateScope.SUBMIT, "abc")])
+def test_uploads_count_as_requests_where_all_calls_do(scope, letters):
+    jobs = [naming(1, "a"), naming(2, "b"), naming(3, "c")]
+    made = board(jobs, rate=RateWindow(1), limits=Limits(rate_scope=scope))
+
+    assert asked(made)[0] == letters
+    assert all(e.counts is (scope is RateScope.ALL) for e in plan(made, NOW).effects)
+
+
+def test_an_address_that_is_recorded_makes_jobs_ready():
+    made = board([naming(1, "a"), naming(2, "a", "b"), naming(3, "b")])
+    made.supply([Uploaded(content("a"), "https://x/a.png", NOW, "a.png")])
+
+    assert made.jobs[1].body == '{"images":["https://x/a.png"]}'
+    assert asked(made) == ("b", [1])
+
+
+def test_a_run_whose_jobs_all_wait_for_dead_uploads_stops():
+    made = board([naming(1, "a")])
+    observe(made, NOT_SENT)
+    made.uploads.failed(content("a"), NOW, counts=False).due_at = NOW + 4000.0
+
+    assert plan(made, NOW + 20.0).verdict is Verdict.GO_ON
+    decided = plan(made, NOW + 3600.0)
+    assert decided.verdict is Verdict.STOP
+    assert decided.gate.kind is GateKind.UPLOADS
+
+
+def test_what_is_under_way_is_brought_to_its_end_first():
+    made = board([])
+    made.uploads.begin(content("a"))
+    assert plan(made, NOW).verdict is Verdict.GO_ON
