@@ -6,12 +6,17 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+from batchgen.adapters.inputs import FileInputs
+from batchgen.adapters.outputs_place import own_folders
+from batchgen.adapters.run_directory import RunDirectory, default_directory
 from batchgen.adapters.sources import FileSources, Stamp
 from batchgen.adapters.yaml_document import read_document
 from batchgen.catalog import Catalog, load
 from batchgen.core.manifest import Manifest, parse_manifest
-from batchgen.core.place import MAX_PROBLEMS, Source
+from batchgen.core.place import MAX_PROBLEMS, Below, Places, Source
+from batchgen.core.refeed import KEY, is_report
 from batchgen.core.review import Reviewer, Text
 from batchgen.core.rows import SourceError
 from batchgen.core.spec import JobSpec
@@ -37,6 +42,10 @@ class ManifestFile:
     kept: tuple[JobSpec, ...] | None = None
     notices: tuple[Problem, ...] = ()
     stamps: Mapping[str, Stamp] = field(default_factory=dict)
+    inputs: FileInputs = field(default_factory=lambda: FileInputs(Path()))
+    """The local files that its jobs name."""
+    files: FileSources = field(default_factory=lambda: FileSources(Path()))
+    """The files of rows that its entries name."""
 
     @property
     def manifest(self) -> Manifest:
@@ -73,28 +82,61 @@ def read_manifest(path: Path) -> tuple[Manifest, Source]:
     """Read a manifest and check its shape, not its jobs. Raises `ManifestError`."""
     try:
         document = read_document(path)
-        source = Source(str(path), document.positions)
-        return parse_manifest(document.value, source), source
+        value = document.value
+        places: Places = document.positions
+        if is_report(value):
+            value, places = _of_report(value, path), Below(places, (KEY,))
+        source = Source(str(path), places)
+        return parse_manifest(value, source), source
     except ManifestError as error:
         raise refusal(error.problems) from error
 
 
-def load_manifest(path: Path, catalog: Catalog | None = None) -> ManifestFile:
+def _of_report(report: Mapping[str, Any], path: Path) -> Any:
+    """The manifest in what `status --failed --json` printed. Raises `ManifestError`."""
+    if report[KEY] is None:
+        remedy = "there is nothing to do; `batchgen status` shows how the run stands"
+        raise ManifestError([Problem("no job failed in that run", remedy, str(path))])
+    return report[KEY]
+
+
+def load_manifest(
+    path: Path,
+    catalog: Catalog | None = None,
+    *,
+    run_dir: Path | None = None,
+    lazily: bool = False,
+) -> ManifestFile:
     """Read and check a manifest against a catalogue, by default the one that ships.
 
+    Local files that its jobs name need not be read where the state of its run (in `run_dir`, else
+    where it is by default) knows them, or `lazily` where it cannot know them.
     Every job that is written out is checked, and of matrices and rows the first, some `SAMPLE`.
     Raises `ManifestError` with all problems of the first of three stages that has any: YAML, shape
     of the manifest, jobs. At most `MAX_PRINTED` are told, and the number of the others.
     """
     manifest, source = read_manifest(path)
+    directory = RunDirectory(run_dir) if run_dir else default_directory(manifest.name)
+    files = FileSources(path.parent, own_folders(manifest.output.dir, path.parent, directory))
+    inputs = FileInputs(path.parent, directory.state, lazily=lazily)
     models = load() if catalog is None else catalog
-    files = FileSources(path.parent)
-    stamps = _stamps(manifest, files)
-    text = Text(manifest, models, source, files)
+    return checked(path, Text(manifest, models, source, files, inputs), files, inputs)
+
+
+def checked(path: Path, text: Text, files: FileSources, inputs: FileInputs) -> ManifestFile:
+    """A manifest of good shape, its sample made and checked; `path` is what messages call it.
+
+    `files` and `inputs` are those of the text. Raises `ManifestError`.
+    """
+    stamps = _stamps(text.manifest, files)
     reviewer = Reviewer(text, SAMPLE)
-    kept = tuple(reviewer.jobs())
-    loaded = ManifestFile(path, text, None if reviewer.cut else kept, stamps=stamps)
-    loaded.take_in(reviewer)
+    try:
+        kept = tuple(reviewer.jobs())
+        listed = None if reviewer.cut else kept
+        loaded = ManifestFile(path, text, listed, (), stamps, inputs, files)
+        loaded.take_in(reviewer)
+    finally:
+        inputs.release()
     return loaded
 
 

@@ -19,7 +19,6 @@ from anyio import to_thread
 
 from batchgen.adapters.import_note import NAME, ImportNote, note_of, read_note
 from batchgen.adapters.manifest_file import MAX_PRINTED, ManifestFile, refusal
-from batchgen.adapters.sources import FileSources
 from batchgen.adapters.sqlite.importer import (
     Imported,
     JobRow,
@@ -28,14 +27,16 @@ from batchgen.adapters.sqlite.importer import (
     append_rows,
     has_jobs,
     import_jobs,
+    inputs_of,
     row_of,
 )
+from batchgen.adapters.sqlite.inputs import KnownInputs
 from batchgen.adapters.sqlite.state import SqliteState
-from batchgen.cli.common import say
+from batchgen.cli.voice import say
 from batchgen.core.check import quoted
 from batchgen.core.review import Reviewer
 from batchgen.core.rows import SourceError
-from batchgen.core.spec import JobSpec
+from batchgen.core.spec import InputFile, JobSpec
 from batchgen.errors import Problem, UserError
 
 CHUNK = 2_000
@@ -49,12 +50,17 @@ CHUNK_CHARACTERS = 8 * 2**20
 """With bodies of so much text together a chunk is full sooner: they are held in memory."""
 
 
+FEW_FILES = 20
+"""So many files of one source are looked at for every chunk; more of them only at the end."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Chunk:
     """Jobs to be written as rows, and how many of the manifest there are with them."""
 
     rows: list[JobRow]
     passed_count: int
+    inputs: list[InputFile]
 
 
 class Supply:
@@ -63,7 +69,7 @@ class Supply:
     def __init__(self, manifest: ManifestFile, state: SqliteState) -> None:
         self._manifest = manifest
         self._state = state
-        self._files = FileSources(manifest.path.parent)
+        self._files = manifest.files
         self._note = note_of(manifest.manifest, manifest.text.catalog, manifest.stamps)
         self._reviewer = Reviewer(manifest.text, most_mistakes=MAX_PRINTED)
         self._jobs: Iterator[JobSpec] = iter(())
@@ -83,7 +89,7 @@ class Supply:
         try:
             self._refuse_change()
             known = read_note(self._state.ledger.note(NAME))
-            if known is not None and self._note.still_holds(known, self._files):
+            if known is not None and self._still_holds(known):
                 return self._go_on(known)
             if self._manifest.kept is None and not has_jobs(self._state.ledger):
                 return self._begin_empty()
@@ -94,6 +100,15 @@ class Supply:
             )
         except SourceError as error:
             raise _unreadable(error) from error
+        finally:
+            self._manifest.inputs.release()
+
+    def _still_holds(self, known: ImportNote) -> bool:
+        """Whether everything that the state was filled from is what there is now."""
+        if not self._note.still_holds(known, self._files):
+            return False
+        inputs, seen = self._manifest.inputs, KnownInputs(self._state.ledger.connection)
+        return all(inputs.is_as_before(file, uploaded=there) for file, there in seen.all())
 
     def _go_on(self, known: ImportNote) -> Imported:
         """The manifest is the one that was read before, to the end or not."""
@@ -118,7 +133,8 @@ class Supply:
         chunk = self._next_chunk(with_prices=False)
         if chunk is None:  # the rows went away after the manifest was loaded
             return Imported()
-        append_rows(self._state.ledger, chunk.rows, self._note.at(chunk.passed_count).dump())
+        notes = self._note.at(chunk.passed_count).dump()
+        append_rows(self._state.ledger, chunk.rows, notes, chunk.inputs)
         return Imported(new=len(chunk.rows))
 
     def _start(self) -> None:
@@ -129,7 +145,7 @@ class Supply:
         """The note of a whole import. Raises `UserError` when a source changed meanwhile."""
         finished = self._note.finished(job_count, self._files)
         # Only now: a digest of what came later must not stand beside the stamps of what was read.
-        self._refuse_change()
+        self._refuse_change(most_files=None)
         return dict(finished.dump())
 
     async def feed(self, tell: Callable[[int], None], *, with_prices: bool) -> None:
@@ -139,6 +155,12 @@ class Supply:
         without a price; none of that chunk was written. Raises `DiskError`. What was written stays,
         and a later run goes on from there.
         """
+        try:
+            await self._bring(tell, with_prices=with_prices)
+        finally:
+            self._manifest.inputs.release()
+
+    async def _bring(self, tell: Callable[[int], None], *, with_prices: bool) -> None:
         make = partial(self._next_chunk, with_prices=with_prices)
         with _taking_turns(), ThreadPoolExecutor(1) as maker:
             coming = maker.submit(make)
@@ -166,7 +188,7 @@ class Supply:
         self._passed_count += len(specs)
         if with_prices:
             _refuse_unknown_price(new)
-        return _Chunk([row_of(spec) for spec in new], self._passed_count)
+        return _Chunk([row_of(spec) for spec in new], self._passed_count, inputs_of(new))
 
     def _next_jobs(self) -> list[JobSpec]:
         specs: list[JobSpec] = []
@@ -178,9 +200,14 @@ class Supply:
                 break
         return specs
 
-    def _refuse_change(self) -> None:
-        """Rows that changed since they were looked at first. Raises `UserError`, `SourceError`."""
+    def _refuse_change(self, most_files: int | None = FEW_FILES) -> None:
+        """Rows that changed since they were looked at first. Raises `UserError`, `SourceError`.
+
+        Sources of more than `most_files` are passed over; None is no limit.
+        """
         for name, stamp in self._note.sources.items():
+            if most_files is not None and stamp.file_count > most_files:
+                continue
             if stamp.is_rewritten(self._files.stamp(name)):
                 raise UserError(
                     f"{quoted(name)} was changed while its rows were read\n"
@@ -208,7 +235,8 @@ class Supply:
 
     async def _append(self, chunk: _Chunk) -> None:
         try:
-            await self._state.append(chunk.rows, self._note.at(chunk.passed_count).dump())
+            notes = self._note.at(chunk.passed_count).dump()
+            await self._state.append(chunk.rows, notes, chunk.inputs)
         except TakenIdError as error:
             raise UserError(
                 f"{self._manifest.path}: the id {quoted(error.job_id)} is taken by an earlier job\n"

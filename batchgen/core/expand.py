@@ -3,11 +3,14 @@
 What a job is made of:
 * its fields are those of its row (`from`), of its entry's matrix, or of both: then every row is
   multiplied by the matrix, the last field changing fastest; otherwise there are none. Rows have the
-  field `{row}` as well, their number from 1, which hides one of that name in the file;
+  field `{row}` as well, their number from 1, and with `repeat` there is `{repeat}`, that of the
+  copy; they hide fields of that name in the file;
 * `model` is a template over the fields; `id` over the fields and `{model}`; `output.filename` over
   the fields, `{id}`, `{model}` and `{index}` (the number of the job in the manifest, from 1);
 * params are the entry's over the defaults', key by key; all texts in them are templates over the
   fields. A parameter that is null after that is not sent;
+* with `repeat`, copies follow one another, each with a seed of its own; the number of the copy is
+  put behind ids that do not name it;
 * without `id`, a job is called after its model, the number of its entry, with rows the number of
   its row, and with a matrix the number of its combination: `flux-pro-002-0007`, with rows
   `flux-pro-002-0000017-0007`. Such names move when entries, rows or values are put in before
@@ -17,26 +20,21 @@ What a job is made of:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from itertools import product
 from typing import Any
 
+from batchgen.core.compiling import compile_entry, merged_params, model_text
 from batchgen.core.entry import Entry
+from batchgen.core.inputs import InputFiles, InputFinder, NoInputs
 from batchgen.core.manifest import Manifest
 from batchgen.core.model import Catalog
-from batchgen.core.place import KeyPath, Remark, Source, Spot
-from batchgen.core.recipe import (
-    MAX_JOBS,
-    Recipe,
-    RefusedError,
-    compile_entry,
-    merged_params,
-    model_text,
-)
-from batchgen.core.rows import NoSources, Row, RowFault, SourceError, Sources
+from batchgen.core.place import Remark, Source, Spot
+from batchgen.core.recipe import Recipe, RefusedError
+from batchgen.core.rows import NoSources, Row, Sources
 from batchgen.core.spec import JobSpec
-from batchgen.core.templates import Fields, names_in
+from batchgen.core.steps import is_written, steps
+from batchgen.core.templates import names_in
 from batchgen.errors import ManifestError
 
 FEW = 20
@@ -45,8 +43,7 @@ SAMPLE_CHARACTERS = 64 * 2**20
 """Bodies of so much text together make a sample of any number of jobs large enough."""
 
 NO_SOURCES = NoSources()
-
-_Step = tuple[Fields, str, Row | None]
+NO_INPUTS = NoInputs()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +79,13 @@ class Drafts:
         catalog: Catalog,
         sources: Sources = NO_SOURCES,
         sample: int | None = None,
+        inputs: InputFiles = NO_INPUTS,
     ) -> None:
         self._manifest = manifest
         self._catalog = catalog
         self._sources = sources
         self._sample = sample
+        self._inputs = InputFinder(catalog, inputs)
         self.cut = False
 
     def __iter__(self) -> Iterator[Draft | Remark]:
@@ -98,7 +97,7 @@ class Drafts:
             except RefusedError as refused:
                 yield from refused.remarks
                 continue
-            sampled = left is not None and not _is_written(entry)
+            sampled = left is not None and not is_written(entry)
             count = 0
             for count, item in enumerate(self._of_entry(recipe, entry, jobs_before), start=1):
                 if sampled and count > _most(left or 0, size):
@@ -114,60 +113,19 @@ class Drafts:
     def _of_entry(self, recipe: Recipe, entry: Entry, jobs_before: int) -> Iterator[Draft | Remark]:
         catalog = self._catalog
         index = jobs_before
-        for step in self._steps(recipe, entry):
+        for step in steps(entry, recipe.entry, self._sources):
             index += 1
             if isinstance(step, Remark):
                 yield step
                 continue
-            fields, own, row = step
             try:
-                spec, params = recipe.make(fields, own, index, catalog)
+                made = recipe.make(step, index, catalog)
+                spec, params = self._inputs.place(recipe, *made)
             except RefusedError as refused:
-                spot = row.spot if row else None
+                spot = step.row.spot if step.row else None
                 yield from (replace(remark, spot=spot) for remark in refused.remarks)
             else:
-                yield Draft(recipe, spec, params, row)
-
-    def _steps(self, recipe: Recipe, entry: Entry) -> Iterator[_Step | Remark]:
-        """The fields of every job of an entry, how its name ends without an id, and its row."""
-        if entry.from_ is None:
-            for number, fields in enumerate(_combinations(entry), start=1):
-                yield fields, f"-{number:04d}" if entry.matrix else "", None
-            return
-        count = 0
-        path = ("jobs", recipe.entry, "from")
-        try:
-            for row in self._sources.open(entry.from_).rows():
-                count += 1
-                if isinstance(row, RowFault):
-                    yield Remark(path, row.what, row.remedy, spot=row.spot)
-                elif entry.matrix:
-                    yield from _multiplied(row, entry.matrix, path)
-                else:
-                    yield row.fields, f"-{row.number:07d}", row
-                if count == MAX_JOBS:
-                    what = f"{entry.from_} holds more than {MAX_JOBS:,} rows"
-                    yield Remark(path, what, "split the file")
-                    return
-        except SourceError as error:
-            yield Remark(path, error.what, error.remedy)
-            return
-        if not count:
-            yield Remark(path, f"{entry.from_} holds no rows", "write one JSON object a line")
-
-
-def _multiplied(
-    row: Row, matrix: Mapping[str, Sequence[Any]], path: KeyPath
-) -> Iterator[_Step | Remark]:
-    """A row, once for every combination of a matrix."""
-    both = sorted(matrix.keys() & row.fields.keys())
-    if both:
-        what = f"the field {both[0]} stands in the row and in the matrix"
-        yield Remark(path, what, "rename or remove one of them", spot=row.spot)
-        return
-    for number, values in enumerate(product(*matrix.values()), start=1):
-        fields = {**row.fields, **dict(zip(matrix, values, strict=True))}
-        yield fields, f"-{row.number:07d}-{number:04d}", row
+                yield Draft(recipe, spec, params, step.row)
 
 
 def drafts(
@@ -202,15 +160,3 @@ def unused_fields(manifest: Manifest, index: int) -> frozenset[str]:
 def _most(left: int, size: int) -> int:
     """So many jobs of an entry are part of a sample that has room, and bodies, so far."""
     return FEW if size > SAMPLE_CHARACTERS else max(FEW, left)
-
-
-def _is_written(entry: Entry) -> bool:
-    """Whether an entry is one job, written out."""
-    return entry.from_ is None and entry.matrix is None
-
-
-def _combinations(entry: Entry) -> Iterator[Fields]:
-    """The fields of each job: the product of the matrix, the last field changing fastest."""
-    matrix = entry.matrix or {}
-    for values in product(*matrix.values()):
-        yield dict(zip(matrix, values, strict=True))

@@ -54,6 +54,22 @@ class Nowhere:
         return Place()
 
 
+@dataclass(frozen=True, slots=True)
+class Below:
+    """Places of what stands at a path of a larger document, by its own paths."""
+
+    places: Places
+    path: KeyPath
+
+    def key(self, path: KeyPath) -> Place:
+        """See `Places.key`."""
+        return self.places.key((*self.path, *path))
+
+    def value(self, path: KeyPath) -> Place:
+        """See `Places.value`."""
+        return self.places.value((*self.path, *path))
+
+
 NOWHERE = Nowhere()
 
 

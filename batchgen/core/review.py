@@ -11,18 +11,20 @@ from dataclasses import dataclass, field, replace
 
 from batchgen.core.check import Severity, quoted
 from batchgen.core.checker import Checker
-from batchgen.core.expand import NO_SOURCES, Draft, Drafts, unused_fields
+from batchgen.core.compiling import model_path, param_path
+from batchgen.core.expand import NO_INPUTS, NO_SOURCES, Draft, Drafts, unused_fields
+from batchgen.core.inputs import InputFiles
 from batchgen.core.manifest import Manifest
 from batchgen.core.model import Catalog
 from batchgen.core.names import collision_key
-from batchgen.core.place import KeyPath, Remark, Source
-from batchgen.core.recipe import model_path, param_path
+from batchgen.core.place import KeyPath, Remark, Source, Spot
 from batchgen.core.rows import Sources
 from batchgen.core.spec import JobSpec
-from batchgen.core.twins import Twins, digest
+from batchgen.core.twins import Copies, Twins, digest
 from batchgen.errors import Problem
 
 NO_SOURCE = Source()
+_MORE_SPOTS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,8 @@ class _Remarks:
 
     first: dict[tuple[KeyPath, str], Remark] = field(default_factory=dict)
     counts: dict[tuple[KeyPath, str], int] = field(default_factory=dict)
+    spots: dict[tuple[KeyPath, str], list[Spot]] = field(default_factory=dict)
+    """The next few rows of each."""
 
     total: int = 0
 
@@ -47,13 +51,17 @@ class _Remarks:
         """One more remark."""
         self.total += 1
         key = (remark.path, remark.remedy)
-        self.first.setdefault(key, remark)
         self.counts[key] = self.counts.get(key, 0) + 1
+        if self.first.setdefault(key, remark) is remark or remark.spot is None:
+            return
+        spots = self.spots.setdefault(key, [])
+        if len(spots) < _MORE_SPOTS and remark.spot not in spots:
+            spots.append(remark.spot)
 
     def problems(self, source: Source) -> tuple[Problem, ...]:
         """All of them in the order of the text, those about rows by file and line behind it."""
         told = [
-            source.tell(replace(remark, what=_counted(remark.what, self.counts[key])))
+            source.tell(replace(remark, what=remark.what + self._more(key)))
             for key, remark in self.first.items()
         ]
         return tuple(
@@ -68,6 +76,25 @@ class _Remarks:
             )
         )
 
+    def _more(self, key: tuple[KeyPath, str]) -> str:
+        """How many more there are, and the first of their rows: people mend all of them at once."""
+        more = self.counts[key] - 1
+        if not more:
+            return ""
+        spots = [f"{spot.file}:{spot.line}" for spot in self.spots.get(key, ())]
+        where = f": {', '.join(spots)}" if spots else ""
+        cut = " …" if 0 < len(spots) < more else ""
+        return f" (and {more:,} more like it){where}{cut}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Holder:
+    """The job that has a name first, as far as it has to be told: there may be very many."""
+
+    name: str
+    entry: int
+    spot: Spot | None
+
 
 @dataclass(frozen=True, slots=True)
 class Text:
@@ -77,6 +104,7 @@ class Text:
     catalog: Catalog
     source: Source = NO_SOURCE
     sources: Sources = NO_SOURCES
+    inputs: InputFiles = NO_INPUTS
 
 
 def review(manifest: Manifest, catalog: Catalog, source: Source | None = None) -> Review:
@@ -100,9 +128,10 @@ class Reviewer:
         self._most_mistakes = most_mistakes
         self._manifest = text.manifest
         self._catalog = text.catalog
-        self._drafts = Drafts(text.manifest, text.catalog, text.sources, sample)
+        self._drafts = Drafts(text.manifest, text.catalog, text.sources, sample, text.inputs)
         self._errors = _Remarks()
         self._notices = _Remarks()
+        self._copies = Copies()
         self._unknown_models: set[str] = set()
         self._checkers: dict[str, Checker | None] = {}
         self._ids = Twins()
@@ -132,6 +161,8 @@ class Reviewer:
             self.job_count += 1
             spec = item.spec
             self._check_params(item)
+            if item.recipe.needs_seeds and (twice := self._copies.add(item.entry, spec)):
+                self._errors.add(twice)
             if prices_matter and spec.price_usd is None:
                 self._check_price(item)
             self._ids.add(spec.id)
@@ -142,6 +173,8 @@ class Reviewer:
     def conclude(self) -> Review:
         """What was found, names that occur twice and fields that nobody uses included."""
         self._check_names()
+        if twice := self._copies.end():
+            self._errors.add(twice)
         self._check_fields()
         source = self._text.source
         return Review(self._errors.problems(source), self._notices.problems(source), self.job_count)
@@ -159,7 +192,12 @@ class Reviewer:
             path = param_path(self._manifest, draft.entry, finding.param)
             is_key = finding.param not in checker.parameters
             spot = draft.spot if finding.param in draft.recipe.varying else None
-            remark = Remark(path, finding.what, finding.remedy, at_key=is_key, spot=spot)
+            what, remedy = finding.what, finding.remedy
+            cell = draft.recipe.cells.get(finding.param)
+            if cell is not None and finding.param not in draft.params:
+                what = f"{what}, and the field {cell} is empty"
+                remedy = f"fill it in, or leave such rows out: where: {{{cell}: {{not: null}}}}"
+            remark = Remark(path, what, remedy, at_key=is_key, spot=spot)
             (self._errors if finding.severity is Severity.ERROR else self._notices).add(remark)
 
     def _check_price(self, draft: Draft) -> None:
@@ -193,8 +231,8 @@ class Reviewer:
         ids, stems = self._ids.found(), self._stems.found()
         if not ids and not stems:
             return
-        first_ids: dict[str, tuple[Draft, str]] = {}
-        first_stems: dict[str, tuple[Draft, str]] = {}
+        first_ids: dict[str, _Holder] = {}
+        first_stems: dict[str, _Holder] = {}
         for item in self._drafts:
             if isinstance(item, Remark):
                 continue
@@ -204,15 +242,14 @@ class Reviewer:
             if digest(spec.stem) in stems:
                 self._clashes(first_stems, item, spec.stem, "output path")
 
-    def _clashes(
-        self, first: dict[str, tuple[Draft, str]], draft: Draft, name: str, kind: str
-    ) -> bool:
+    def _clashes(self, first: dict[str, _Holder], draft: Draft, name: str, kind: str) -> bool:
         """Whether a name is taken by an earlier job; says so where it is."""
         key = collision_key(name)
         if key not in first:
-            first[key] = (draft, name)
+            first[key] = _Holder(name, draft.entry, draft.spot)
             return False
-        holder, taken = first[key]
+        holder = first[key]
+        taken = holder.name
         index = draft.entry
         path: KeyPath = ("jobs", index, "id") if self._manifest.jobs[index].id else ("jobs", index)
         whose = self._whose(holder)
@@ -226,19 +263,15 @@ class Reviewer:
         self._errors.add(Remark(path, what, _clash_remedy(kind), spot=draft.spot))
         return True
 
-    def _whose(self, draft: Draft) -> str:
-        line = self._text.source.places.key(("jobs", draft.entry)).line
+    def _whose(self, holder: _Holder) -> str:
+        line = self._text.source.places.key(("jobs", holder.entry)).line
         place = f"line {line}" if line else ""
-        if draft.spot is not None:
-            place = f"{draft.spot.file}:{draft.spot.line}"
-        return f"jobs[{draft.entry}]" + (f" ({place})" if place else "")
+        if holder.spot is not None:
+            place = f"{holder.spot.file}:{holder.spot.line}"
+        return f"jobs[{holder.entry}]" + (f" ({place})" if place else "")
 
 
 def _clash_remedy(kind: str) -> str:
     if kind == "id":
         return "give it another id; with a matrix, put its fields into the id: cup-{style}-{seed}"
     return "put {id} into output.filename"
-
-
-def _counted(what: str, count: int) -> str:
-    return what if count == 1 else f"{what} (and {count - 1:,} more like it)"

@@ -1,8 +1,9 @@
 """Rows of a file as the fields of jobs: `from:` in a manifest.
 
-A row is one JSON object. Its fields are those of its keys that a template can name; the others are
-left out. Values are taken as they are: text, numbers, true, false and null fill any template, lists
-and objects only one that is exactly `{field}`.
+A row has fields, all of which go along with its jobs; a template can name those of them that are
+called so that it can. Values are taken as they are: text, numbers, true, false and null fill any
+template, lists and objects only one that is exactly `{field}`. A row of JSON Lines is one JSON
+object.
 """
 
 from __future__ import annotations
@@ -11,13 +12,12 @@ import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, Protocol
 
 from batchgen.core.check import quoted
 from batchgen.core.http import canonical_json, is_deep
 from batchgen.core.place import Spot
-from batchgen.core.templates import FIELD_NAME, Fields
+from batchgen.core.templates import Fields
 
 ROW_NUMBER = "row"
 """The field every row has: its number, from 1, blank lines not counted."""
@@ -30,12 +30,18 @@ _ONE_OBJECT = "write one JSON object a line, and nothing after it"
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row of a file: its line and its number (both from 1), and its fields, `row` included."""
+    """One row of a file: its line and its number (both from 1), and its fields, `row` included.
+
+    `line` is where it begins; in a file without lines its number there; 0 where it is the file.
+    `number` goes through all files of a source. `untyped` says that its values are text because
+    its format knows nothing else.
+    """
 
     file: str
     line: int
     number: int
     fields: Fields
+    untyped: bool = False
 
     @property
     def spot(self) -> Spot:
@@ -53,7 +59,7 @@ class RowFault:
 
 
 class RowSource(Protocol):
-    """The rows of one file, read anew at each call."""
+    """The rows of one `from:`, of one or many files, read anew at each call."""
 
     def rows(self) -> Iterator[Row | RowFault]:
         """All rows in their order, faults in between."""
@@ -97,9 +103,20 @@ class RowError(ValueError):
 def parse_row(text: str) -> dict[str, Any]:
     """The fields of one row; blanks around it are removed already.
 
-    Raises `RowError` for what is not one strict JSON object: no key twice, no NaN or infinite
-    number, whole numbers within 64 bits, nothing nested deeper than `MAX_DEPTH`, no half surrogate
-    pairs.
+    Raises `RowError` for what is not one strict JSON object, as `parse_json` has it.
+    """
+    value = parse_json(text)
+    if not isinstance(value, dict):
+        remedy = 'write one object a line, such as {"prompt": "a cup", "seed": 1}'
+        raise RowError(f"a row is an object, and this is {_kind(value)}", remedy)
+    return value
+
+
+def parse_json(text: str) -> Any:
+    """A strict JSON value; blanks around it are removed already.
+
+    Raises `RowError` for anything else: no key twice, no NaN or infinite number, whole numbers
+    within 64 bits, nothing nested deeper than `MAX_DEPTH`, no half surrogate pairs.
     """
     try:
         value, end = _DECODER.raw_decode(text)
@@ -110,20 +127,11 @@ def parse_row(text: str) -> dict[str, Any]:
         raise _too_deep() from None
     if end < len(text):
         raise RowError(f"something follows the value at column {end + 1}", _ONE_OBJECT)
-    if not isinstance(value, dict):
-        remedy = 'write one object a line, such as {"prompt": "a cup", "seed": 1}'
-        raise RowError(f"a row is an object, and this is {_kind(value)}", remedy)
     if text.count("{") + text.count("[") > MAX_DEPTH and is_deep(value, MAX_DEPTH):
         raise _too_deep()
     if "\\u" in text:
         _refuse_half_characters(value)
-    return {name: item for name, item in value.items() if _is_field(name)}
-
-
-@lru_cache(maxsize=1024)
-def _is_field(name: str) -> bool:
-    """Remembered: the same names stand in every row."""
-    return FIELD_NAME.fullmatch(name) is not None
+    return value
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

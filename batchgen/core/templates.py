@@ -3,7 +3,7 @@
 The whole language: `{name}` is the value of a field, `{{` and `}}` are literal braces. Nothing
 else: no attributes, no conversions, no formats. A text that is exactly one field takes the field's
 value with its type (`"{seed}"` becomes the integer); inside other text, values are written as YAML
-would write them (`true`, `null`, `3`).
+would write them (`true`, `3`), and null is a mistake.
 
 Templates are compiled once for an entry and filled once for each of its jobs.
 """
@@ -81,11 +81,19 @@ class Template:
         return self.text(fields)
 
     def text(self, fields: Fields, write: Callable[[Any], str] | None = None) -> str:
-        """Filled, always as text; `write` turns the value of a field into text."""
-        writer = write or as_text
-        written = [
-            piece if isinstance(piece, str) else writer(fields[piece.name]) for piece in self.pieces
-        ]
+        """Filled, always as text; `write` turns the value of a field into text.
+
+        Without one, null is refused (`TemplateError`): nobody wants to pay for "a null cup".
+        """
+        written = []
+        for piece in self.pieces:
+            if isinstance(piece, str):
+                written.append(piece)
+                continue
+            value = fields[piece.name]
+            if value is None and write is None:
+                raise _null(piece.name)
+            written.append((write or as_text)(value))
         return "".join(written)
 
 
@@ -173,6 +181,13 @@ def _below(part: str | int, value: Any, known: Collection[str]) -> Filled:
         return compile_value(value, known)
     except TemplateError as error:
         raise TemplateError(error.what, error.remedy, (part, *error.path)) from None
+
+
+def _null(name: str) -> TemplateError:
+    return TemplateError(
+        f"the field {name} is empty, and a text needs it",
+        f"fill it in; rows without it are left out by where: {{{name}: {{not: null}}}}",
+    )
 
 
 def _unknown(name: str, known: Collection[str]) -> TemplateError:

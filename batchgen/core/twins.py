@@ -11,6 +11,8 @@ from array import array
 from itertools import pairwise
 
 from batchgen.core.names import collision_key
+from batchgen.core.place import Remark
+from batchgen.core.spec import JobSpec
 
 _BUCKET_COUNT = 256
 """Digests are sorted bucket by bucket, so that sorting needs little memory beside them."""
@@ -33,6 +35,33 @@ class Twins:
         for bucket in self._buckets:
             twice.update(left for left, right in pairwise(sorted(bucket)) if left == right)
         return frozenset(twice)
+
+
+class Copies:
+    """Finds jobs of one entry with `repeat` that ask for the same: copies of jobs whose own seeds
+    are less than the number of copies apart. Entries come one after another."""
+
+    def __init__(self) -> None:
+        self._entry = -1
+        self._asked = Twins()
+
+    def add(self, entry: int, spec: JobSpec) -> Remark | None:
+        """One more job; what is wrong with the entry before, where it is the first of another."""
+        found = None
+        if entry != self._entry:
+            found = self.end()
+            self._entry, self._asked = entry, Twins()
+        self._asked.add(spec.fingerprint)
+        return found
+
+    def end(self) -> Remark | None:
+        """What is wrong with the last entry, once all its jobs are there."""
+        count = len(self._asked.found())
+        if not count:
+            return None
+        what = f"{count:,} of its copies have the seed, and all else, of another: paid twice"
+        remedy = "let given seeds be as far apart as repeat says, or leave the seed to repeat"
+        return Remark(("jobs", self._entry, "repeat"), what, remedy)
 
 
 def digest(name: str) -> int:

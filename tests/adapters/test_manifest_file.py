@@ -42,11 +42,11 @@ field-unknown | 7:22 | jobs[0].params.prompt | {stile} is no field | {style}
 field-without-matrix | 6:22 | jobs[0].params.prompt | without a matrix | {{style}}
 filename-absolute | 3:20 | output.filename | "/tmp/a" | {model}/{id}
 filename-escapes | 3:20 | output.filename | '..' | {model}/{id}
-from-csv | 4:11 | jobs[0].from | .csv files come in a later version | JSON Lines (.jsonl
-from-empty | 4:11 | jobs[0].from | holds no rows | one JSON object a line
-from-extension | 4:11 | jobs[0].from | ".txt" does not say | .jsonl or .ndjson
-from-folder | 4:11 | jobs[0].from | "" does not say | .jsonl or .ndjson
-from-json | 4:11 | jobs[0].from | .json files come in a later version | JSON Lines
+from-csv | 4:11 | jobs[0].from | there is no file | relative to the folder of the manifest
+from-empty | 4:11 | jobs[0].from | holds no rows | one row at least
+from-extension | 4:11 | jobs[0].from | ".txt" does not say | .csv, .tsv or .jsonl
+from-folder | 4:11 | jobs[0].from | no pictures, video or sound in the folder | rows/*.csv
+from-json | 4:11 | jobs[0].from | ".json" does not say | JSON Lines
 from-missing | 4:11 | jobs[0].from | there is no file | relative to the folder of the manifest
 huge-number | 6:35 | | 64 bits | in quotes
 id-is-number | 4:9 | jobs[0].id | id is 42 | id: "42"
@@ -64,9 +64,9 @@ jobs-missing | 1:1 | | jobs is missing | jobs: [
 key-is-null | 5:1 | | "~" is not text | '~'
 key-is-number | 7:14 | | "1" is not text | '1'
 list | 1:1 | | the manifest is a list | version: 1
-local-file | 6:42 | jobs[0].params.input_image | not uploaded by this version | http
+local-file | 6:42 | jobs[0].params.input_image | there is no file | relative to the folder
 many-mistakes | 1:1 | | name is missing | name: "
-matrix-duplicate-value | 6:13 | jobs[0].matrix | lists a value twice | take: [1, 2, 3]
+matrix-duplicate-value | 6:13 | jobs[0].matrix | lists a value twice | repeat: 3
 matrix-empty-list | 6:20 | jobs[0].matrix.seed | seed is empty | seed: [1, 2, 3]
 matrix-nested | 8:11 | jobs[0].matrix.size[0] | a mapping cannot be | text
 matrix-reserved-field | 6:13 | jobs[0].matrix | meaning of its own | model_of
@@ -160,9 +160,13 @@ def test_many_problems_are_told_in_part_and_counted(tmp_path):
         ("budget", 6, 1),
         ("demo", 12, 0),
         ("matrix", 13, 0),
+        ("parquet", 3, 0),
+        ("photos", 4, 0),
+        ("repeat", 11, 0),
         ("rows", 4, 0),
         ("seeds", 5, 2),
         ("single", 1, 0),
+        ("spreadsheet", 7, 0),
     ],
 )
 def test_the_manifests_in_jobs_expand(name, job_count, notice_count):
@@ -179,7 +183,8 @@ def test_the_manifests_in_jobs_expand(name, job_count, notice_count):
 
 def test_every_manifest_in_jobs_is_tried():
     assert {path.stem for path in JOBS.glob("*.yaml")} == {
-        "budget", "demo", "matrix", "rows", "seeds", "single",
+        "budget", "demo", "matrix", "parquet", "photos", "repeat", "rows", "seeds", "single",
+        "spreadsheet",
     }  # fmt: skip
 
 

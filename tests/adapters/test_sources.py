@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batchgen.adapters.sources import FileSources
-from batchgen.adapters.sources.jsonl import MAX_LINE_BYTES
+from batchgen.adapters.sources.row_file import MAX_LINE_BYTES
 from batchgen.core.rows import Row, RowFault, SourceError
 
 
@@ -105,12 +105,9 @@ def test_every_line_that_is_not_blank_is_a_row_or_a_fault(tmp_path_factory, line
     ("name", "what", "remedy"),
     [
         ("none.jsonl", "there is no file", "relative to the folder"),
-        ("rows.csv", "later version", "JSON Lines"),
-        ("ROWS.PARQUET", "later version", "JSON Lines"),
-        ("rows.jsonl.gz", "later version", "JSON Lines"),
-        ("rows.xlsx", "does not say how to read", ".jsonl or .ndjson"),
-        ("rows", "does not say how to read", ".jsonl or .ndjson"),
-        ("folder.jsonl", "not a regular file", "not a folder"),
+        ("rows.txt", "does not say how to read", ".csv, .tsv or .jsonl"),
+        ("rows", "there is no file or folder", "relative to the folder"),
+        ("folder.jsonl", "no pictures, video or sound in the folder", "folder.jsonl/*.csv"),
         ("pipe.jsonl", "not a regular file", "not a pipe"),
         ("a\0b.jsonl", "cannot be read", "mend"),
         ("x" * 5000 + ".jsonl", "cannot be read: File name too long", "mend"),

@@ -150,12 +150,38 @@ def test_what_a_row_gave_is_told_at_the_row_and_all_else_in_the_manifest():
 
     assert places(found) == [("", 0, "jobs[0].params.prompt"), ("r", 2, "jobs[0].params.steps")]
     assert found[0].what.endswith("(and 2 more like it)")
-    assert found[1].what == "steps is 500, out of range (and 1 more like it)"
+    assert found[1].what == "steps is 500, out of range (and 1 more like it): r:4"
 
 
 def test_a_prompt_that_a_row_leaves_out_is_told_at_the_row():
     reviewer, _ = reviewed_rows([{"p": None}], cup(**{"from": "r"}, params={"prompt": "{p}"}))
-    assert places(reviewer.conclude().problems) == [("r", 2, "jobs[0].params.prompt")]
+    (problem,) = reviewer.conclude().problems
+    assert places([problem]) == [("r", 2, "jobs[0].params.prompt")]
+    assert problem.what == "flux-pro needs the parameter prompt, and the field p is empty"
+    assert "where: {p: {not: null}}" in problem.remedy
+
+
+def test_the_first_rows_of_a_mistake_are_named():
+    rows = [{"steps": 500 if number % 2 else 20} for number in range(40)]
+    entry = cup(**{"from": "r"}, params={"prompt": "a cup", "steps": "{steps}"})
+    (problem,) = reviewed_rows(rows, entry)[0].conclude().problems
+    assert problem.what.endswith("(and 19 more like it): r:5, r:7, r:9, r:11, r:13 …")
+
+
+def test_copies_whose_seeds_meet_are_refused():
+    def seeded(*seeds, **changes):
+        params = {"prompt": "a cup", "seed": "{s}"}
+        return cup(matrix={"s": list(seeds)}, repeat=3, params=params, **changes)
+
+    assert reviewed(seeded(1, 4), seeded(1, 4, id="b-{s}"), cup(repeat=3)).problems == ()
+    found = reviewed(seeded(1, 3), cup(), seeded(1, 2, 9, id="b-{s}")).problems
+    assert told(found) == [
+        (
+            f"jobs[{n}].repeat",
+            f"{k} of its copies have the seed, and all else, of another: paid twice",
+        )
+        for n, k in ((0, 1), (2, 2))
+    ]
 
 
 def test_equal_ids_of_rows_are_told_with_both_lines():
@@ -171,7 +197,7 @@ def test_a_review_may_end_at_the_first_mistakes():
     reviewer, made = reviewed_rows(rows, cup(**{"from": "r"}, model="{n}"), most_mistakes=3)
     assert made == []
     (problem,) = reviewer.problems()
-    assert problem.what.endswith("(and 2 more like it)")
+    assert problem.what.endswith("(and 2 more like it): r:3, r:4")
 
 
 def test_fields_that_no_template_names_are_usual_in_rows():

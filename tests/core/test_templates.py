@@ -28,7 +28,7 @@ def filled(value, fields=None):
         ("{none}", None),
         (" {seed}", " 3"),
         ("a {style} cup, {seed}", "a ink cup, 3"),
-        ("{bold}{none}{ratio}", "truenull1.5"),
+        ("{bold}{ratio}", "true1.5"),
         ("{{seed}}", "{seed}"),
         ("{{{seed}}}", "{3}"),
         ("{{", "{"),
@@ -49,6 +49,14 @@ def test_filled(template, value):
 
 def test_values_are_not_templates_themselves():
     assert filled("a {style}", {"style": "{seed} {{x}}"}) == "a {seed} {{x}}"
+
+
+def test_null_stands_alone_or_in_a_name_but_in_no_text():
+    assert parse("{style}{none}", FIELDS).text(FIELDS, as_text) == "inknull"
+    for text in ("a {none} cup", ["x", "{style}{none}"]):
+        with pytest.raises(TemplateError, match="the field none is empty") as caught:
+            filled(text)
+        assert "where: {none: {not: null}}" in caught.value.remedy
 
 
 @pytest.mark.parametrize(

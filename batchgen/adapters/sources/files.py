@@ -1,96 +1,96 @@
-"""Which file a `from:` means, who reads it, and whether it is still the same."""
+"""The sources of a manifest: who reads the rows of a `from:`, and whether it is still the same."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from stat import S_ISREG
 
-from batchgen.adapters.sources.jsonl import JsonlRows
-from batchgen.core.check import quoted
-from batchgen.core.rows import RowSource, SourceError
-
-_READERS: Mapping[str, Callable[[Path, str], RowSource]] = {
-    ".jsonl": JsonlRows,
-    ".ndjson": JsonlRows,
-}
-"""Who reads a file, by its extension."""
-_LATER = frozenset({".csv", ".tsv", ".parquet", ".gz", ".json"})
+from batchgen.adapters.sources.listing import Listing, listed, missing, reader_of
+from batchgen.adapters.sources.media import media_rows
+from batchgen.adapters.sources.row_file import Items, RowFile, guarded
+from batchgen.adapters.sources.stamp import Stamp, stamp_of, stamp_of_all
+from batchgen.core.rows import RowSource
 
 
 @dataclass(frozen=True, slots=True)
-class Stamp:
-    """By what a file is recognised without reading it: its bytes, its instants, its inode.
+class _Media:
+    """`RowSource` over files each of which is a row."""
 
-    `mtime_ns` alone is not enough: programs set it, so that another file of the same size may have
-    it, too. `ctime_ns` is the kernel's.
-    """
+    folder: Path
+    files: tuple[str, ...]
 
-    size: int
-    mtime_ns: int
-    ctime_ns: int
-    inode: int
+    def rows(self) -> Items:
+        """See `RowSource.rows`."""
+        return media_rows(self.folder, self.files)
 
-    def is_rewritten(self, later: Stamp) -> bool:
-        """Whether somebody wrote or replaced the file between two looks at it in one run.
 
-        `ctime_ns` does not count: a backup that makes hard links must not end a night's work.
-        """
-        before = (self.size, self.mtime_ns, self.inode)
-        return before != (later.size, later.mtime_ns, later.inode)
+@dataclass(frozen=True, slots=True)
+class _RowFiles:
+    """`RowSource` over files of rows, numbered through."""
+
+    folder: Path
+    files: tuple[str, ...]
+
+    def rows(self) -> Items:
+        """See `RowSource.rows`."""
+        count = 0
+        for name in self.files:
+            path = self.folder / name
+            for item in guarded(reader_of(name), RowFile(path, str(path), count)):
+                count += 1
+                yield item
 
 
 class FileSources:
-    """The sources of one manifest: their paths are relative to its folder."""
+    """The sources of one manifest: their paths are relative to its folder.
 
-    def __init__(self, folder: Path) -> None:
+    In the `own` folders are the files of its run, which are no rows of it.
+    """
+
+    def __init__(self, folder: Path, own: Sequence[Path] = ()) -> None:
         self._folder = folder
+        self._own = own
 
     def open(self, name: str) -> RowSource:
         """See `Sources.open`."""
-        path = self._folder / name
-        reader = _READERS.get(path.suffix.lower())
-        if reader is None:
-            raise _unreadable_kind(path.suffix.lower())
-        self.stamp(name)
-        return reader(path, str(path))
+        found = listed(self._folder, name, self._own)
+        if found.are_media:
+            return _Media(self._folder, found.files)
+        for file in found.files:
+            reader_of(file)
+        return _RowFiles(self._folder, found.files)
 
     def stamp(self, name: str) -> Stamp:
-        """Size and time of the file a `from:` names. Raises `SourceError`."""
-        path = self._folder / name
-        try:
-            found = path.stat()
-        except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-            raise _missing(path, error) from error
-        if not S_ISREG(found.st_mode):
-            remedy = "name a file that can be read more than once: not a folder, not a pipe"
-            raise SourceError(f"{quoted(str(path))} is not a regular file", remedy)
-        return Stamp(found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
+        """By what the files that a `from:` means are recognised. Raises `SourceError`."""
+        return self._stamp(name, listed(self._folder, name, self._own))
 
     def digest(self, name: str) -> str:
-        """SHA-256 (hex) of the content of the file. Raises `SourceError`."""
-        path = self._folder / name
+        """SHA-256 (hex) of the content of a file; of several, over their names and contents.
+
+        Media are not read: of several it is the digest of their listing. Raises `SourceError`.
+        """
+        found = listed(self._folder, name, self._own)
+        if found.files == (name,):
+            return self._content(name)
+        if found.are_media:
+            return self._stamp(name, found).listing
+        lines = (f"{file}\0{self._content(file)}\n" for file in found.files)
+        return hashlib.sha256("".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
+
+    def _stamp(self, name: str, found: Listing) -> Stamp:
         try:
-            with path.open("rb") as file:
-                return hashlib.file_digest(file, "sha256").hexdigest()
+            if found.files == (name,):
+                return stamp_of(self._folder / name)
+            return stamp_of_all(self._folder, found.files)
         except OSError as error:
-            raise _missing(path, error) from error
+            raise missing(self._folder / name, error) from error
 
-
-def _missing(path: Path, error: Exception) -> SourceError:
-    if isinstance(error, FileNotFoundError):
-        remedy = "mend the path: it is relative to the folder of the manifest"
-        return SourceError(f"there is no file {quoted(str(path))}", remedy)
-    reason = getattr(error, "strerror", None) or str(error)
-    return SourceError(f"{quoted(str(path))} cannot be read: {reason}", "mend that, and run again")
-
-
-def _unreadable_kind(suffix: str) -> SourceError:
-    known = " or ".join(sorted(_READERS))
-    if suffix in _LATER:
-        what = f"rows from {suffix} files come in a later version; this one cannot read them"
-        return SourceError(what, f"turn it into JSON Lines ({known}), one object a line")
-    what = f"the extension {quoted(suffix)} does not say how to read the rows"
-    return SourceError(what, f"give a {known} file: JSON Lines, one object a line")
+    def _content(self, file: str) -> str:
+        path = self._folder / file
+        try:
+            with path.open("rb") as opened:
+                return hashlib.file_digest(opened, "sha256").hexdigest()
+        except OSError as error:
+            raise missing(path, error) from error
