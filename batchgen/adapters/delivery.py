@@ -10,8 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -27,6 +26,7 @@ from batchgen.adapters.durable import (
     write_all,
 )
 from batchgen.adapters.inspection import Inspected, inspect, of_bytes, of_file
+from batchgen.adapters.output_names import candidates, no_name, saved_file, split_stem, staged_hash
 from batchgen.core.job import SavedFile
 from batchgen.core.media import SNIFF_BYTES, sniff, text_kind
 from batchgen.errors import BatchgenError, InternalError
@@ -34,13 +34,6 @@ from batchgen.ports import SaveError, SaveFault, SaveOrder
 
 if TYPE_CHECKING:
     from hashlib import _Hash
-
-MAX_NAMES = 1000
-"""How many names are tried when others are taken by different files."""
-STAGING_NAME = ".part"
-"""The staging folder inside the outputs: hidden, so that data set loaders pass it by."""
-
-_STAGED_NAME = re.compile(r"[^/\0]+~\d+~([0-9a-f]{24})\.([a-z0-9]+)\.part")
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,24 +152,24 @@ class _Batch:
             return  # delivered earlier
         parents, base = split_stem(package.order.stem)
         folder = self._folder(parents)
-        for name in _candidates(base, found.media_type.extension):
+        for name in candidates(base, found.media_type.extension):
             if move_unless_taken(package.name, self._place.staging, name, folder) or holds(
                 folder, name, found.size, delivery.sha256
             ):
                 delivery.saved = _saved(package, (*parents, name), found, delivery.sha256)
                 return
-        raise _no_name(package.order.stem)
+        raise no_name(package.order.stem)
 
     def _delivered_earlier(self, package: Package) -> SavedFile:
         """A staged file that is gone was delivered, and then the process died before saying so.
 
         Its name tells the beginning of its hash and its extension.
         """
-        known = _STAGED_NAME.fullmatch(package.name)
+        known = staged_hash(package.name)
         parents, base = split_stem(package.order.stem)
         folder = self._folder(parents)
-        for name in _candidates(base, known[2]) if known else ():
-            if known and holds(folder, name, -1, known[1]):
+        for name in candidates(base, known[1]) if known else ():
+            if known and holds(folder, name, -1, known[0]):
                 with opened(name, os.O_RDONLY | os.O_NOFOLLOW, folder) as descriptor:
                     found = _inspect(descriptor, package)
                     sha256 = hash_of(descriptor, found.size)
@@ -239,26 +232,7 @@ def _inspect(descriptor: int, package: Package) -> Inspected:
 
 
 def _saved(package: Package, parts: tuple[str, ...], found: Inspected, sha256: str) -> SavedFile:
-    return SavedFile(
-        index=package.order.output.index,
-        name="/".join(parts),
-        size=found.size,
-        sha256=sha256,
-        media_type=found.media_type.mime,
-        width=found.width,
-        height=found.height,
-    )
-
-
-def _candidates(base: str, extension: str) -> Iterator[str]:
-    yield f"{base}.{extension}"
-    for number in range(2, MAX_NAMES + 1):
-        yield f"{base}~other-{number}.{extension}"
-
-
-def _no_name(stem: str) -> SaveError:
-    detail = f"{stem}: {MAX_NAMES} names are taken by other files; move some of them away"
-    return SaveError(SaveFault.DISK_BROKEN, detail)
+    return saved_file(package.order, "/".join(parts), found, sha256)
 
 
 def _exists(name: str, folder: int) -> bool:
@@ -267,14 +241,6 @@ def _exists(name: str, folder: int) -> bool:
     except FileNotFoundError:
         return False
     return True
-
-
-def split_stem(stem: str) -> tuple[tuple[str, ...], str]:
-    """Folders and base name of a stem. Raises `InternalError` for one that could lead elsewhere."""
-    parts = stem.split("/")
-    if any(part in ("", ".", "..") or "\0" in part for part in parts) or parts[0] == STAGING_NAME:
-        raise InternalError(f"not an output path: {stem!r}")
-    return tuple(parts[:-1]), parts[-1]
 
 
 def stage_bytes(place: Place, prefix: str, data: bytes) -> str:

@@ -24,9 +24,10 @@ from typing import Any, Protocol, Self, TypeVar
 import anyio
 import anyio.to_thread
 
-from batchgen.adapters.delivery import STAGING_NAME, Package, Place, deliver_all, stage_bytes
+from batchgen.adapters.delivery import Package, Place, deliver_all, stage_bytes
 from batchgen.adapters.downloads import Fetched, Sink
 from batchgen.adapters.durable import FOLDER_FLAGS, disk_faults, sync_folder, unlink_if_there
+from batchgen.adapters.output_names import STAGING_NAME
 from batchgen.adapters.part import Part
 from batchgen.core.job import SavedFile
 from batchgen.errors import BatchgenError, DiskError, InternalError

@@ -7,16 +7,25 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from batchgen.adapters.durable import sync_folder
 from batchgen.errors import UserError
 
+if TYPE_CHECKING:
+    from batchgen.core.destination import Bucket
+
+REPLACED_NAME = ".replaced"
+"""Beside the outputs, for files of jobs that were generated anew: hidden from data set loaders."""
+
 
 @dataclass(frozen=True, slots=True)
 class RunDirectory:
-    """The paths of one run."""
+    """The paths of one run. Its outputs may be in another `folder`, or in a `bucket`."""
 
     path: Path
+    folder: Path | None = None
+    bucket: Bucket | None = None
 
     @property
     def state(self) -> Path:
@@ -24,9 +33,24 @@ class RunDirectory:
         return self.path / "state.db"
 
     @property
-    def outputs(self) -> Path:
-        """Finished files."""
+    def home(self) -> Path:
+        """Where finished files are, unless the manifest says otherwise."""
         return self.path / "outputs"
+
+    @property
+    def outputs(self) -> Path:
+        """Finished files. With a bucket there are none here: see `outputs_place.open_outputs`."""
+        return self.folder or self.home
+
+    @property
+    def place(self) -> str:
+        """Where finished files are, as it is told to people: a path, or the address of a bucket."""
+        return str(self.bucket or self.outputs)
+
+    @property
+    def outbox(self) -> Path:
+        """Whole files on their way to the bucket."""
+        return self.path / ".outbox"
 
     @property
     def staging(self) -> Path:
@@ -43,13 +67,29 @@ class RunDirectory:
         """The ledger of the local simulator, when the run is a rehearsal."""
         return self.path / "simulator.jsonl"
 
+    @property
+    def report(self) -> Path:
+        """The page of `batchgen report`, where it is not put elsewhere."""
+        return self.path / "report.html"
+
+    @property
+    def thumbnails(self) -> Path:
+        """Small pictures for the pages, made anew when they are gone."""
+        return self.path / ".thumbnails.db"
+
+    @property
+    def aside(self) -> Path:
+        """Finished files of jobs that were generated anew; those of another folder stay within it,
+        hidden: it may be on another disk."""
+        return self.folder / REPLACED_NAME if self.folder else self.path / "replaced"
+
     def set_aside(self, names: Iterable[str]) -> None:
-        """Move finished files out of the outputs, to `replaced/`: they were paid for, too."""
+        """Move finished files `aside`: they were paid for, too."""
         for name in names:
             source = self.outputs / name
             if not source.exists():
                 continue
-            target = self.path / "replaced" / name
+            target = self.aside / name
             for number in count(1):
                 if not target.exists():
                     break
@@ -62,11 +102,11 @@ class RunDirectory:
 
         Raises `UserError`.
         """
-        if self.state.exists() or not self.outputs.is_dir():
+        if self.state.exists() or not self.home.is_dir():
             return
-        if any(self.outputs.iterdir()):
+        if any(self.home.iterdir()):
             raise UserError(
-                f"{self.outputs} holds files, but {self.state} is gone: without it every job would "
+                f"{self.home} holds files, but {self.state} is gone: without it every job would "
                 "be submitted, and paid for, again.\n    Put the state file back, or move the "
                 "outputs away, or choose another --run-dir"
             )
@@ -75,7 +115,8 @@ class RunDirectory:
         """Make the directories, durably. Raises `UserError` where that is impossible."""
         try:
             _make_durably(self.path)
-            self.outputs.mkdir(exist_ok=True)
+            if self.folder is None and self.bucket is None:
+                self.home.mkdir(exist_ok=True)
         except OSError as error:
             raise UserError(
                 f"{self.path} cannot be made a run directory: {error.strerror}; "
