@@ -1,0 +1,204 @@
+"""The exports of files: shards and folders."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any, Self
+
+import click
+from tqdm import tqdm
+
+from batchgen.adapters.exports.folder import ChangedRunError, ExportFolder, Plan, Wish
+from batchgen.adapters.exports.imagefolder import FolderWork
+from batchgen.adapters.exports.originals import Originals
+from batchgen.adapters.exports.shards import Made, ShardFormat, ShardWork
+from batchgen.adapters.metadata import CARD_NAME, replace_text
+from batchgen.adapters.outputs_place import open_outputs
+from batchgen.adapters.progress import LINE_EVERY_S
+from batchgen.adapters.run_directory import RunDirectory
+from batchgen.adapters.sqlite.reader import StateReader
+from batchgen.cli.common import print_json, say, size_text
+from batchgen.core.dataset_card import About, Medium, parquet_card, tar_card
+from batchgen.core.exit_code import ExitCode
+from batchgen.core.export import ExportKind, Filter, ShardLimits
+from batchgen.core.names import safe_text
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """One export of files, with what the user asked for."""
+
+    kind: ExportKind
+    directory: RunDirectory
+    folder: ExportFolder
+    limits: ShardLimits
+    link: bool
+    as_json: bool
+
+    @property
+    def title(self) -> str:
+        """The run's name; shards are called after it."""
+        return safe_text(self.directory.path.resolve().name)
+
+
+def export_files(
+    options: dict[str, Any], directory: RunDirectory, reader: StateReader, conditions: Filter
+) -> int:
+    """Plan, bring, and say what stands there; the exit code."""
+    kind = ExportKind(options["kind"])
+    folder = ExportFolder(options["folder"])
+    limits = ShardLimits(options["shard_files"], options["shard_size"])
+    export = Export(kind, directory, folder, limits, options["link"], options["as_json"])
+    settings = {
+        "kind": kind.value,
+        "run": export.title,
+        "--id": options["id_glob"],
+        "--model": options["model"],
+        "--where": [list(condition) for condition in conditions.conditions],
+    }
+    if kind is not ExportKind.IMAGEFOLDER:
+        settings |= {"--shard-files": limits.files, "--shard-size": limits.bytes}
+    wish = Wish(settings, conditions, options["id_glob"], options["model"])
+    with folder.owned():
+        try:
+            plan, has_changed = folder.plan(reader, wish)
+        except ChangedRunError as changed:
+            return _outdated(export, changed)
+        if has_changed:
+            say(
+                "note: the run has changed since this export began; it goes on with what was "
+                "finished then. For the rest, export into another folder"
+            )
+        originals = Originals(open_outputs(directory), folder.parts, options["skip_damaged"])
+        made = _bring(export, plan, originals)
+        return _told(export, plan, originals, made)
+
+
+def _bring(export: Export, plan: Plan, originals: Originals) -> Made:
+    """Make what is not there yet, and describe what is."""
+    with Bar(plan) as bar:
+        if export.kind is ExportKind.IMAGEFOLDER:
+            copying = FolderWork(export.folder, originals, export.link)
+            made = copying.run(bar.tell)
+            copying.finish(export.title, plan.columns)
+        else:
+            shape = _format(export, plan)
+            work = ShardWork(export.folder, shape, export.limits, export.title, originals)
+            made = work.run(bar.tell)
+            replace_text(export.folder.path / CARD_NAME, [_card(export, plan)])
+    if not made.undone_count:
+        export.folder.complete()
+    return made
+
+
+def _format(export: Export, plan: Plan) -> ShardFormat:
+    if export.kind is ExportKind.WEBDATASET:
+        from batchgen.adapters.exports.webdataset import WebDatasetFormat
+
+        return WebDatasetFormat()
+    from batchgen.adapters.exports.parquet import ParquetFormat
+
+    return ParquetFormat(plan.columns, plan.medium)
+
+
+def _card(export: Export, plan: Plan) -> str:
+    about = About(export.title, export.folder.path.as_posix(), plan.digest)
+    if export.kind is ExportKind.WEBDATASET:
+        return tar_card(about, plan.columns, plan.extensions)
+    return parquet_card(about, plan.columns, plan.medium)
+
+
+def _told(export: Export, plan: Plan, originals: Originals, made: Made) -> int:
+    for name in originals.damaged:
+        say(f"damaged: {name}")
+    if originals.damaged_count > len(originals.damaged):
+        say(f"damaged: {originals.damaged_count - len(originals.damaged)} more")
+    is_folder = export.kind is ExportKind.IMAGEFOLDER
+    things = "file(s)" if is_folder else "shard(s)"
+    code = ExitCode.UNFINISHED if originals.damaged_count else ExitCode.COMPLETED
+    if export.as_json:
+        print_json(_summary(export, plan, originals, made) | {"exit_code": int(code)})
+    else:
+        count = plan.file_count - originals.damaged_count
+        click.echo(f"{_counts(plan, made, count, things)}: {export.folder.path}")
+    if made.undone_count:
+        say(
+            f"{made.undone_count} {things} left undone; put the damaged files back and give the "
+            "same command again, or leave them out with --skip-damaged"
+        )
+    if plan.medium is Medium.FILE:
+        say("note: the files are of several kinds; loaders open them where all are of one, such as")
+        say("    --where media_type='image/*'")
+    return code
+
+
+def _counts(plan: Plan, made: Made, file_count: int, things: str) -> str:
+    there = made.new_count + made.kept_count
+    if made.undone_count:
+        return f"{there} of {there + made.undone_count} {things}"
+    kept = f", {made.kept_count} of them there already" if made.kept_count else ""
+    files = f"{file_count} file(s), {size_text(plan.byte_count)}"
+    return files + kept if things == "file(s)" else f"{files}, in {there} {things}{kept}"
+
+
+def _summary(export: Export, plan: Plan, originals: Originals, made: Made) -> dict[str, Any]:
+    is_folder = export.kind is ExportKind.IMAGEFOLDER
+    return {
+        "run": str(export.directory.path),
+        "kind": export.kind.value,
+        "dir": str(export.folder.path),
+        "medium": plan.medium.value,
+        "files": plan.file_count,
+        "bytes": plan.byte_count,
+        "files_made" if is_folder else "shards_made": made.new_count,
+        "files_kept" if is_folder else "shards_kept": made.kept_count,
+        "files_undone" if is_folder else "shards_undone": made.undone_count,
+        "damaged_count": originals.damaged_count,
+        "damaged": originals.damaged,
+    }
+
+
+def _outdated(export: Export, changed: ChangedRunError) -> int:
+    was, now = changed.was.finished.count, changed.now.count
+    say(
+        f"{export.folder.path} is a complete export of {export.directory.path} as it was when "
+        f"{was} file(s) were finished; the run has changed since, and now has {now}.\n"
+        "    Export into another folder, or remove this one"
+    )
+    return ExitCode.UNFINISHED
+
+
+class Bar:
+    """Progress on stderr: a bar on a terminal, a line every half minute elsewhere."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._files = 0
+        self._said_at = monotonic()
+        self._bar: tqdm[Any] = tqdm(
+            total=plan.byte_count,
+            unit="B",
+            unit_scale=True,
+            dynamic_ncols=True,
+            file=sys.stderr,
+            disable=not sys.stderr.isatty(),
+        )
+
+    def __enter__(self) -> Self:
+        """Nothing has to be done: it shows itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leave it standing."""
+        self._bar.close()
+
+    def tell(self, files: int, size: int) -> None:
+        """So many files and bytes are dealt with."""
+        self._files += files
+        self._bar.update(size)
+        now = monotonic()
+        if self._bar.disable and now - self._said_at >= LINE_EVERY_S:
+            self._said_at = now
+            say(f"{self._files} of {self._plan.file_count} files")
