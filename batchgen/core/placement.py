@@ -22,7 +22,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 
@@ -210,6 +210,12 @@ class Placement:
         in_time = (LAST_CHANCE_S - UNKNOWN_AGE_S) * requests_per_s / OTHER_CALLS
         seen_s = self.latencies.scouted_s(model) + RATE_WINDOW_S
         return max(1.0, in_time, a_window * seen_s / RATE_WINDOW_S)
+
+    def foreseen(self, mix: Mapping[str, int]) -> Mapping[str, Schedule]:
+        """The schedules of models in this proportion, before any job of them was accepted."""
+        self._mix = Counter(mix)
+        self._renew(self._made_at)
+        return self._schedules
 
     def jobs_per_window(self) -> float:
         """How many jobs a minute the requests suffice for; infinite where they are not counted."""

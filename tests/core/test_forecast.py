@@ -1,92 +1,167 @@
-"""What a manifest will come to: counts, money and the bound on its time."""
+"""What a manifest will come to: counts, money and sizes."""
 
 from __future__ import annotations
+
+from collections import Counter
+from hashlib import sha256
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchgen.core.forecast import Pace, forecast
-from batchgen.core.limits import RateScope
-from batchgen.core.polling import DEFAULT_LATENCY_S
-from batchgen.core.spec import ApiVersion, JobSpec
+from batchgen import catalog
+from batchgen.core.forecast import BYTES_OF_KIND, Experience, Forecast, PriceSource
+from batchgen.core.freight import Freight
+from batchgen.core.model import OutputKind
+from batchgen.core.spec import ApiVersion, InputFile, JobSpec
+from batchgen.core.standing import TO_SUBMIT, Standing
 
-LATENCIES = {"slow": 100.0, "fast": 2.0}
-PLENTY = Pace(10_000, None, RateScope.ALL)
+CATALOG = catalog.load()
+MAX = "flux-kontext-max"  # $0.10 in the catalogue
+SEEN = {"seen": Experience(5, 0.02, 0.08, bytes_a_job=1_000.0)}
 
 
-def spec(number=0, model="fast", **changes):
+def spec(number=0, model=MAX, **changes):
     return JobSpec(f"j-{number}", model, "{}", f"j-{number}", **changes)
 
 
-def test_nothing_takes_no_time():
-    result = forecast([], LATENCIES, PLENTY)
+def forecast_of(jobs, experience=None, limit=None):
+    result = Forecast(CATALOG, experience, limit)
+    for job, standing in jobs:
+        result.add(job, standing)
+    return result
 
-    assert (result.count, result.calls, result.time_s, result.cost_usd) == (0, 0, 0.0, 0.0)
+
+def test_nothing_comes_to_nothing():
+    result = forecast_of([])
+
+    assert (result.count, result.left, result.submits, result.lowest_usd) == (0, 0, 0, 0.0)
     assert result.models == {}
 
 
-def test_jobs_and_money_by_model():
-    jobs = [spec(1, price_usd=0.25), spec(2, price_usd=0.5), spec(3), spec(4, "slow"),
-            spec(5, "new", price_usd=0.0)]  # fmt: skip
+@pytest.mark.parametrize(
+    ("model", "price", "low", "high", "sources"),
+    [
+        (MAX, 0.1, 0.1, 0.1, {PriceSource.CATALOGUE}),
+        (MAX, 0.07, 0.07, 0.07, {PriceSource.MANIFEST}),
+        ("new", 0.07, 0.07, 0.07, {PriceSource.MANIFEST}),
+        ("new", 0.0, 0.0, 0.0, {PriceSource.MANIFEST}),
+        ("new", None, None, None, set()),
+        ("seen", None, 0.02, 0.08, {PriceSource.SEEN}),
+        ("seen", 0.05, 0.02, 0.08, {PriceSource.SEEN, PriceSource.MANIFEST}),
+        ("seen", 0.01, 0.01, 0.08, {PriceSource.SEEN, PriceSource.MANIFEST}),
+        ("seen", 0.5, 0.02, 0.5, {PriceSource.SEEN, PriceSource.MANIFEST}),
+    ],
+)
+def test_what_a_job_costs_at_least_and_at_most(model, price, low, high, sources):
+    result = forecast_of([(spec(model=model, price_usd=price), Standing.NEW)] * 3, SEEN)
 
-    result = forecast(iter(jobs), LATENCIES, PLENTY)
+    told = result.models[model]
+    assert (told.low_usd, told.high_usd, told.sources) == (low, high, sources)
+    assert result.lowest_usd == pytest.approx(3 * (low or 0.0))
+    assert result.highest_usd == pytest.approx(3 * (high or 0.0))
+    assert result.unpriced == (3 if low is None else 0)
 
-    told = {
-        name: (entry.count, entry.unpriced, entry.cost_usd, entry.latency_s)
-        for name, entry in result.models.items()
-    }
-    assert told == {
-        "fast": (3, 1, 0.75, 2.0),
-        "slow": (1, 1, 0.0, 100.0),
-        "new": (1, 0, 0.0, DEFAULT_LATENCY_S),
-    }
-    assert (result.count, result.unpriced, result.cost_usd) == (5, 2, 0.75)
-    assert result.work_s == 3 * 2.0 + 100.0 + DEFAULT_LATENCY_S
+
+@pytest.mark.parametrize("standing", Standing)
+def test_only_what_is_submitted_costs(standing):
+    result = forecast_of([(spec(price_usd=0.1), standing)])
+
+    assert result.standings == Counter([standing])
+    assert result.submits == result.left == (standing in TO_SUBMIT)
+    assert result.highest_usd == (0.1 if standing in TO_SUBMIT else 0.0)
+    assert result.rerun_usd == (0.1 if standing is Standing.CONTESTED else 0.0)
+    leaves = TO_SUBMIT | {Standing.UNDER_WAY}
+    assert bool(result.output_bytes) == (standing in leaves)
+    assert bool(result.state_bytes) == (standing is Standing.NEW)
+
+
+def test_a_contested_job_without_a_price_is_counted():
+    result = forecast_of([(spec(model="new"), Standing.CONTESTED)])
+
+    assert (result.rerun_usd, result.models["new"].rerun_unpriced) == (0.0, 1)
+    assert result.unpriced == 0
+
+
+def test_a_limit_takes_the_first_that_are_to_be_submitted():
+    done = (spec(1, price_usd=0.1), Standing.DONE)
+    waiting = [(spec(n, price_usd=0.1), Standing.WAITING) for n in range(2, 5)]
+    other = (spec(9, "new", api=ApiVersion.V1), Standing.NEW)
+
+    result = forecast_of([done, *waiting, other], limit=2)
+
+    assert (result.count, result.left, result.submits) == (5, 4, 2)
+    assert result.highest_usd == pytest.approx(0.2)
+    assert result.models["new"].submits == 0
+    assert forecast_of([other], limit=2).models["new"].blocking == 1
 
 
 @pytest.mark.parametrize(
-    ("api", "scope", "calls"),
+    ("model", "size"),
     [
-        (ApiVersion.V2, RateScope.ALL, 3),
-        (ApiVersion.V2, RateScope.SUBMIT, 1),
-        (ApiVersion.V1, RateScope.ALL, 1),
-        (ApiVersion.V1, RateScope.SUBMIT, 1),
+        ("seen", 1_000.0),
+        (MAX, BYTES_OF_KIND[OutputKind.IMAGE]),
+        ("flux-pro", BYTES_OF_KIND[OutputKind.TEXT]),
+        ("new", BYTES_OF_KIND[None]),
     ],
 )
-def test_calls_that_count(api, scope, calls):
-    assert forecast([spec(api=api)], LATENCIES, Pace(1, 5, scope)).calls == calls
+def test_sizes_are_seen_or_guessed(model, size):
+    result = forecast_of([(spec(model=model), Standing.NEW)] * 4, SEEN)
+
+    assert result.output_bytes == 4 * size
+    assert result.is_size_known == (model == "seen")
 
 
-@pytest.mark.parametrize(
-    ("count", "model", "pace", "time_s", "bound_by"),
-    [
-        (1, "slow", Pace(16, None, RateScope.ALL), 100.0, "the slowest job"),
-        (32, "fast", Pace(16, None, RateScope.ALL), 4.0, "concurrency"),
-        (100, "fast", Pace(1000, 100, RateScope.SUBMIT), 2.0, "the slowest job"),
-        (400, "fast", Pace(1000, 100, RateScope.SUBMIT), 182.0, "requests a minute"),
-        (400, "fast", Pace(1000, 100, RateScope.ALL), 662.0, "requests a minute"),
-        (400, "fast", Pace(2, 10_000, RateScope.ALL), 400.0, "concurrency"),
-    ],
+PRICES = st.none() | st.floats(0, 10)
+JOBS = st.lists(
+    st.tuples(st.sampled_from(["new", "seen", MAX]), PRICES, st.sampled_from(Standing)), max_size=30
 )
-def test_the_tightest_limit_decides_the_time(count, model, pace, time_s, bound_by):
-    result = forecast([spec(number, model) for number in range(count)], LATENCIES, pace)
-
-    assert (result.time_s, result.bound_by) == (time_s, bound_by)
 
 
-@given(
-    st.integers(1, 300),
-    st.integers(1, 50),
-    st.none() | st.integers(1, 200),
-    st.sampled_from(RateScope),
-)
-def test_more_of_anything_allowed_is_never_slower(count, concurrency, rpm, scope):
-    jobs = [spec(number) for number in range(count)]
+@given(JOBS, st.none() | st.integers(1, 40))
+def test_models_add_up_to_the_whole(jobs, limit):
+    pairs = [(spec(n, m, price_usd=usd), where) for n, (m, usd, where) in enumerate(jobs)]
+    result = forecast_of(pairs, SEEN, limit)
 
-    tight = forecast(jobs, LATENCIES, Pace(concurrency, rpm, scope))
-    loose = forecast(jobs, LATENCIES, Pace(concurrency + 1, rpm and rpm + 1, scope))
+    models = result.models.values()
+    assert result.count == len(jobs) == sum(model.count for model in models)
+    assert result.submits == sum(model.submits for model in models) <= result.left
+    assert result.submits == min(result.left, limit or result.left)
+    assert 0.0 <= result.lowest_usd <= result.highest_usd + 1e-9
+    for model in models:
+        assert sum(model.standings.values()) == model.count
+        priced = model.submits - model.unpriced
+        assert model.lowest_usd <= priced * (model.high_usd or 0.0) + 1e-9
+        assert model.highest_usd >= priced * (model.low_usd or 0.0) - 1e-9
 
-    assert loose.time_s <= tight.time_s + 1e-9
-    assert tight.time_s >= LATENCIES["fast"]
-    assert tight.time_s >= tight.work_s / concurrency
+
+# Uploads
+
+
+def content(number):
+    return sha256(bytes([number])).hexdigest()
+
+
+CONTENTS = st.lists(st.integers(1, 12))
+
+
+@given(CONTENTS, CONTENTS)
+def test_every_content_that_is_not_there_counts_once(mentioned, there):
+    freight, known = Freight(), Freight()
+    for number in mentioned:
+        freight.add(content(number), number)
+    for number in there:
+        known.add(content(number), number)
+
+    missing = set(mentioned) - set(there)
+    assert freight.without(known) == (len(missing), sum(missing))
+    assert freight.without(Freight()) == (len(set(mentioned)), sum(set(mentioned)))
+
+
+def test_the_inputs_of_what_is_submitted_are_freight():
+    files = [InputFile(f"{n}.png", 10 * n, "image/png", content(n)) for n in (1, 2, 3)]
+    jobs = [(spec(1, inputs=(files[0], files[1])), Standing.NEW),
+            (spec(2, inputs=(files[0],)), Standing.WAITING),
+            (spec(3, inputs=(files[2],)), Standing.DONE)]  # fmt: skip
+
+    assert forecast_of(jobs).freight.without(Freight()) == (2, 30)

@@ -1,0 +1,165 @@
+"""`batchgen init`."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from batchgen.cli.common import say
+from batchgen.cli.completion import SLUG_OR_FILE
+from batchgen.core.exit_code import ExitCode
+
+if TYPE_CHECKING:
+    from batchgen.core.columns import Column, Fit
+    from batchgen.core.skeleton import Start
+
+DEFAULT_MODEL = "flux-kontext-max"
+"""For rows: it needs nothing but a prompt, takes a picture, and its price is known."""
+_LOOKED_AT = 20
+"""Rows that are read to learn which columns there are, and what stands in them."""
+_SUFFIXES = frozenset({".csv", ".tsv", ".jsonl", ".ndjson", ".parquet", ".gz", ".zst"})
+_EXAMPLE = """Example:
+
+\b
+  batchgen init flux-kontext-pro
+  batchgen init prompts.csv --model flux-pro -o jobs/prompts.yaml"""
+
+
+@click.command("init", epilog=_EXAMPLE, context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("what", metavar="SLUG|FILE", type=SLUG_OR_FILE)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    default=Path("manifest.yaml"),
+    show_default=True,
+    help="The manifest to write; - is stdout. A file that is there is not written over.",
+)
+@click.option(
+    "--model", "slug", help=f"With FILE: the model of its jobs.  [default: {DEFAULT_MODEL}]"
+)
+def command(what: str, output: Path, slug: str | None) -> int:
+    """Write a commented manifest to begin with, for the model SLUG or the rows of FILE.
+
+    With a SLUG of the catalogue all its parameters stand in the manifest, each with its type,
+    default and range. The columns of a FILE (CSV, TSV, JSON Lines, Parquet, a folder of pictures)
+    are given to the parameters that are called like them. What it wrote passes `batchgen plan`.
+    """
+    from batchgen.errors import UserError
+
+    if str(output) != "-" and output.exists():
+        raise UserError(f"{output} is there already\n    give another name: -o other.yaml")
+    if not output.parent.is_dir():
+        raise UserError(f"there is no folder {output.parent}\n    make it, or give another name")
+    if _is_source(what):
+        text = _of_rows(what, slug or DEFAULT_MODEL, output)
+    elif slug is not None:
+        raise UserError("--model goes with a FILE of rows; a SLUG is the model itself")
+    else:
+        text = _of_model(what, output)
+    if str(output) == "-":
+        click.echo(text, nl=False)
+        return ExitCode.COMPLETED
+    _write(output, text)
+    click.echo(f"{output} is written")
+    say(f"next: {shlex.join(['batchgen', 'plan', str(output)])}")
+    return ExitCode.COMPLETED
+
+
+def _is_source(what: str) -> bool:
+    """Whether it is a file or a folder of rows, or the name of one, and no slug."""
+    path = Path(what)
+    return what != "" and (path.exists() or path.suffix.lower() in _SUFFIXES or "/" in what)
+
+
+def _of_model(slug: str, output: Path) -> str:
+    from batchgen.core import skeleton
+
+    start = _start(slug, slug, f"batchgen init {slug}", output)
+    return skeleton.of_model(start)
+
+
+def _of_rows(what: str, slug: str, output: Path) -> str:
+    from batchgen.core import skeleton
+    from batchgen.core.columns import Fit, fit
+
+    folder = Path() if str(output) == "-" else output.parent
+    source = os.path.relpath(what, folder).replace(os.sep, "/")
+    if what.endswith("/") or Path(what).is_dir():
+        source += "/"
+    columns = _columns(folder, source)
+    made_by = shlex.join(["batchgen", "init", what, "--model", slug])
+    start = _start(slug, Path(what).name.partition(".")[0], made_by, output)
+    found = Fit({}, frozenset(), columns, {}) if start.model is None else fit(columns, start.model)
+    _tell_fixed(start, found)
+    return skeleton.of_rows(start, source, columns, found)
+
+
+def _tell_fixed(start: Start, found: Fit) -> None:
+    """What no column fills, though every job needs it: the jobs would be paid for, and be alike."""
+    parameters = start.model.parameters.values() if start.model else ()
+    fixed = [p.name for p in parameters if p.required and p.name not in found.columns]
+    if fixed:
+        say(f"note: no column fits {', '.join(fixed)}: the same for every row until you change it")
+
+
+def _start(slug: str, name: str, made_by: str, output: Path) -> Start:
+    """Raises `UserError` for what cannot be a slug."""
+    from batchgen import catalog
+    from batchgen.core.part import is_slug
+    from batchgen.core.skeleton import Start, name_of
+    from batchgen.errors import UserError
+
+    known = catalog.load()
+    model = known.get(slug)
+    if not is_slug(slug):
+        raise UserError(
+            f"{slug!r:.60} is neither the slug of a model nor a file of rows\n    "
+            "`batchgen models` lists the known models; files are .csv, .tsv, .jsonl or .parquet"
+        )
+    if model is None:
+        near = known.nearest(slug)
+        hint = f" (did you mean {near}?)" if near else ""
+        say(f"note: {slug} is not in the catalogue{hint}: its parameters go out unchecked")
+    path = "manifest.yaml" if str(output) == "-" else shlex.quote(str(output))
+    return Start(slug, model, name_of(name), made_by, path)
+
+
+def _columns(folder: Path, source: str) -> tuple[Column, ...]:
+    """The columns of a source. Raises `UserError` where it has no rows that can be read."""
+    from batchgen.adapters.sources import FileSources
+    from batchgen.core.columns import columns_of
+    from batchgen.core.rows import Row, RowFault, SourceError
+    from batchgen.errors import UserError
+
+    try:
+        looked_at = list(islice(FileSources(folder).open(source).rows(), _LOOKED_AT))
+    except SourceError as error:
+        raise UserError(f"{error.what}\n    {error.remedy}") from error
+    rows = [row for row in looked_at if isinstance(row, Row)]
+    faults = [row for row in looked_at if isinstance(row, RowFault)]
+    if faults:
+        first = faults[0]
+        where = f"{first.spot.file}:{first.spot.line}"
+        raise UserError(f"{where}: {first.what}\n    {first.remedy}")
+    if not rows:
+        raise UserError(f"{folder / source} holds no rows\n    give a file with at least one")
+    return columns_of(rows)
+
+
+def _write(output: Path, text: str) -> None:
+    """Never over a file that appeared meanwhile. Raises `UserError`."""
+    from batchgen.errors import UserError
+
+    try:
+        with output.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        raise UserError(
+            f"{output} cannot be written: {error.strerror or error}\n    give another name with -o"
+        ) from error
