@@ -1,4 +1,4 @@
-"""`run.log`: JSON lines with stable event names."""
+"""`run.log`: JSON lines with stable event names (`core.log_event`)."""
 
 from __future__ import annotations
 
@@ -10,12 +10,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, TextIO
 
-from batchgen.core.event import Change, EventKind
+from batchgen.core.event import Change
+from batchgen.core.log_event import UNLOGGED, log_name
 from batchgen.ports import Clock
-
-_QUIET = frozenset({EventKind.RUNNING, EventKind.FINISHED})
-"""Polls are not logged: those that found nothing new are most of what happens, and the result of
-the others follows at once."""
 
 
 class RunLog:
@@ -52,9 +49,9 @@ class RunLog:
     def changed(self, changes: Iterable[Change]) -> None:
         """One line a change that says something new."""
         lines = [
-            _line(change.event.at, f"job_{change.event.kind}", _fields(change))
+            _line(change.event.at, log_name(change.event.kind), _fields(change))
             for change in changes
-            if change.event.kind not in _QUIET
+            if change.event.kind not in UNLOGGED
         ]
         if lines:
             self._write("".join(lines))
@@ -81,7 +78,7 @@ _ENCODER = json.JSONEncoder(ensure_ascii=False)
 
 def _line(at: float, name: str, fields: Mapping[str, object]) -> str:
     instant = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
-    return _ENCODER.encode({"at": instant, "event": name.replace(" ", "_"), **fields}) + "\n"
+    return _ENCODER.encode({"at": instant, "event": name, **fields}) + "\n"
 
 
 def _fields(change: Change) -> dict[str, object]:

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from batchgen.cli.common import print_json, table, usd
+from batchgen.cli.completion import SLUG
 from batchgen.core.exit_code import ExitCode
 from batchgen.core.model import Catalog, Model, Parameter
 from batchgen.errors import UserError
@@ -20,7 +21,7 @@ _EXAMPLE = """Example:
 
 
 @click.command("models", epilog=_EXAMPLE, context_settings={"help_option_names": ["-h", "--help"]})
-@click.argument("slug", required=False)
+@click.argument("slug", required=False, type=SLUG)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def command(slug: str | None, *, as_json: bool) -> int:
     """Show the catalogue, or the parameters of the model SLUG.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from batchgen.cli.common import print_json, run_of, usd
+from batchgen.cli.completion import RUN
 from batchgen.core.exit_code import ExitCode
 from batchgen.errors import UserError
 
@@ -22,7 +23,7 @@ _EXAMPLE = """Example:
 
 
 @click.command("retry", epilog=_EXAMPLE, context_settings={"help_option_names": ["-h", "--help"]})
-@click.argument("run")
+@click.argument("run", type=RUN)
 @click.option("--failed", is_flag=True, help="Jobs that failed (not charged) or were lost (paid).")
 @click.option("--unknown", is_flag=True, help="Jobs set aside because nothing could tell.")
 @click.option("--id", "pattern", default="*", metavar="GLOB", help="Only jobs with such ids.")
@@ -35,7 +36,7 @@ def command(**options: Any) -> int:
     unknown jobs of those ids are meant.
     """
     from batchgen.adapters.clock import SystemClock
-    from batchgen.adapters.sqlite.ledger import typed_errors
+    from batchgen.adapters.sqlite.faults import typed_errors
     from batchgen.adapters.sqlite.retrying import put_back, select
     from batchgen.adapters.sqlite.state import SqliteState
 

@@ -32,15 +32,25 @@ class Service:
     """How many times faster than real models it generates; only a rehearsal knows."""
 
 
+def key_of_environment() -> str:
+    """The key, empty where none is set."""
+    return os.environ.get(KEY_VARIABLE, "").strip()
+
+
+def base_url_of_environment() -> str | None:
+    """The origin that takes the place of all of Segmind's, if there is one."""
+    return os.environ.get(BASE_URL_VARIABLE, "").strip() or None
+
+
 def service_from_environment() -> Service:
     """The real service, or the one `SEGMIND_BASE_URL` names. Raises `UserError` without a key."""
-    key = os.environ.get(KEY_VARIABLE, "").strip()
+    key = key_of_environment()
     if not key:
         raise UserError(
             f"{KEY_VARIABLE} is not set.\n    export {KEY_VARIABLE}=SG_… (from the Segmind "
             "console), or rehearse for free with --simulate"
         )
-    base_url = os.environ.get(BASE_URL_VARIABLE, "").strip() or None
+    base_url = base_url_of_environment()
     if base_url is None:
         return Service(key, None, "segmind", local=False)
     host = urlsplit(base_url).hostname or base_url
