@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-import os
+import logging
 import sys
-from collections.abc import Iterable, Mapping
-from datetime import datetime
+from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
-from typing import Never, Self, TextIO
+from typing import Self, TextIO
 
-from tqdm import tqdm
-
+from batchgen.adapters.local_time import local_time
+from batchgen.adapters.screen import Screen
 from batchgen.core.event import Change
-from batchgen.core.job import JobState
-from batchgen.core.summary import Tally, duration
+from batchgen.core.gauges import Gauges
+from batchgen.core.glance import one_line
+from batchgen.core.signals import printable
 from batchgen.ports import Clock, Progress
+
+__all__ = ["LINE_EVERY_S", "FanOut", "ProgressDisplay", "local_time"]
 
 LINE_EVERY_S = 30.0
 REDRAW_S = 0.1
 """The bar is drawn at most so often: nobody reads faster, and drawing costs more than counting."""
+TICK_S = 1.0
+"""And at least so often: rates fall, deadlines come nearer, windows are resized."""
 _GATE_WORDS = {
     "key": "the API key is refused",
     "credits": "no credits: nothing more is submitted",
     "outage": "the service does not answer; waiting for it",
+    "uploads": "files cannot be uploaded; trying again",
     "disk": "the disk is full; waiting for space",
     "halt": "stopping",
     "time": "nothing more is submitted, what is paid for is collected",
@@ -33,32 +38,26 @@ _GATE_WORDS = {
 
 
 class ProgressDisplay:
-    """A `Progress` on stderr: a tqdm bar on a terminal, a status line every 30 s without one."""
+    """A `Progress` on stderr: a bar and two lines of facts on a terminal, a status line every
+    30 s without one. To be entered where a loop runs, if it is to move by itself."""
 
-    def __init__(
-        self, tally: Tally, clock: Clock, cap_usd: float | None, stream: TextIO | None = None
-    ) -> None:
-        self._tally = tally
+    def __init__(self, gauges: Gauges, clock: Clock, stream: TextIO | None = None) -> None:
+        self.gauges = gauges
         self._clock = clock
-        self._cap_usd = cap_usd
         self._stream = stream or sys.stderr
-        self._bar: tqdm[Never] | None = None
+        self._screen = Screen(self._stream)
         self._last_line_at = clock.now()
         self._drawn_at = 0.0
         self._redraw: asyncio.TimerHandle | None = None
+        self._tick: asyncio.TimerHandle | None = None
+        self._log_lines = _LogLines(self._line)
 
     def __enter__(self) -> Self:
-        """Show the bar, where there is a terminal."""
-        if self._stream.isatty() and _columns(self._stream):
-            self._bar = tqdm(
-                total=self._tally.total,
-                initial=self._tally.ended,
-                file=self._stream,
-                unit=self._tally.total_text,
-                dynamic_ncols=True,
-                bar_format="{n_fmt}/{unit} |{bar}| {desc}",
-            )
-            self._show()
+        """Show the bar, where there is a terminal, and begin to tick."""
+        if Screen.fits(self._stream):
+            self._guarded(lambda: self._screen.open(self.gauges.read(self._clock.now())))
+        logging.getLogger().addHandler(self._log_lines)
+        self._tick_soon()
         return self
 
     def __exit__(
@@ -67,16 +66,19 @@ class ProgressDisplay:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Leave the last state standing."""
-        if self._bar is not None:
+        """Leave the last state of the bar standing."""
+        logging.getLogger().removeHandler(self._log_lines)
+        if self._tick is not None:
+            self._tick.cancel()
+        if self._screen.is_open:
             self._show()
-        if self._bar is not None:
-            self._bar.close()
+        if self._screen.is_open:
+            self._guarded(self._screen.close)
 
     def changed(self, changes: Iterable[Change]) -> None:
         """Count, and show."""
         for change in changes:
-            self._tally.take_in(change)
+            self.gauges.tally.take_in(change)
         self._show_soon()
 
     def said(self, name: str, text: str, fields: Mapping[str, object]) -> None:
@@ -84,30 +86,44 @@ class ProgressDisplay:
         if name == "gate_closed":
             words = _GATE_WORDS.get(str(fields.get("gate")), str(fields.get("gate")))
             self._line(f"{words} ({text})" if text else words)
+        elif name == "uploaded":
+            size = fields.get("bytes")
+            self.gauges.tally.uploaded_count += 1
+            self.gauges.tally.uploaded_bytes += size if isinstance(size, int) else 0
+            self._show_soon()
         elif name == "gate_opened":
             self._line(f"going on ({fields.get('gate')})")
         elif text:
             self._line(text)
 
     def _line(self, text: str) -> None:
-        try:
-            if self._bar is not None:
-                self._bar.write(text, file=self._stream)
-            else:
-                print(text, file=self._stream, flush=True)
-        except (OSError, ValueError):
-            self._lose_terminal()
+        if self._screen.is_open:
+            self._guarded(lambda: self._screen.line(text))
+        else:
+            self._guarded(lambda: print(text, file=self._stream, flush=True))
 
-    def _lose_terminal(self) -> None:
+    def _guarded(self, draw: Callable[[], object]) -> None:
         """A closed terminal is no reason to stop a night's work."""
-        if self._bar is not None:
-            self._bar.disable = True  # else it would write its last line when it is collected
-            self._bar = None
+        try:
+            draw()
+        except (OSError, ValueError):
+            self._screen.drop()
+
+    def _tick_soon(self) -> None:
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            return
+        self._tick = loop.call_later(TICK_S, self._ticked)
+
+    def _ticked(self) -> None:
+        self._tick_soon()
+        self._show_soon()
 
     def _show_soon(self) -> None:
         """Show it now, or with what else comes once the last drawing is old enough."""
         wait_s = self._drawn_at + REDRAW_S - self._clock.now()
-        if self._bar is None or wait_s <= 0:
+        if not self._screen.is_open or wait_s <= 0:
             self._show()
         elif self._redraw is None:
             self._redraw = asyncio.get_running_loop().call_later(wait_s, self._show)
@@ -117,41 +133,24 @@ class ProgressDisplay:
         if self._redraw is not None:
             self._redraw.cancel()
             self._redraw = None
-        if self._bar is not None:
+        if self._screen.is_open:
             self._drawn_at = now
-            self._bar.n = self._tally.ended
-            self._bar.total = self._tally.total
-            self._bar.unit = self._tally.total_text
-            self._bar.set_description_str(self.text(now), refresh=False)
-            try:
-                self._bar.refresh()
-            except (OSError, ValueError):
-                self._lose_terminal()
+            self._guarded(lambda: self._screen.draw(self.gauges.read(now)))
         elif now - self._last_line_at >= LINE_EVERY_S:
             self._last_line_at = now
-            self._line(f"{self._tally.ended}/{self._tally.total_text} {self.text(now)}")
+            self._line(one_line(self.gauges.read(now), local_time))
 
-    def text(self, now: float) -> str:
-        """States, calls a minute, money, time."""
-        tally = self._tally
-        counts = tally.counts
-        parts = [f"{counts[JobState.DONE]} done, {tally.in_flight} running"]
-        fetching = counts[JobState.FETCHING] + counts[JobState.RECOVERING]
-        if fetching:
-            parts.append(f"{fetching} fetching")
-        parts += [
-            f"{counts[state]} {state.value}"
-            for state in (JobState.FAILED, JobState.UNKNOWN, JobState.LOST)
-            if counts[state]
-        ]
-        submits, polls = tally.per_minute("submits", now), tally.per_minute("polls", now)
-        parts.append(f"{submits} submits + {polls} polls/min")
-        money = f"${tally.spent_usd:.2f}"
-        parts.append(money if self._cap_usd is None else f"{money}/${self._cap_usd:.2f}")
-        eta_s = tally.eta_s(now)
-        if eta_s is not None and tally.ended < tally.total:
-            parts.append(f"ETA {duration(eta_s)}")
-        return ", ".join(parts)
+
+class _LogLines(logging.Handler):
+    """What a library warns of, as a line above the bar: on stderr it would tear it."""
+
+    def __init__(self, line: Callable[[str], None]) -> None:
+        super().__init__(logging.WARNING)
+        self._say = line
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """One line, without a traceback."""
+        self._say(printable(f"{record.name}: {record.getMessage()}"))
 
 
 class FanOut:
@@ -170,16 +169,3 @@ class FanOut:
         """Pass on."""
         for watcher in self._watchers:
             watcher.said(name, text, fields)
-
-
-def _columns(stream: TextIO) -> int:
-    """The width of a terminal; some say 0, and no bar fits into that."""
-    try:
-        return os.get_terminal_size(stream.fileno()).columns
-    except OSError:
-        return 0
-
-
-def local_time(at: float) -> str:
-    """An instant on the reader's clock: `07:41:05`."""
-    return datetime.fromtimestamp(at).astimezone().strftime("%H:%M:%S")

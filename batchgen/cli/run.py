@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -12,16 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from batchgen.cli.common import print_json, say, silence, usd
-from batchgen.core.exit_code import ExitCode
+from batchgen.cli.common import say
 
 if TYPE_CHECKING:
     from batchgen.adapters.manifest_file import ManifestFile
-    from batchgen.cli.session import Overrides, Session
-    from batchgen.core.gates import Gate
-    from batchgen.core.job import Job
-    from batchgen.core.summary import Tally
-    from batchgen.runner.runner import RunEnd
+    from batchgen.adapters.run_directory import RunDirectory
+    from batchgen.cli.service import Service
+    from batchgen.cli.session import Overrides
+    from batchgen.cli.telling import Telling
 
 _EXAMPLE = """Example:
 
@@ -41,6 +37,9 @@ class Request:
     speed: float
     on_change: str | None
     as_json: bool
+    limit: int | None = None
+    notify: bool = True
+    serve: bool = False
 
 
 @click.command("run", epilog=_EXAMPLE, context_settings={"help_option_names": ["-h", "--help"]})
@@ -79,6 +78,10 @@ class Request:
     default=None,
     help="Jobs changed in the manifest after they were paid for: keep them, or pay anew.",
 )
+@click.option(
+    "--no-notify", is_flag=True, help="Send no messages and run no on_finish command this time."
+)
+@click.option("--serve", is_flag=True, help="Show the run on a live page, on this machine only.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as one JSON document.")
 def command(**options: Any) -> int:
     """Run MANIFEST; run again, it resumes where it stopped.
@@ -97,6 +100,9 @@ def command(**options: Any) -> int:
         options["speed"],
         options["on_change"],
         options["as_json"],
+        options["limit"],
+        not options["no_notify"],
+        options["serve"],
     )
     overrides = Overrides(
         options["concurrency"],
@@ -106,118 +112,69 @@ def command(**options: Any) -> int:
         options["patience"],
         options["allow_unknown_price"],
     )
-    manifest = load_manifest(request.manifest)
+    manifest = load_manifest(request.manifest, run_dir=request.run_dir)
     for notice in manifest.notices:
         say(f"note: {notice}")
     return anyio.run(partial(_run, request, manifest, overrides))
 
 
 async def _run(request: Request, manifest: ManifestFile, overrides: Overrides) -> int:
+    from batchgen.cli import service as services
+    from batchgen.cli.places import default_run_directory
+    from batchgen.cli.telling import telling_of
+
+    directory = default_run_directory(manifest, request.run_dir)
+    # A missing key is told before anything is made.
+    service = None if request.simulate else services.service_from_environment()
+    telling = telling_of(manifest, directory, simulated=request.simulate, silent=not request.notify)
+    async with telling as told, AsyncExitStack() as stack:
+        opening = _Opening(request, overrides, service, told)
+        return await _worked(opening, manifest, directory, stack)
+    raise AssertionError("unreachable")
+
+
+@dataclass(frozen=True, slots=True)
+class _Opening:
+    """What one run is begun with."""
+
+    request: Request
+    overrides: Overrides
+    service: Service | None
+    told: Telling
+
+
+async def _worked(
+    opening: _Opening, manifest: ManifestFile, directory: RunDirectory, stack: AsyncExitStack
+) -> int:
     from batchgen.adapters.sqlite.importer import OnChange
     from batchgen.cli import service as services
     from batchgen.cli import session as sessions
+    from batchgen.cli.beside import page_beside
+    from batchgen.cli.run_end import facts_of, fallen_by, finish
 
-    directory = sessions.default_run_directory(manifest, request.run_dir)
-    # A missing key is told before anything is made.
-    service = None if request.simulate else services.service_from_environment()
+    request, overrides, service = opening.request, opening.overrides, opening.service
     name = service.name if service else services.REHEARSAL_NAME
-    cap_usd = overrides.cap_usd(manifest)
-    async with AsyncExitStack() as stack:
-        session = await stack.enter_async_context(
-            sessions.opened(manifest, directory, name, OnChange(request.on_change or "stop"))
-        )
-        if overrides.needs_prices(manifest):
-            sessions.refuse_unknown_prices(session.state)
-        if service is None:
-            rehearsal = services.rehearsal(directory, request.speed)
-            service = await stack.enter_async_context(rehearsal)
-        with sessions.display_for(session, cap_usd) as display:
-            end = await session.run(service, overrides, [display])
-        code = await _finish(request, session, end)
-        if session.fault is not None:
-            # Told last: what was collected before stands above it.
-            raise session.fault
-        return code
-
-
-async def _finish(request: Request, session: Session, end: RunEnd) -> int:
-    from batchgen.core.ending import Verdict
-
-    tally = session.tally
-    code = session.exit_code(end, dict(tally.counts))
-    if not _write_metadata(session):
-        code = max(code, ExitCode.STOPPED)
-    active = await session.state.active()
-    try:
-        if request.as_json:
-            print_json(_summary(session, tally, end, int(code)))
-        else:
-            _print(session, tally)
-    except BrokenPipeError:
-        # Nobody reads on; how the run ended is still so.
-        silence(sys.stdout)
-    for notice in session.supply.later_notices:
-        say(f"note: {notice}")
-    if tally.awaiting and end.verdict is Verdict.COMPLETE:
-        say("the manifest was not read to its end; the next run goes on with it")
-    if end.gate is not None:
-        _print_stop(request, end.gate, active)
-    return int(code)
-
-
-def _write_metadata(session: Session) -> bool:
-    """Whether the dataset files are written; what they hold is in the state all the same."""
-    from batchgen.adapters.metadata import write_metadata
-    from batchgen.adapters.sqlite.reader import StateReader
-
-    reader = StateReader(session.directory.state)
-    try:
-        write_metadata(session.directory.outputs, reader.files(), session.manifest.manifest.name)
-    except OSError as error:
-        say(
-            f"outputs/metadata.jsonl cannot be written: {error.strerror or error}; "
-            "run again once that is mended, nothing is paid for again"
-        )
-        return False
-    finally:
-        reader.close()
-    return True
-
-
-def _summary(session: Session, tally: Tally, end: RunEnd, code: int) -> dict[str, Any]:
-    return {
-        "run": str(session.directory.path),
-        "verdict": end.verdict.value,
-        "reason": end.gate.reason if end.gate else "",
-        "exit_code": code,
-        "counts": {state.value: count for state, count in tally.counts.items() if count},
-        "spent_usd": round(tally.spent_usd, 6),
-        "outputs": str(session.directory.outputs),
-    }
-
-
-def _print(session: Session, tally: Tally) -> None:
-    from batchgen.core.job import JobState
-
-    counts = tally.counts
-    parts = [f"{counts[state]} {state.value}" for state in JobState if counts[state]]
-    click.echo(f"{', '.join(parts)}; {usd(tally.spent_usd)} spent")
-    click.echo(f"files: {session.directory.outputs}")
-    if counts[JobState.FAILED] + counts[JobState.UNKNOWN] + counts[JobState.LOST]:
-        click.echo(f"reasons: batchgen status {session.directory.path} --failed")
-
-
-def _print_stop(request: Request, gate: Gate, active: list[Job]) -> None:
-    from batchgen.adapters.progress import local_time
-    from batchgen.core.job import JobState
-    from batchgen.core.treatment import WINDOW_S
-
-    say(f"stopped: {gate.reason}")
-    running = [job for job in active if job.state in {JobState.SUBMITTED, JobState.FETCHING}]
-    if running:
-        until = local_time(min(job.sent_at for job in running) + WINDOW_S)
-        say(f"{len(running)} paid job(s) still at the service; fetch them before {until}")
-    again = ["batchgen", "run", str(request.manifest)]
-    again += ["--run-dir", str(request.run_dir)] if request.run_dir else []
-    again += ["--simulate"] if request.simulate else []
-    say(f"resume: {shlex.join(again)}")
+    session = await stack.enter_async_context(
+        sessions.opened(manifest, directory, name, OnChange(request.on_change or "stop"))
+    )
+    began_at = session.clock.now()
+    if overrides.needs_prices(manifest):
+        sessions.refuse_unknown_prices(session.state)
+    if service is None:
+        rehearsal = services.rehearsal(directory, request.speed)
+        service = await stack.enter_async_context(rehearsal)
+    if request.serve:
+        await stack.enter_async_context(page_beside(directory, session.clock))
+    with sessions.display_for(session, overrides.cap_usd(manifest)) as display:
+        try:
+            end = await session.run(service, overrides, opening.told.watch(display))
+        except Exception as error:
+            opening.told.facts = facts_of(request, session, began_at, fallen_by(error))
+            raise
+    code = await finish(request, session, end, began_at)
+    reason = str(session.fault or (end.gate.reason if end.gate else ""))
+    opening.told.facts = facts_of(request, session, began_at, (code, reason))
+    if session.fault is not None:
+        # Told last: what was collected before stands above it.
+        raise session.fault
+    return code

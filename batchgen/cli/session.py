@@ -2,39 +2,42 @@
 
 from __future__ import annotations
 
-import signal
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib.metadata import version
-from pathlib import Path
 
 import anyio
 
 from batchgen import catalog
+from batchgen.adapters.binding import bind
 from batchgen.adapters.clock import SystemClock
 from batchgen.adapters.downloads import Downloader, DownloadSettings
-from batchgen.adapters.files import FileOutputs
+from batchgen.adapters.inputs import InputReader
 from batchgen.adapters.manifest_file import ManifestFile
 from batchgen.adapters.progress import FanOut, ProgressDisplay
 from batchgen.adapters.run_directory import RunDirectory
 from batchgen.adapters.run_log import RunLog
 from batchgen.adapters.segmind import SegmindApi, origins_for
+from batchgen.adapters.sqlite.faults import typed_errors
 from batchgen.adapters.sqlite.importer import OnChange
-from batchgen.adapters.sqlite.ledger import typed_errors
 from batchgen.adapters.sqlite.state import SqliteState
+from batchgen.cli.places import opened_outputs, set_aside
 from batchgen.cli.service import Service
+from batchgen.cli.stopping import Signals, Stopping, interruptible
 from batchgen.cli.supply import Supply, paid_change, unknown_prices
 from batchgen.core.board import Board
 from batchgen.core.budget import Rates
 from batchgen.core.exit_code import ExitCode
 from batchgen.core.gates import Gates, Patience
+from batchgen.core.gauges import Gauges
 from batchgen.core.job import JobState, Totals
 from batchgen.core.learned import LATENCIES_NOTE, PRICES_NOTE, prices_of
 from batchgen.core.limits import Limits, OnExpired, RateScope, WhenAbsent
 from batchgen.core.money import Money
 from batchgen.core.polling import DEFAULT_LATENCY_S, Latencies
+from batchgen.core.settings import SETTINGS_NOTE, settings_text
 from batchgen.core.summary import Tally
 from batchgen.core.verdict import exit_code
 from batchgen.errors import DiskError, StateError, UserError
@@ -60,13 +63,27 @@ class Overrides:
         of_manifest = manifest.manifest.budget.max_spend
         return of_manifest if self.max_spend_usd is None else self.max_spend_usd
 
+    def settings(self, manifest: ManifestFile) -> str:
+        """The note of how the run is set."""
+        return settings_text(
+            manifest.manifest,
+            concurrency=self.concurrency,
+            requests_per_minute=self.requests_per_minute,
+            max_spend=self.max_spend_usd,
+        )
+
     def needs_prices(self, manifest: ManifestFile) -> bool:
         """Whether a cap is to be kept over jobs whose price is known, every one."""
         return self.cap_usd(manifest) is not None and not self.allow_unknown_price
 
-    def patience(self) -> Patience:
-        """How long to wait at gates: the usual, or what the user has time for."""
+    def patience(self, *, remote: bool = False) -> Patience:
+        """How long to wait at gates: the usual, or what the user has time for.
+
+        An object store comes back like the service does, and not like space on a disk.
+        """
         usual = Patience()
+        if remote:
+            usual = replace(usual, disk_s=usual.outage_s)
         if self.patience_s is None:
             return usual
         return replace(
@@ -88,13 +105,22 @@ class Session:
     totals: Totals
     clock: SystemClock
     tally: Tally
-    signal_number: int = 0
+    run_id: str = ""
+    """Its name in the marker beside outputs that are not in the run directory."""
+    stopping: Stopping = field(default_factory=Signals)
     fault: UserError | DiskError | None = None
     """Why not all jobs of the manifest came into the state."""
+    gauges: Gauges = field(init=False)
+    """What displays read."""
+
+    def __post_init__(self) -> None:
+        """They show what the tally counts, and what the board holds once there is one."""
+        self.gauges = Gauges(self.tally)
 
     async def run(self, service: Service, overrides: Overrides, watchers: list[Progress]) -> RunEnd:
-        """Run to the end, obeying signals. Raises `DiskError`."""
-        board = await self._board(overrides, service.speed)
+        """Run to the end, or until `stopping` ends it. Raises `DiskError`."""
+        board = self.gauges.board = await self._board(overrides, service.speed)
+        await self.state.record((), {SETTINGS_NOTE: overrides.settings(self.manifest)})
         async with AsyncExitStack() as stack:
             log = stack.enter_context(RunLog(self.directory.log, self.clock))
             api = await stack.enter_async_context(
@@ -102,10 +128,18 @@ class Session:
             )
             settings = DownloadSettings(allow_private=service.local)
             downloader = await stack.enter_async_context(Downloader(USER_AGENT, settings))
-            files = FileOutputs(self.directory.outputs, self.directory.staging, downloader)
-            outputs = await stack.enter_async_context(files)
-            await outputs.remove_orphans(await self.state.staged_names())
-            ports = Ports(api, self.state, outputs, self.clock, FanOut(log, *watchers))
+            staged = await self.state.staged_names()
+            outputs = await stack.enter_async_context(
+                opened_outputs(self.directory, self.run_id, downloader, staged)
+            )
+            ports = Ports(
+                api,
+                self.state,
+                outputs,
+                self.clock,
+                FanOut(log, *watchers),
+                InputReader(self.manifest.path.parent),
+            )
             log.said("run_started", "", {"jobs": sum(self.totals.counts.values())})
             with_prices = overrides.needs_prices(self.manifest)
             runner = Runner(board, ports)
@@ -114,9 +148,9 @@ class Session:
             return end
 
     async def _accompanied(self, runner: Runner, *, with_prices: bool) -> RunEnd:
-        """The run, with what goes on beside it: signals, and jobs that still come."""
+        """The run, with what goes on beside it: who may end it, and jobs that still come."""
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._watch_signals, runner)
+            tasks.start_soon(self.stopping.watch, runner)
             if self.supply.under_way:
                 self.tally.awaiting = True
                 runner.restock(awaiting=True)
@@ -143,16 +177,6 @@ class Session:
             runner.restock(awaiting=False)
         self.tally.awaiting = False
 
-    async def _watch_signals(self, runner: Runner) -> None:
-        """The first signal stops submits and waits for POSTs; the second leaves at once."""
-        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
-            async for number in signals:
-                if self.signal_number:
-                    runner.abandon()
-                else:
-                    self.signal_number = number
-                    runner.stop(f"{signal.Signals(number).name} received")
-
     async def _board(self, overrides: Overrides, speed: float) -> Board:
         budget = self.manifest.manifest.budget
         rpm = overrides.requests_per_minute or budget.requests_per_minute
@@ -169,7 +193,7 @@ class Session:
             limits=limits,
             rates=rates,
             money=money,
-            gates=Gates(overrides.patience()),
+            gates=Gates(overrides.patience(remote=self.directory.bucket is not None)),
             latencies=Latencies(
                 {
                     model.slug: model.latency_s / speed
@@ -185,13 +209,11 @@ class Session:
         return board
 
     def exit_code(self, end: RunEnd, counts: dict[JobState, int]) -> ExitCode:
-        """The exit code of this run; signals have codes of their own."""
+        """The exit code of this run; who ended it may have one of their own."""
         if isinstance(self.fault, UserError):
             return ExitCode.USAGE
         code = exit_code(end.verdict, end.gate, counts)
-        if code is ExitCode.INTERRUPTED and self.signal_number != signal.SIGINT:
-            return ExitCode.TERMINATED
-        return code
+        return self.stopping.exit_code if code is ExitCode.INTERRUPTED else code
 
 
 def _limits(manifest: ManifestFile, overrides: Overrides) -> Limits:
@@ -228,29 +250,18 @@ async def opened(
     with SqliteState(directory.state) as state:
         with typed_errors():
             _bind_service(state, service_name)
+            run_id = await bind(state.ledger, directory)
             clock = SystemClock(state.ledger.note("clock"))
             supply = Supply(manifest, state)
-            with _interruptible():
+            with interruptible():
                 imported = supply.begin(on_change, clock.now())
         if imported.paid or imported.busy:
             raise UserError(paid_change(imported))
-        directory.set_aside(imported.replaced)
+        await set_aside(directory, imported.replaced)
         await state.record((), {"clock": clock.anchor()})
         totals = await state.totals()
         tally = Tally.of(totals.counts, totals.settled_usd)
-        yield Session(manifest, directory, state, supply, totals, clock, tally)
-
-
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """Ctrl-C ends what runs inside, which is rolled back; where it is ignored, it stays so."""
-    handler = signal.getsignal(signal.SIGINT)
-    if handler is not signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, handler)
+        yield Session(manifest, directory, state, supply, totals, clock, tally, run_id)
 
 
 def refuse_unknown_prices(state: SqliteState) -> None:
@@ -277,13 +288,7 @@ def _bind_service(state: SqliteState, name: str) -> None:
         )
 
 
-def default_run_directory(manifest: ManifestFile, run_dir: Path | None) -> RunDirectory:
-    """`--run-dir`, or `runs/<name>` below the current directory."""
-    from batchgen.adapters.run_directory import default_directory
-
-    return RunDirectory(run_dir) if run_dir else default_directory(manifest.manifest.name)
-
-
 def display_for(session: Session, cap_usd: float | None) -> ProgressDisplay:
     """The display of a run on stderr."""
-    return ProgressDisplay(session.tally, session.clock, cap_usd)
+    session.gauges.cap_usd = cap_usd
+    return ProgressDisplay(session.gauges, session.clock)

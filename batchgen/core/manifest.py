@@ -12,10 +12,12 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 
 from batchgen.core.complaints import complaints
+from batchgen.core.destination import checked_dir
 from batchgen.core.entry import Defaults, Entry
 from batchgen.core.limits import OnExpired, RateScope, WhenAbsent
 from batchgen.core.part import Duration, Part, Slug, fault, safe_name
 from batchgen.core.place import Source
+from batchgen.core.telling import Notify, OnFinish, OnFinishForm
 from batchgen.errors import ManifestError
 
 SCHEMA_DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -96,6 +98,13 @@ class Output(Part):
     ] = "{id}"
     """Path below outputs/ without extension, which comes from the content. A template over {id},
     {model}, {index} (number of the job in the manifest, from 1) and the fields."""
+    dir: Annotated[
+        Annotated[str, Field(min_length=1, max_length=1_000), AfterValidator(checked_dir)] | None,
+        Field(examples=["s3://bucket/cups", "/mnt/big/cups"]),
+    ] = None
+    """Where the files go instead of the run directory's outputs/: another folder, relative to the
+    manifest, or a bucket: s3://, gs:// or az://, then its name and a prefix. The record stays in
+    the run directory."""
 
 
 class Manifest(Part):
@@ -113,6 +122,10 @@ class Manifest(Part):
     """What becomes of lost answers and expired results."""
     output: Output = Output()
     """Where finished files go."""
+    notify: Notify = Notify()
+    """Who is told that a run has finished, has stopped or needs a decision."""
+    on_finish: Annotated[OnFinishForm, Field(examples=["./done.sh"])] = OnFinish()
+    """A command that is run at the end of each run; short for the key command below."""
     defaults: Defaults = Defaults()
     """What every entry has unless it says otherwise."""
     jobs: Annotated[

@@ -27,7 +27,12 @@ class Tally:
     spent_usd: float = 0.0
     awaiting: bool = False
     """Whether jobs of the manifest are still being added."""
-    _done_at: deque[float] = field(default_factory=deque)
+    uploaded_count: int = 0
+    """Input files that this run uploaded."""
+    uploaded_bytes: int = 0
+    _ended_at: deque[float] = field(default_factory=deque)
+    _saved: deque[tuple[float, int]] = field(default_factory=deque)
+    """When files were finished, and their bytes."""
     _calls_at: dict[str, deque[float]] = field(default_factory=dict)
     _windows: dict[int, float] = field(default_factory=dict)
 
@@ -44,8 +49,11 @@ class Tally:
         name = _CALLS.get(change.event.kind)
         if name is not None:
             self._calls_at.setdefault(name, deque()).append(at)
+        if after.ended and not before.ended:
+            self._ended_at.append(at)
+        if change.files:
+            self._saved.append((at, sum(file.size for file in change.files)))
         if after.state is JobState.DONE:
-            self._done_at.append(at)
             cost = after.receipt.cost_usd
             self.spent_usd += (after.price_usd or 0.0) if cost is None else cost
         if after.state in {JobState.SUBMITTED, JobState.RECOVERING} or (
@@ -84,13 +92,25 @@ class Tally:
         """Calls (`submits`, `polls`) of the last 60 s."""
         return _count_since(self._calls_at.get(name, deque()), now, 60.0)
 
+    def bytes_per_s(self, now: float) -> float:
+        """Finished files of the last 60 s, as bytes a second."""
+        while self._saved and self._saved[0][0] <= now - 60.0:
+            self._saved.popleft()
+        if not self._saved:
+            return 0.0
+        # While the first minute is not over, since its first file; a lone one counts as a second.
+        span_s = min(60.0, max(1.0, now - self._saved[0][0]))
+        return sum(size for _, size in self._saved) / span_s
+
+    def pace_per_s(self, now: float) -> float | None:
+        """Jobs that ended a second, over the last minutes; None while it is unknown."""
+        count = _count_since(self._ended_at, now, _RECENT_S)
+        return count / max(1.0, now - self._ended_at[0]) if count >= 2 else None
+
     def eta_s(self, now: float) -> float | None:
         """Seconds until the last job ends at the pace of the last minutes; None while unknown."""
-        count = _count_since(self._done_at, now, _RECENT_S)
-        if count < 2 or self.awaiting:
-            return None
-        span_s = max(1.0, now - self._done_at[0])
-        return (self.total - self.ended) * span_s / count
+        pace = self.pace_per_s(now)
+        return None if pace is None or self.awaiting else (self.total - self.ended) / pace
 
     def next_deadline_at(self) -> float | None:
         """The nearest end of a window of a result that is not here yet."""

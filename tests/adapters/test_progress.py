@@ -14,6 +14,7 @@ import pytest
 from batchgen.adapters.clock import SystemClock
 from batchgen.adapters.progress import ProgressDisplay
 from batchgen.core.event import EventKind
+from batchgen.core.gauges import Gauges
 from batchgen.core.job import JobState
 from batchgen.core.lifecycle import apply
 from batchgen.core.summary import Tally
@@ -34,7 +35,7 @@ def terminal():
 async def test_the_bar_is_drawn_seldom_and_then_tells_the_last_change(terminal):
     ours, stream = terminal
     tally = Tally.of({JobState.PENDING.value: JOBS}, 0.0)
-    with ProgressDisplay(tally, SystemClock(), None, stream) as display:
+    with ProgressDisplay(Gauges(tally), SystemClock(), stream) as display:
         for _ in range(JOBS):
             display.changed([apply(job(), event(EventKind.INTENDED))])
         shown = ""

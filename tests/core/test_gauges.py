@@ -1,0 +1,121 @@
+"""Reading a run while it works: the board beside the tally, and the ETA."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from batchgen.core.budget import Rates, RateWindow
+from batchgen.core.event import EventKind as E
+from batchgen.core.gates import GateKind
+from batchgen.core.gauges import Gauges, eta_s
+from batchgen.core.job import JobState as S
+from batchgen.core.lifecycle import apply
+from batchgen.core.limits import Limits, RateScope
+from batchgen.core.money import Money
+from batchgen.core.placement import Load
+from batchgen.core.summary import Tally
+from tests.core.builders import NOW, board, event, job, saved
+
+
+def placed(*, limit=None, load=None, **limits):
+    """A board whose latencies are believed."""
+    made = board(rate=RateWindow(limit), limits=Limits(**limits))
+    made.placement.load = load or Load(polls=1.0, latency_s=20.0, delay_s=0.0)
+    return made
+
+
+def left(pending=0, submitted=0, fetching=0, **ended):
+    return Tally.of({"pending": pending, "submitted": submitted, "fetching": fetching, **ended}, 0)
+
+
+@pytest.mark.parametrize(
+    ("tally", "made", "seconds"),
+    [
+        # 100 jobs in 10 places of 20 s, and the last one's own time
+        (left(100), placed(concurrency=10), 100 * 20 / 10 + 20),
+        # those that run are half through
+        (left(0, 10), placed(concurrency=10), 10 * 20 / 2 / 10 + 10),
+        # 100 × (submit + poll + result) at 30 a minute, of which the first 30 are free
+        (left(100), placed(limit=30, concurrency=100), (300 - 30) * 2 + 20),
+        # submits alone
+        (
+            left(100),
+            placed(limit=30, concurrency=100, rate_scope=RateScope.SUBMIT),
+            (100 - 30) * 2 + 20,
+        ),
+        # results that are to be fetched take one request each
+        (left(0, 0, 90), placed(limit=30, concurrency=100), (90 - 30) * 2),
+    ],
+)
+def test_the_budget_says_how_long_the_rest_takes_at_least(tally, made, seconds):
+    assert eta_s(tally, made, NOW) == pytest.approx(seconds)
+
+
+def test_the_pace_counts_where_it_is_slower():
+    tally, made = left(100, 0, 4), placed(concurrency=1000)
+    for second in (0, 10, 20, 30):
+        tally.take_in(apply(job(S.FETCHING), event(E.SAVED, NOW + second)))
+    assert eta_s(tally, made, NOW + 40) == pytest.approx(100 * 10)
+
+
+def test_jobs_that_fail_are_a_pace_too():
+    tally = left(100, 4)
+    for second in (0, 10, 20, 30):
+        tally.take_in(apply(job(S.SUBMITTED), event(E.FAILED, NOW + second)))
+    assert tally.pace_per_s(NOW + 40) == pytest.approx(0.1)
+
+
+def test_a_block_of_the_service_is_waited_for():
+    made = placed(limit=1000, concurrency=10)
+    free_s = eta_s(left(10), made, NOW)
+    made.rate.refuse_until(NOW + 42, NOW)
+    assert eta_s(left(10), made, NOW) >= free_s + 42
+    assert Gauges(left(10), board=made).read(NOW).limited_until == NOW + 42
+    assert Gauges(left(10), board=made).read(NOW + 43).limited_until is None
+
+
+@pytest.mark.parametrize("kind", [kind for kind in GateKind if kind is not GateKind.HISTORY])
+def test_nobody_knows_when_a_gate_opens(kind):
+    made = placed(concurrency=10)
+    made.gates.close(kind, "because", NOW)
+    assert eta_s(left(10), made, NOW) is None
+    assert len(Gauges(left(10), board=made).read(NOW).waiting_for) == 1
+
+
+def test_there_is_no_eta_for_nothing_or_for_nobody_knows_how_much():
+    made = placed(concurrency=10)
+    assert eta_s(left(done=5), made, NOW) is None
+    assert eta_s(left(10), board(), NOW) is None, "no latency is believed yet"
+    coming = left(10)
+    coming.awaiting = True
+    assert eta_s(coming, made, NOW) is None
+    assert Gauges(coming, board=made).read(NOW).total_text == "10+"
+
+
+def test_jobs_beyond_the_limit_of_a_taste_are_not_this_runs():
+    made = placed(concurrency=1)
+    made.quota = 3
+    assert eta_s(left(1000), made, NOW) == pytest.approx(3 * 20 + 20)
+    made.held["flux-pro"] += 998
+    assert eta_s(left(1000), made, NOW) == pytest.approx(2 * 20 + 20)
+
+
+def test_what_a_display_is_told():
+    made = board(
+        [job(S.SUBMITTED, price_usd=0.25)],
+        rates=Rates(RateWindow(50)),
+        money=Money(20.0, settled_usd=1.5),
+    )
+    made.rates.start("flux-pro")
+    tally = left(1, 1)
+    tally.spent_usd = 1.5
+    change = apply(job(S.FETCHING), event(E.SAVED, NOW))
+    tally.take_in(replace(change, files=(replace(saved(), size=6_000_000),)))
+    glance = Gauges(tally, 20.0, made).read(NOW + 30)
+    assert (glance.spent_usd, glance.reserved_usd, glance.cap_usd) == (1.5, 0.25, 20.0)
+    assert (glance.calls, glance.allowed) == (1, 50)
+    assert glance.bytes_per_s == pytest.approx(200_000)
+    assert Gauges(tally).read(NOW + 100).bytes_per_s == 0
+    assert Gauges(tally).read(NOW).calls is None
