@@ -32,6 +32,7 @@ format: $(STAMP) ## apply the formatter and the safe fixes
 	$(BIN)/ruff check --fix .
 
 test: lint ## lint, every test, and the branch coverage of the core
+	@sh scripts/browser.sh
 	$(BIN)/python -m pytest -q -n auto --dist worksteal --cov=batchgen.core --cov-report=
 	$(BIN)/coverage report --include='batchgen/core/*' --fail-under=95
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 from collections.abc import Iterable, Sequence
@@ -12,28 +11,31 @@ from typing import Any, TextIO
 import click
 
 from batchgen.adapters.run_directory import RunDirectory, find_run
+from batchgen.cli.voice import say
+from batchgen.core.sizes import size_text
+
+__all__ = ["indented", "print_json", "run_of", "say", "silence", "size_text", "table", "usd"]
 
 
 def run_of(run: str) -> RunDirectory:
-    """The run directory that a RUN argument names: a directory, or a manifest."""
+    """The run directory that a RUN argument names: a directory, or a manifest.
+
+    Its outputs are where the state says that they are.
+    """
+    from batchgen.adapters.outputs_place import located
+
     path = Path(run)
-    if path.is_file() and path.suffix in {".yaml", ".yml"}:
+    if path.is_file() and path.suffix in {".yaml", ".yml", ".json"}:
         from batchgen.adapters.manifest_file import read_manifest
 
         manifest, _ = read_manifest(path)
-        return find_run(path, manifest.name)
-    return find_run(path)
+        return located(find_run(path, manifest.name))
+    return located(find_run(path))
 
 
 def print_json(value: Any) -> None:
     """One JSON document on stdout."""
     click.echo(json.dumps(value, ensure_ascii=False, indent=2))
-
-
-def say(text: str) -> None:
-    """A line on stderr. A reader that has gone is no reason to stop."""
-    with contextlib.suppress(BrokenPipeError):
-        click.echo(text, err=True)
 
 
 def table(rows: Iterable[Sequence[object]], header: Sequence[str] = ()) -> str:
@@ -60,11 +62,19 @@ def _is_number(text: str) -> bool:
     return text.lstrip("$-").replace(",", "").replace(".", "", 1).isdigit()
 
 
+def indented(text: str) -> str:
+    """Every line two spaces further in."""
+    return "\n".join(f"  {line}".rstrip() for line in text.splitlines())
+
+
 def usd(value: float | None) -> str:
     """Money for people: `$12.34`, with more digits where cents are too coarse."""
     if value is None:
         return "–"
-    return f"${value:.2f}" if abs(round(value * 100) - value * 100) < 1e-6 else f"${value:.4f}"
+    cents = round(value, 6) * 100
+    # A sum of a million prices is off by more than a few.
+    is_whole = abs(round(cents) - cents) < 1e-5 + 1e-9 * abs(cents)
+    return f"${value:,.2f}" if is_whole else f"${value:,.4f}"
 
 
 def silence(stream: TextIO) -> None:

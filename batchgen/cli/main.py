@@ -15,12 +15,18 @@ from batchgen.errors import BatchgenError, InternalError, StoppedEarly, UserErro
 
 _COMMANDS = {
     "run": "Run a manifest; run again, it resumes.",
-    "plan": "Validate and expand a manifest; spends nothing.",
+    "init": "Write a commented manifest for a model or a file of rows.",
+    "plan": "Say what a manifest will come to; spends nothing.",
     "status": "Show how a run stands.",
+    "report": "Make one page of a run, to look at and to pass on.",
+    "serve": "Serve a live page of a run.",
     "retry": "Put failed, lost or unknown jobs back to pending.",
+    "export": "Make a dataset of the finished files, or a table of the ledger.",
+    "doctor": "Check what a run needs, and say what to do.",
     "models": "Show the catalogue of models and their parameters.",
     "schema": "Print the JSON Schema of the manifest, for editors.",
     "simulator": "Serve a local Segmind look-alike.",
+    "completion": "Print what makes a shell complete commands, runs and models.",
 }
 
 

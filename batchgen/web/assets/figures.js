@@ -1,0 +1,95 @@
+// What stands above the pictures, and the problems and settings in words.
+
+let summary = run.summary;
+let link = { state: run.live ? "opening" : "none", at: 0 };
+
+function drawFigures() {
+  const { counts, total } = summary;
+  $("name").textContent = summary.name;
+  document.title = `${summary.name}: ${count(counts.done)} of ${count(total)}`;
+  const plus = summary.awaiting ? "+" : "";
+  const problems = counts.failed + counts.unknown + counts.lost;
+  const busy = [...BUSY].reduce((sum, state) => sum + counts[state], 0);
+  const rows = [
+    ["Done", count(counts.done), `of ${count(total)}${plus} jobs`],
+    busy ? ["Running", count(busy), summary.done_per_minute ? `${summary.done_per_minute} done a minute` : "at the service or coming home"] : null,
+    problems ? ["Problems", count(problems), GROUPS.filter((group) => PROBLEMS.has(group.name) && counts[group.name]).map((group) => `${count(counts[group.name])} ${group.name}`).join(", ")] : null,
+    ["Spent", usd(summary.spent_usd), moneyRest()],
+    ["Files", count(summary.file_count), bytes(summary.byte_count)],
+    timeFigure(),
+  ];
+  fill($("figures"), rows.filter(Boolean).map(([name, value, rest]) => el("div", {}, el("dt", {}, name), el("dd", {}, value, rest ? el("small", {}, rest) : null))));
+  const parts = GROUPS.map((group) => ({ group, n: group.states.reduce((sum, state) => sum + counts[state], 0) })).filter((part) => part.n);
+  fill($("bar"), parts.map(({ group, n }) => { const part = el("i", { class: group.look }); part.style.flex = `${n} 0 0`; return part; }));
+  $("bar").setAttribute("aria-label", parts.map(({ group, n }) => `${count(n)} ${group.word.toLowerCase()}`).join(", ") || "no jobs yet");
+}
+
+function moneyRest() {
+  const parts = [];
+  if (summary.cap_usd !== null) parts.push(`of ${usd(summary.cap_usd)}`);
+  if (summary.reserved_usd) parts.push(`${usd(summary.reserved_usd)} reserved`);
+  return parts.join(", ") || (summary.counts.done ? `${usd(summary.spent_usd / summary.counts.done)} a job`.replace(/(\.\d\d\d\d)\d+/, "$1") : "");
+}
+
+function timeFigure() {
+  if (!summary.started_at) return null;
+  if (summary.eta_s) return ["Left", lasting(summary.eta_s), `since ${day(summary.started_at)}`];
+  return ["Time", lasting(Math.max(0, (summary.last_change_at || summary.started_at) - summary.started_at)), `since ${day(summary.started_at)}`];
+}
+
+function drawStanding() {
+  const now = Date.now() / 1000;
+  const last = summary.last_change_at ? `last change ${day(summary.last_change_at)}` : "nothing was submitted yet";
+  if (!run.live) {
+    $("standing").textContent = `As of ${dated(summary.at)}; ${last}.`;
+    return;
+  }
+  const lit = { live: "on", gone: "off" }[link.state] || "";
+  const said = { opening: "Connecting …", live: "Live", gone: `Not connected: this is how it stood at ${clock(summary.at)}` }[link.state];
+  const limited = summary.limited_until && summary.limited_until > now ? `, limited until ${clock(summary.limited_until)}` : "";
+  const text = `${said}${limited}; ${last}.`;
+  // Said anew only when it is new: a screen reader reads every change out.
+  if ($("standing").dataset.text === text) return;
+  $("standing").dataset.text = text;
+  fill($("standing"), el("span", { class: `lamp ${lit}`, "aria-hidden": "true" }), text);
+}
+
+const ABOUT = {
+  failed: { head: "Failed", about: "The service refused them or ran them without success. Nothing was charged.", option: "--failed" },
+  unknown: { head: "Unknown", about: "Nothing could tell what became of their submits: they may have been billed. You decide.", option: "--unknown" },
+  lost: { head: "Lost", about: "They were paid for, and their results can no longer be had.", option: "--failed" },
+};
+
+function drawProblems() {
+  const groups = Object.entries(ABOUT).map(([state, about]) => ({ state, ...about, list: summary.problems.filter((problem) => problem.state === state) })).filter((group) => group.list.length);
+  if (!groups.length) return fill($("problems"), el("p", { class: "empty" }, "No job failed, is unknown or was lost."));
+  fill($("problems"), groups.map((group) => el("section", {},
+    el("h3", {}, dot(STATES[group.state].look), `${group.head}: ${count(summary.counts[group.state])}`),
+    el("p", { class: "about" }, group.about),
+    el("ul", {}, group.list.map((problem) => el("li", {},
+      el("span", { class: "many" }, count(problem.count)),
+      el("span", { class: "why" }, problem.said, el("small", {}, problem.count === 1 ? problem.example : `${problem.example} and others`)),
+      el("button", { type: "button", class: "quiet", "aria-label": `Show ${plural(problem.count, "job")}: ${problem.said}`, onclick: () => showWhy(problem) }, "Show"))) ),
+    el("p", { class: "about" }, "To put them back:"),
+    el("code", { class: "command" }, `batchgen retry ${shellWord(summary.typed)} ${group.option}`))));
+}
+
+const shellWord = (text) => (/^[\w./:@%+=-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`);
+
+function showWhy(problem) {
+  Object.assign(choice, { view: "pictures", q: "", model: "", state: problem.state, why: problem.why });
+  drawAll();
+  $("tab-pictures").focus();
+}
+
+function drawSettings() {
+  const rows = summary.settings.map(([name, value]) => el("tr", {}, el("th", { scope: "row" }, name), el("td", {}, typeof value === "string" ? value : JSON.stringify(value))));
+  const models = Object.entries(summary.models).map(([model, n]) => el("tr", {}, el("th", { scope: "row" }, model), el("td", {}, plural(n, "job"))));
+  fill($("settings"),
+    el("h3", {}, "As the last run was set"),
+    rows.length ? el("table", {}, el("tbody", {}, rows)) : el("p", {}, "The run was made by a version that did not write its settings down."),
+    el("p", {}),
+    el("h3", {}, "Models"),
+    el("table", {}, el("tbody", {}, models)),
+    el("p", {}, `Made by batchgen ${run.batchgen}. The full record is state.db and outputs/metadata.jsonl.`));
+}

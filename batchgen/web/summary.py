@@ -1,0 +1,94 @@
+"""What stands above the pictures: how far a run is, what it cost, and how it was set."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from batchgen.adapters.import_note import NAME as IMPORT_NOTE
+from batchgen.adapters.import_note import read_note
+from batchgen.adapters.sqlite.gallery import Gallery
+from batchgen.core.job import ENDED, JobState
+from batchgen.core.learned import limited_of
+from batchgen.core.settings import SETTINGS_NOTE, budget_of
+from batchgen.web.rows import grouped, shown
+
+_RECENT_MIN = 5.0
+"""The reader counts what was done in the last 300 s."""
+
+
+@dataclass(frozen=True, slots=True)
+class Titled:
+    """A run as it is called on a page: its name, and what to type for it in a command."""
+
+    name: str
+    typed: str
+
+
+def titled(path: Path) -> Titled:
+    """The names of a run directory. One that is not below the current directory loses its place:
+    a page that is passed on tells nothing about the machine it was made on."""
+    whole = path.resolve()
+    try:
+        typed = whole.relative_to(Path.cwd()).as_posix()
+    except ValueError:
+        typed = whole.name
+    return Titled(whole.name, typed if typed != "." else whole.name)
+
+
+def summary_of(gallery: Gallery, run: Titled, now: float) -> dict[str, Any]:
+    """Counts, money and times for the page; None where something is not known."""
+    overview = gallery.overview(now)
+    counts = {state.value: overview.counts.get(state.value, 0) for state in JobState}
+    note = read_note(overview.notes.get(IMPORT_NOTE))
+    awaiting = note is not None and not note.complete
+    left = sum(counts.values()) - sum(counts[state.value] for state in ENDED)
+    pace = overview.recent_done_count / _RECENT_MIN
+    limited = limited_of(overview.notes, now)
+    return {
+        "name": run.name,
+        "typed": run.typed,
+        "at": round(now, 3),
+        "counts": counts,
+        "total": sum(counts.values()),
+        "awaiting": awaiting,
+        "spent_usd": round(overview.totals.settled_usd, 6),
+        "reserved_usd": round(overview.totals.reserved_usd, 6),
+        "cap_usd": budget_of(overview.notes).max_spend,
+        "file_count": overview.file_count,
+        "byte_count": overview.byte_count,
+        "started_at": overview.first_intent_at,
+        "last_change_at": overview.last_change_at,
+        "deadline_at": overview.next_deadline_at,
+        "limited_until": limited.until if limited else None,
+        "done_per_minute": round(pace, 2),
+        "eta_s": round(left / pace * 60) if left and pace and not awaiting else None,
+        "attempts": dict(overview.attempts),
+        "poll_count": gallery.poll_count(),
+        "models": gallery.models(),
+        "problems": grouped(gallery.reasons()),
+        "settings": flat(settings_of(overview.notes)),
+    }
+
+
+def settings_of(notes: Mapping[str, str]) -> dict[str, Any]:
+    """How the last run was set; empty where no note tells, or one of another shape."""
+    try:
+        value = json.loads(notes.get(SETTINGS_NOTE, "{}"))
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def flat(settings: Mapping[str, Any], before: str = "") -> list[list[Any]]:
+    """Nested settings as rows of a dotted key and its value, without what is not set."""
+    rows: list[list[Any]] = []
+    for name, value in settings.items():
+        if isinstance(value, dict):
+            rows += flat(value, f"{before}{name}.")
+        elif value is not None:
+            rows.append([f"{before}{name}", shown(value)])
+    return rows
