@@ -14,12 +14,10 @@ from pathlib import Path
 import anyio
 
 from batchgen.adapters.manifest_file import load_manifest
-from batchgen.adapters.metadata import write_metadata
-from batchgen.adapters.progress import ProgressDisplay
 from batchgen.adapters.run_directory import RunDirectory
-from batchgen.adapters.sqlite.reader import StateReader
+from batchgen.cli.places import write_metadata
 from batchgen.cli.service import Service
-from batchgen.cli.session import Overrides, opened
+from batchgen.cli.session import Overrides, display_for, opened
 from batchgen.core.polling import DEFAULT_LATENCY_S
 
 KEY = "SG_0123456789abcdef"
@@ -32,14 +30,10 @@ async def main(manifest_path: Path, run_dir: Path, url: str, guess_s: float) -> 
     service = Service(KEY, url, "the bench", local=True, speed=speed)
     overrides = Overrides()
     async with opened(manifest, RunDirectory(run_dir), service.name) as session:
-        tally = session.tally
-        cap_usd = overrides.cap_usd(manifest)
-        with ProgressDisplay(tally, session.clock, cap_usd) as display:
+        with display_for(session, overrides.cap_usd(manifest)) as display:
             end = await session.run(service, overrides, [display])
-        reader = StateReader(session.directory.state)
-        write_metadata(session.directory.outputs, reader.files(), manifest.manifest.name)
-        reader.close()
-        return int(session.exit_code(end, dict(tally.counts)))
+        await write_metadata(session)
+        return int(session.exit_code(end, dict(session.tally.counts)))
 
 
 if __name__ == "__main__":

@@ -14,11 +14,14 @@ import click
 from pydantic import BaseModel
 
 from batchgen.cli.main import cli
+from batchgen.core.event import EventKind
 from batchgen.core.exit_code import ExitCode
 from batchgen.core.gates import GateKind
 from batchgen.core.job import AttemptState, JobState
 from batchgen.core.lifecycle import diagram
+from batchgen.core.log_event import FIELDS, JOB_FIELDS, LogEvent, log_name, logged_kinds
 from batchgen.core.manifest import json_schema
+from batchgen.core.notice import NoticeKind
 from batchgen.core.signals import TABLE, CallKind, Signal, Treatment
 from batchgen.simulator.config import SimulatorConfig
 from batchgen.simulator.fault_rules import FaultKind, FaultRule, Place, ResetHeader
@@ -114,6 +117,11 @@ def treatments() -> str:
     return table(("treatment", "what is done"), rows)
 
 
+def notices() -> str:
+    """What people are told of."""
+    return _meanings(NoticeKind, "told")
+
+
 def exit_codes() -> str:
     """The exit codes."""
     return _meanings(ExitCode, "exit code")
@@ -165,12 +173,14 @@ def _is_by_slug(field: Mapping[str, Any]) -> bool:
 
 
 def _part_of(field: Mapping[str, Any], parts: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The part of the manifest that a field holds: alone, in a list, or for each model.
+    """The part of the manifest that a field holds: alone, in a list, for each model, or beside a
+    shorter form.
 
     Empty when it is none.
     """
     holder = field["additionalProperties"] if _is_by_slug(field) else field.get("items", field)
-    reference = holder.get("$ref")
+    choices = (choice.get("$ref") for choice in field.get("anyOf", ()))
+    reference = holder.get("$ref") or next(filter(None, choices), None)
     part: Mapping[str, Any] = parts[reference.rpartition("/")[2]] if reference else {}
     return part if "properties" in part else {}
 
@@ -222,7 +232,8 @@ def _text(field: Mapping[str, Any]) -> str:
 
 def _list(field: Mapping[str, Any], parts: Mapping[str, Any]) -> str:
     items = field["items"]
-    what = "jobs" if "$ref" in items else f"({_kind(items, parts)})"
+    is_job = "$ref" in items and bool(_part_of(field, parts))
+    what = "jobs" if is_job else f"({_kind(items, parts)})"
     most = f" to {field['maxItems']:,}" if "maxItems" in field else " or more"
     return f"list of {field.get('minItems', 0):,}{most} {what}"
 
@@ -284,6 +295,24 @@ def fault_rules() -> str:
     return "\n\n".join([keys, *(_meanings(kind, heading) for kind, heading in kinds)])
 
 
+def log_events() -> str:
+    """What `run.log` tells of a run as a whole."""
+    told = attribute_meanings(LogEvent)
+    rows = [
+        (f"`{event}`", told[event.name], ", ".join(f"`{name}`" for name in FIELDS[event]))
+        for event in LogEvent
+    ]
+    return table(("event", "meaning", "fields"), rows)
+
+
+def job_events() -> str:
+    """What `run.log` tells of single jobs, and with which fields."""
+    told = attribute_meanings(EventKind)
+    rows = [(f"`{log_name(kind)}`", told[kind.name]) for kind in logged_kinds()]
+    fields = [(f"`{name}`", meaning) for name, meaning in JOB_FIELDS.items()]
+    return f"{table(('event', 'meaning'), rows)}\n\n{table(('field', 'meaning'), fields)}"
+
+
 BLOCKS: Mapping[str, Callable[[], str]] = {
     "lifecycle diagram": lifecycle_diagram,
     "job states": job_states,
@@ -292,9 +321,12 @@ BLOCKS: Mapping[str, Callable[[], str]] = {
     "signals": signals,
     "treatments": treatments,
     "exit codes": exit_codes,
+    "notices": notices,
     "command help": command_help,
     "manifest keys": manifest_reference,
     "simulator settings": simulator_settings,
     "fault rules": fault_rules,
+    "log events": log_events,
+    "job events": job_events,
 }
 """The name that stands in a document's marker, and what makes the text after it."""

@@ -1,13 +1,17 @@
 """Every command on a good day, with and without --json."""
 
 import json
+import re
 import stat
 
 import pytest
 
 from tests.cli.processes import IMAGE, KEY, Simulator, until
 
-EXAMPLES = ["budget", "demo", "matrix", "rows", "seeds", "single"]
+EXAMPLES = [
+    *("budget", "demo", "matrix", "parquet", "photos", "repeat", "rows", "seeds", "single"),
+    "spreadsheet",
+]
 
 
 def test_plan_tells_jobs_cost_time_and_warnings(place, repository):
@@ -15,13 +19,13 @@ def test_plan_tells_jobs_cost_time_and_warnings(place, repository):
     assert ended.code == 0
     assert ended.out.startswith("demo: 12 jobs\n")
     assert "flux-kontext-max" in ended.out
-    assert "cost: $0.90" in ended.out
+    assert "cost       $0.90\n" in ended.out
     assert "bound by" in ended.out
     assert list(place.path.iterdir()) == []
 
     told = place.inside("plan", repository / "jobs/demo.yaml", "--json").json
     assert told["jobs"] == 12
-    assert told["cost_usd"] == pytest.approx(0.9)
+    assert told["lowest_usd"] == told["highest_usd"] == pytest.approx(0.9)
     assert sum(model["jobs"] for model in told["models"].values()) == 12
     assert told["warnings"] == []
 
@@ -74,19 +78,27 @@ def test_a_run_says_what_came_of_it(place, service):
     there = place.at(service)
     ended = there.call("run", there.manifest(3, name="plain"))
     assert ended.code == 0
-    assert ended.out == "3 done; $0.12 spent\nfiles: runs/plain/outputs\n"
+    assert re.fullmatch(
+        r"3 done; \$0\.12 spent; took \d+ s\nfiles: runs/plain/outputs\n", ended.out
+    )
     assert len(service.bills("plain number")) == 3
 
     again = there.call("run", there.manifest(3, name="plain"), "--json")
     assert again.code == 0
-    assert again.json == {
+    told = again.json
+    assert told.pop("elapsed_s") >= 0
+    assert len(told.pop("slowest")) == 3
+    assert told == {
         "run": "runs/plain",
         "verdict": "complete",
         "reason": "",
         "exit_code": 0,
         "counts": {"done": 3},
         "spent_usd": 0.12,
+        "reserved_usd": 0,
         "outputs": "runs/plain/outputs",
+        "models": {"flux-kontext-dev": {"jobs": 3, "done": 3, "spent_usd": 0.12}},
+        "failures": [],
     }
     assert len(service.bills("plain number")) == 3
 
