@@ -33,11 +33,12 @@ format: $(STAMP) ## apply the formatter and the safe fixes
 
 test: lint ## lint, every test, and the branch coverage of the core
 	@sh scripts/browser.sh
-	$(BIN)/python -m pytest -q -n auto --dist worksteal --cov=batchgen.core --cov-report=
+	$(BIN)/python -m pytest -q -n auto --dist worksteal -m "not hunt" --cov=batchgen.core --cov-report=
 	$(BIN)/coverage report --include='batchgen/core/*' --fail-under=95
 
 sim: $(STAMP) ## rehearse SEEDS=5000 nights with faults and deaths; SEED=42 replays one
 	$(BIN)/python -m tests.simulation.hunt $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))
+	$(if $(SEED),,$(BIN)/python -m pytest -q -m hunt)
 
 docs: $(STAMP) ## bring the generated parts of the documents up to date
 	$(BIN)/python -m scripts.docs

@@ -8,8 +8,11 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 # A loaded machine generates slowly: that is no fault of a strategy, and no test asserts times.
-settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("patient")
+# `make test` has minutes for everything: HYPOTHESIS=thorough looks at more examples.
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("patient", PATIENT, max_examples=50)
+settings.register_profile("thorough", PATIENT, max_examples=1_000)
+settings.load_profile(os.environ.get("HYPOTHESIS", "patient"))
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -16,7 +16,7 @@ WORKERS = 7
 """So few that the jobs take the service longer than all pauses together: no kill comes too late."""
 
 
-@pytest.mark.long
+@pytest.mark.hunt
 @pytest.mark.processes
 @pytest.mark.timeout(110)
 def test_ten_kills_cost_no_file_and_no_dollar(place, simulate):

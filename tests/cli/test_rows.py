@@ -159,7 +159,7 @@ def test_an_import_killed_again_and_again_takes_every_row_once(place, simulate):
     assert len(set(bodies)) == len(bodies)
 
 
-@pytest.mark.long
+@pytest.mark.hunt
 @pytest.mark.processes
 def test_ctrl_c_while_an_edited_manifest_is_compared_leaves_the_record(place, simulate):
     service = simulate()

@@ -66,9 +66,8 @@ def catcher(mutant: Mutant) -> str:
     """Who catches a mutant, and by what: a seed with what was violated, or a test."""
     with tempfile.TemporaryDirectory(prefix="batchgen-mutant-") as name:
         home = Path(name)
-        shutil.copytree(
-            ROOT / "batchgen", home / "batchgen", ignore=shutil.ignore_patterns("__pycache__")
-        )
+        # With what is compiled already: a copy keeps the times by which that is known to be valid.
+        shutil.copytree(ROOT / "batchgen", home / "batchgen")
         (home / "tests").symlink_to(ROOT / "tests")
         target = home / mutant.file
         target.write_text(mutant.applied_to(target.read_text()))

@@ -57,7 +57,14 @@ def most_in_a_minute(bills):
 # ------------------------------------------------------------------ the hour
 
 
-@pytest.mark.parametrize("latency_s", [1_500.0, 2_700.0, 3_100.0])
+@pytest.mark.parametrize(
+    "latency_s",
+    [
+        1_500.0,
+        pytest.param(2_700.0, marks=pytest.mark.hunt),
+        pytest.param(3_100.0, marks=pytest.mark.hunt),
+    ],
+)
 def test_a_slow_service_loses_no_result_while_the_run_is_alive(latency_s):
     """Far more places than requests could ever bring home: each result is fetched in its hour."""
     night = Scenario(
