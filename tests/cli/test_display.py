@@ -144,7 +144,9 @@ LOCALES = {
 }
 
 
-@pytest.mark.parametrize("locale", LOCALES)
+@pytest.mark.parametrize(
+    "locale", ["C", *(pytest.param(name, marks=pytest.mark.hunt) for name in ("ascii", "latin-1"))]
+)
 def test_a_locale_without_unicode(place, service, locale):
     there = place.at(service, **LOCALES[locale])
     jobs = {"café-münchen": {"prompt": f"{locale}: Café ☃ 🎨"}}

@@ -115,10 +115,15 @@ def test_a_model_the_service_does_not_have(place, simulate):
     assert service.bills() == []
 
 
-SIGNALS = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 143}
-
-
-@pytest.mark.parametrize(("number", "code"), SIGNALS.items(), ids=str)
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [
+        (signal.SIGINT, 130),
+        (signal.SIGTERM, 143),
+        pytest.param(signal.SIGHUP, 143, marks=pytest.mark.hunt),
+    ],
+    ids=str,
+)
 def test_one_signal_brings_home_what_is_under_way(place, simulate, number, code):
     service = simulate(latency_s=1.5)
     there = place.at(service)
