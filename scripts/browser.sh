@@ -11,6 +11,6 @@ if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null 2>&1; then
 fi
 echo "installing chromium for the tests of the pages" >&2
 export DEBIAN_FRONTEND=noninteractive
-{ timeout 120 apt-get update -q && timeout 600 apt-get install -q -y --no-install-recommends chromium; } \
+{ timeout 60 apt-get update -q && timeout 240 apt-get install -q -y --no-install-recommends chromium; } \
     >/dev/null 2>&1 || echo "chromium could not be installed: the tests of the pages are skipped" >&2
 exit 0
