@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from sys import intern
 from typing import Any
 
-from yaml import events
+from yaml import MarkedYAMLError, events
 
 from batchgen.adapters.yaml_places import COLUMN_BITS, Marks
 from batchgen.core.check import quoted
@@ -19,6 +20,11 @@ MAX_DEPTH = 64
 MAX_ALIASED = 100_000
 """Values that aliases may add to a document, expanded: a bomb of ten lines makes billions."""
 
+_TOO_DEEP = (f"nested deeper than {MAX_DEPTH} levels", "flatten it")
+_FLOW_TOKEN = re.compile(
+    r"""(?<!\w)'(?:[^']|'')*'|(?<!\w)"(?:[^"\\]|\\.)*"|(?<!\S)\#[^\n]*|[\[\]{}]""", re.DOTALL
+)
+"""Brackets, and the quoted texts and comments in which they are none."""
 _NO_KEY: Any = object()
 
 
@@ -57,10 +63,10 @@ class Composer:
         self._aliased_count = 0
         self._document_count = 0
 
-    def compose(self, parser: Any) -> Any:
+    def compose(self, parser: Any, text: str) -> Any:
         """The value of the one document, meaningless when there are `problems`.
 
-        Raises what the parser raises on a syntax error (`yaml.YAMLError`).
+        Raises what the parser raises on a syntax error of `text` (`yaml.YAMLError`).
         """
         handlers: dict[type, Callable[[Any], None]] = {
             events.ScalarEvent: self._scalar,
@@ -75,10 +81,15 @@ class Composer:
             events.StreamEndEvent: _nothing,
         }
         get_event = parser.get_event
+        event: Any = None
         try:
             while (event := get_event()) is not None:
                 handlers[type(event)](event)
         except _Stop:
+            return None
+        except MarkedYAMLError as error:
+            if not self._reads_too_deep(text, event, error):
+                raise
             return None
         found = self._top.container
         if not self.problems and (not found or found[0] is None):
@@ -158,10 +169,27 @@ class Composer:
         if event.tag is not None:
             self._tag(event)
         if len(self._outer) >= MAX_DEPTH:
-            self._stop(event, f"nested deeper than {MAX_DEPTH} levels", "flatten it")
+            self._stop(event, *_TOO_DEEP)
         self._put(container, event.start_mark, 0)
         self._outer.append(self._top)
         self._top = _Frame(container, event.anchor)
+
+    def _reads_too_deep(self, text: str, last: Any, error: MarkedYAMLError) -> bool:
+        """Whether the parser, which reads ahead, met its own bound before it was asked for ours.
+
+        `last` is the last event it gave. Reports the first bracket that is one level too many.
+        """
+        start = last.end_mark.index if last else 0
+        end = error.problem_mark.index + 1 if error.problem_mark else 0
+        depth = len(self._outer)
+        for token in _FLOW_TOKEN.finditer(text, start, end):
+            depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(token.group(), 0)
+            if depth > MAX_DEPTH:
+                line = text.count("\n", 0, token.start()) + 1
+                column = token.start() - text.rfind("\n", 0, token.start())
+                self.problems.append(Problem(*_TOO_DEEP, self._name, line, column))
+                return True
+        return False
 
     def _close(self, _event: Any) -> None:
         frame = self._top

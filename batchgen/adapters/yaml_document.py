@@ -62,7 +62,7 @@ def parse_document(data: bytes | str, name: str = "", *, pure: bool = False) -> 
     composer = Composer(name)
     parser = _PARSERS[pure](text)
     try:
-        value = composer.compose(parser)
+        value = composer.compose(parser, text)
     except yaml.YAMLError as error:
         composer.problems.append(complaint(error, text, name))
     finally:

@@ -247,7 +247,9 @@ def test_hostile_manifests_are_refused(tmp_path, text, phrase):
 
 
 @pytest.mark.processes
-@pytest.mark.parametrize("text", ["[" * 200_000, "{a: " * 200_000, "- " * 999])
+@pytest.mark.parametrize(
+    "text", ["[" * 200_000, "{a: " * 200_000, "- " * 999], ids=["lists", "mappings", "dashes"]
+)
 def test_bombs_do_not_kill_the_process(tmp_path, text):
     path = tmp_path / "bomb.yaml"
     path.write_text(text)

@@ -193,6 +193,29 @@ def test_deep_nesting_is_refused_at_the_first_level_too_many(text, pure):
     assert str(MAX_DEPTH) in what
 
 
+@both_parsers
+@pytest.mark.parametrize(
+    ("before", "place"),
+    [
+        ("", (1, 65)),
+        ("# [[[[ don't\na: ", (2, 4 + 63)),  # the mapping is one level
+        ("a: {b: 'it''s [', c: \"\\\"[\"}\nd:\n- ", (3, 3 + 62)),  # the list is another
+    ],
+)
+def test_the_bound_is_ours_wherever_the_parser_has_its_own(before, place, pure):
+    """A C parser that reads ahead refuses 1,000 brackets in a row before it gives one of them."""
+    ((line, column, what),) = problems(before + "[" * 5_000, pure=pure)
+    assert str(MAX_DEPTH) in what
+    assert (line, column) == place
+
+
+@both_parsers
+def test_brackets_that_nest_nothing_are_no_depth(pure):
+    text = "a: ['" + "[" * 2_000 + "', \"" + "[" * 2_000 + '"\nb: c: d'
+    ((_, _, what),) = problems(text, pure=pure)
+    assert "nested deeper" not in what
+
+
 def test_the_deepest_nesting_allowed_is_read():
     assert parse_document("[" * MAX_DEPTH + "]" * MAX_DEPTH).value
     assert problems("[" * (MAX_DEPTH + 1) + "]" * (MAX_DEPTH + 1))
