@@ -6,6 +6,8 @@ when it is first asked for, so that `import batchgen` costs nothing.
 
 from __future__ import annotations
 
+import sys
+
 TYPE_CHECKING = False
 """Type checkers take it for true; `typing` alone would cost more than all the rest."""
 
@@ -77,9 +79,13 @@ def __getattr__(name: str) -> object:
     if name == "__version__":
         from importlib.metadata import version  # noqa: PLC0415  the package stays light to import
 
-        return version("batchgen")
+        return version("segmind-batchgen")
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if sys.platform == "win32" and name in _PLACES:
+        from batchgen.errors import NOT_ON_WINDOWS  # noqa: PLC0415  the same
+
+        raise ImportError(NOT_ON_WINDOWS)
     from importlib import import_module  # noqa: PLC0415  the same
 
     module = import_module(_PLACES.get(name, "batchgen.errors"))

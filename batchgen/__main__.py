@@ -7,13 +7,17 @@ import signal
 import sys
 from types import FrameType
 
-_SIGNALS: dict[int, int] = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 143}
+_SIGNALS: dict[int, int] = {signal.SIGINT: 130, signal.SIGTERM: 143}
 """What stops a command, and its exit code: as `batchgen.core.exit_code` has them."""
 _STDERR = 2
+_USAGE = 2
 
 
 def main() -> None:
     """Run the command line and exit with its code."""
+    if sys.platform == "win32":
+        sys.exit(_refuse_windows())
+    _SIGNALS[signal.SIGHUP] = 143
     _leave_when_signalled()
     _want_utf8()
     try:
@@ -25,6 +29,14 @@ def main() -> None:
     # All is done: one more Ctrl-C ends the interpreter's own clearing up, without a traceback.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     sys.exit(code)
+
+
+def _refuse_windows() -> int:
+    """Say what batchgen needs. Returns the exit code: nothing of it was begun."""
+    from batchgen.errors import NOT_ON_WINDOWS  # noqa: PLC0415  nobody else needs it yet
+
+    sys.stderr.write(f"error: {NOT_ON_WINDOWS}\n")
+    return _USAGE
 
 
 def _leave_when_signalled() -> None:

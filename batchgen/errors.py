@@ -12,6 +12,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+NOT_ON_WINDOWS = "batchgen needs Linux, macOS or WSL 2; on Windows, run it in WSL 2"
+"""Locks, signals and renames are those of POSIX."""
+
 
 class BatchgenError(Exception):
     """Base of everything batchgen raises on purpose."""

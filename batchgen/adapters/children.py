@@ -60,7 +60,8 @@ async def run_child(child: Child) -> tuple[int | None, bytes]:
 
 async def _conversation(process: Process, stdin: bytes) -> bytes:
     if process.stdin is not None:
-        with contextlib.suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
+        # OSError: older versions of anyio pass on what the pipe says.
+        with contextlib.suppress(anyio.BrokenResourceError, anyio.ClosedResourceError, OSError):
             await process.stdin.send(stdin)
         await process.stdin.aclose()
     out = b""

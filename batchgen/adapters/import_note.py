@@ -9,9 +9,9 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from importlib.metadata import version
 from typing import TYPE_CHECKING
 
+from batchgen import __version__
 from batchgen.adapters.sources import FileSources, Stamp
 
 if TYPE_CHECKING:  # `status` reads notes, and need not load what reads manifests
@@ -73,7 +73,7 @@ def note_of(manifest: Manifest, catalog: Catalog, stamps: Mapping[str, Stamp]) -
     """
     text = hashlib.sha256(manifest.model_dump_json(include={"defaults", "jobs", "output"}).encode())
     text.update(repr(sorted(catalog, key=lambda model: model.slug)).encode())
-    text.update(version("batchgen").encode())
+    text.update(__version__.encode())
     return ImportNote(text.hexdigest(), dict(stamps))
 
 

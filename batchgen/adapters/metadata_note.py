@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from importlib.metadata import version
 from pathlib import Path
 
+from batchgen import __version__
 from batchgen.adapters.metadata import DATASET_NAMES
 
 NAME = "metadata"
@@ -20,7 +20,7 @@ NAME = "metadata"
 def note_text(made_from: str, title: str, place: str, sizes: Mapping[str, int | None]) -> str:
     """The note: what the state knew (`StateReader.dataset_stamp`), what the card is about, and the
     bytes of both files, None where one is missing. Equal notes, equal files."""
-    return json.dumps([version("batchgen"), made_from, title, place, dict(sizes)])
+    return json.dumps([__version__, made_from, title, place, dict(sizes)])
 
 
 def sizes_in(folder: Path) -> dict[str, int | None]:

@@ -36,11 +36,7 @@ async def page_beside(directory: RunDirectory, clock: Clock) -> AsyncIterator[No
 
 async def _served(directory: RunDirectory, clock: Clock, stack: AsyncExitStack) -> str:
     """The address of the page; on the usual port, or on any where that is taken."""
-    from batchgen.cli.extras import need
     from batchgen.cli.serve import DEFAULT_PORT
-
-    need("PIL", "serve", "thumbnails are made by Pillow")
-    need("prometheus_client", "serve", "/metrics is made by prometheus-client")
     from batchgen.web.server import PortTakenError, ServeSettings, serving
 
     try:

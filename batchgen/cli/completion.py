@@ -36,7 +36,9 @@ def command(shell: str) -> int:
 
     kind = get_completion_class(shell)
     if kind is None:
-        raise UserError(f"this click knows nothing of {shell}\n    pip install --upgrade click")
+        raise UserError(
+            f"this click knows nothing of {shell}\n    python -m pip install --upgrade click"
+        )
     click.echo(_HOME[shell])
     click.echo(kind(cli, {}, "batchgen", VARIABLE).source())
     return ExitCode.COMPLETED

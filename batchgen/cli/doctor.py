@@ -84,8 +84,7 @@ async def _lines(directory: RunDirectory, about: list[Diagnosis]) -> AsyncIterat
 
 async def _service(pending_usd: float) -> AsyncIterator[Diagnosis]:
     """The key, the way to the service, and what it says."""
-    from importlib.metadata import version
-
+    from batchgen import __version__
     from batchgen.adapters.checkup.network import ask, reach
     from batchgen.adapters.segmind import origins_for
     from batchgen.cli import service
@@ -107,7 +106,7 @@ async def _service(pending_usd: float) -> AsyncIterator[Diagnosis]:
             yield line
         if not key or not reached:
             return
-        heard = await ask(key, origins, f"batchgen/{version('batchgen')}")
+        heard = await ask(key, origins, f"batchgen/{__version__}")
     except UserError as error:
         yield _failing("network", error)
         return

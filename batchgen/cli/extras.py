@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from batchgen.errors import UserError
 
 
-def need(module: str, extra: str, why: str) -> None:
-    """Raise `UserError` where a library of an extra is not installed."""
+def need(module: str, why: str) -> None:
+    """Raise `UserError` where the library `module`, which PyPI calls the same, is not installed."""
     if find_spec(module) is None:
-        raise UserError(f"{why}, which is not installed\n    pip install 'batchgen[{extra}]'")
+        raise UserError(f"{why}, which is not installed\n    python -m pip install {module}")

@@ -78,7 +78,9 @@ _EXAMPLE = """Example:
     epilog=_EXAMPLE,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-@click.version_option(None, "--version", package_name="batchgen", message="batchgen %(version)s")
+@click.version_option(
+    None, "--version", package_name="segmind-batchgen", message="batchgen %(version)s"
+)
 def cli() -> None:
     """Bulk media generation on Segmind.
 

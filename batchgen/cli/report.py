@@ -42,9 +42,6 @@ def command(run: str, *, out: Path | None, embed: bool, most: int, as_json: bool
     from tqdm import tqdm
 
     from batchgen.adapters.clock import SystemClock
-    from batchgen.cli.extras import need
-
-    need("PIL", "report", "thumbnails are made by Pillow")
     from batchgen.web.report import ReportSettings, write_report
 
     directory = run_of(run)

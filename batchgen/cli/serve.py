@@ -59,10 +59,6 @@ def command(run: str, *, host: str, port: int, most: int) -> int:
     """
     import anyio
 
-    from batchgen.cli.extras import need
-
-    need("PIL", "serve", "thumbnails are made by Pillow")
-    need("prometheus_client", "serve", "/metrics is made by prometheus-client")
     from batchgen.web.server import ServeSettings, needs_token
 
     token = token_of_today() if needs_token(host) else ""

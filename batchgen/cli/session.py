@@ -6,11 +6,10 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
-from importlib.metadata import version
 
 import anyio
 
-from batchgen import catalog
+from batchgen import __version__, catalog
 from batchgen.adapters.binding import bind
 from batchgen.adapters.clock import SystemClock
 from batchgen.adapters.downloads import Downloader, DownloadSettings
@@ -44,7 +43,7 @@ from batchgen.errors import DiskError, StateError, UserError
 from batchgen.ports import Ports, Progress
 from batchgen.runner.runner import RunEnd, Runner
 
-USER_AGENT = f"batchgen/{version('batchgen')}"
+USER_AGENT = f"batchgen/{__version__}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,7 +73,7 @@ async def telling_of(
 
 
 async def _checked(wanted: Notify) -> NotifySettings:
-    need("apprise", "notify", "notify: messages are sent by apprise")
+    need("apprise", "notify: messages are sent by apprise")
     await check_addresses(wanted.env)
     return NotifySettings(tuple(wanted.env), tuple(wanted.on), wanted.timeout)
 

@@ -158,11 +158,12 @@ def open_files(most: int) -> Diagnosis:
     return Diagnosis("open files", Level.OK, told)
 
 
-def extras(present: Mapping[str, bool]) -> Diagnosis:
-    """The optional libraries, by the names of the extras."""
+def optional_libraries(present: Mapping[str, bool]) -> Diagnosis:
+    """Which libraries that a plain run does not need are installed."""
     there = sorted(name for name, is_there in present.items() if is_there)
     missing = sorted(name for name, is_there in present.items() if not is_there)
     what = f"installed: {', '.join(there) or 'none'}"
     if missing:
-        what += f"; not installed, where needed `pip install 'batchgen[…]'`: {', '.join(missing)}"
-    return Diagnosis("extras", Level.OK, what)
+        what += f"; not installed: {', '.join(missing)}"
+    remedy = f"only if you need them: python -m pip install {' '.join(missing)}" if missing else ""
+    return Diagnosis("libraries", Level.OK, what, remedy)

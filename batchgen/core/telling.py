@@ -47,7 +47,7 @@ def _short(value: Any) -> Any:
 
 
 class Notify(Part):
-    """Who is told about the run, through apprise (`pip install 'batchgen[notify]'`)."""
+    """Who is told about the run, through apprise (`python -m pip install apprise`)."""
 
     env: Annotated[
         list[Annotated[str, AfterValidator(_variable)]],

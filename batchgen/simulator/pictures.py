@@ -2,25 +2,22 @@
 
 Drawing depends on the reference alone (and on the fonts of the machine, where a prompt is not
 ASCII), so equal references give equal bytes. The background is chosen by prompt and seed: the same
-prompt with another seed is another picture. Pillow is an extra of this package and is imported when
-the first picture is drawn.
+prompt with another seed is another picture.
 """
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import random
 from functools import lru_cache
 from io import BytesIO
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from batchgen.errors import Problem, UserError
+from PIL import Image, ImageDraw, ImageFont
+from PIL.ImageFont import FreeTypeFont
+
+from batchgen.errors import UserError
+from batchgen.simulator.backgrounds import paint
 from batchgen.simulator.messages import MediaRef
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
-    from PIL.ImageFont import FreeTypeFont
 
 MAX_PROMPT_CHARACTERS = 300
 """Longer prompts are written up to here."""
@@ -44,21 +41,8 @@ _SAVE: dict[str, dict[str, Any]] = {
 }
 
 
-def require_pillow() -> None:
-    """Import Pillow; without it raise UserError, saying what to install."""
-    if importlib.util.find_spec("PIL") is None:
-        problem = Problem(
-            "the simulator draws its pictures with Pillow, which is not installed",
-            'pip install "batchgen[simulator]", or set `pictures: tiny` for pictures without it',
-        )
-        raise UserError(str(problem))
-    importlib.import_module("batchgen.simulator.backgrounds")
-
-
 def draw(ref: MediaRef) -> bytes:
     """The picture of a reference as a file in its format (png, jpg or webp)."""
-    from batchgen.simulator.backgrounds import paint  # noqa: PLC0415  Pillow is an extra
-
     prompt = str(ref.params.get("prompt", ""))
     dice = random.Random(f"{prompt!r}/{ref.seed}/{ref.index}")
     picture = paint(ref.width, ref.height, dice)
@@ -66,7 +50,7 @@ def draw(ref: MediaRef) -> bytes:
     return _encode(picture, ref.format)
 
 
-def _encode(picture: Image, extension: str) -> bytes:
+def _encode(picture: Image.Image, extension: str) -> bytes:
     file = BytesIO()
     if extension in _SAVE:
         picture.save(file, **_SAVE[extension])
@@ -76,10 +60,8 @@ def _encode(picture: Image, extension: str) -> bytes:
     return file.getvalue()
 
 
-def _write(picture: Image, ref: MediaRef, prompt: str) -> None:
+def _write(picture: Image.Image, ref: MediaRef, prompt: str) -> None:
     """The prompt, as large as fits, over a line that says what made the picture."""
-    from PIL import ImageDraw  # noqa: PLC0415  Pillow is an extra
-
     width, height = picture.size
     margin = max(1, min(width, height) // 16)
     small = max(6, min(width, height) // 30)
@@ -97,10 +79,8 @@ def _write(picture: Image, ref: MediaRef, prompt: str) -> None:
     pen.text((margin, foot), name, font=_font_for(name, small), fill=(225, 228, 235))
 
 
-def _shade(picture: Image, top: int) -> None:
+def _shade(picture: Image.Image, top: int) -> None:
     """Darken from `top` to the lower edge, so that white text is readable on any colour."""
-    from PIL import Image  # noqa: PLC0415  Pillow is an extra
-
     box = (0, top, *picture.size)
     size = (picture.width, picture.height - top)
     if size[1] > 0:
@@ -169,8 +149,6 @@ def _font_for(text: str, size: int) -> FreeTypeFont:
 @lru_cache(maxsize=64)
 def _own_font(size: int) -> FreeTypeFont:
     """The font that comes with Pillow: the same on every machine."""
-    from PIL import ImageFont  # noqa: PLC0415  Pillow is an extra
-
     font = ImageFont.load_default(size)
     if not isinstance(font, ImageFont.FreeTypeFont):
         raise UserError("the simulator needs a Pillow with FreeType; or set `pictures: tiny`")
@@ -180,8 +158,6 @@ def _own_font(size: int) -> FreeTypeFont:
 @lru_cache(maxsize=64)
 def _wide_font(size: int) -> FreeTypeFont | None:
     """The first of some common fonts with many letters that is installed, or None."""
-    from PIL import ImageFont  # noqa: PLC0415  Pillow is an extra
-
     for name in WIDE_FONTS:
         try:
             return ImageFont.truetype(name, size)

@@ -53,10 +53,9 @@ class Studio:
 
 
 def _drawer(config: SimulatorConfig) -> Callable[[MediaRef], bytes] | None:
-    """What draws pictures; None: tiny ones are asked for. UserError when Pillow is missing."""
+    """What draws pictures; None: tiny ones are asked for."""
     if config.pictures == "tiny":
         return None
     from batchgen.simulator import pictures  # noqa: PLC0415  only for those who draw
 
-    pictures.require_pillow()
     return pictures.draw

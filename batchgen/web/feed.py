@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from importlib.metadata import version
 from itertools import chain
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from batchgen import __version__
 from batchgen.adapters.outputs_place import OutputFiles
 from batchgen.adapters.run_directory import RunDirectory
 from batchgen.adapters.sqlite.gallery import Gallery
@@ -125,7 +125,7 @@ class Feed:
         """The data that a page begins with, as of this moment; any thread may take it."""
         run = {
             "live": True,
-            "batchgen": version("batchgen"),
+            "batchgen": __version__,
             "links": "outputs/",
             "since": self.mark,
             "summary": self.summary,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 from aiohttp import web
@@ -12,7 +13,6 @@ from aiohttp import web
 from batchgen.errors import BatchgenError
 from batchgen.web.feed import Feed, Watched
 from batchgen.web.guard import Guard, Refusal, Request
-from batchgen.web.metrics import CONTENT_TYPE, exposition, registry_of
 from batchgen.web.outputs import is_inside, send_output
 from batchgen.web.page import as_json, page, policy
 from batchgen.web.thumbnails import PICTURES, Thumbnails, Wanted
@@ -43,6 +43,13 @@ _OPENED = """<!doctype html><html lang="en"><meta charset="utf-8"><title>batchge
 <meta http-equiv="refresh" content="0; url=./"><p><a href="./">Open the run</a></p></html>"""
 """Follows a token. A redirect would not do: a Strict cookie is not sent along one from afar."""
 
+_NO_METRICS = """/metrics needs the library prometheus-client, which is not installed.
+    python -m pip install prometheus-client
+Then start the page again.
+"""
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+"""Of the metrics: the text format of Prometheus."""
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -54,7 +61,7 @@ class Handlers:
     ) -> None:
         self._feed, self._watched, self._thumbnails = feed, watched, thumbnails
         self._guard, self._cookie = guard, cookie
-        self._registry = registry_of(lambda: feed.summary)
+        self._scrape = _scraper(feed)
         self._stream_count = 0
         # Not those of the loop: beside a run, its files must not wait for thumbnails.
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="pages")
@@ -171,12 +178,22 @@ class Handlers:
         return await send_output(request, self._watched, name, known[0])
 
     async def _metrics(self, _request: web.Request) -> web.Response:
-        text = exposition(self._registry)
-        return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE})
+        if self._scrape is None:
+            raise web.HTTPNotImplemented(text=_NO_METRICS)
+        return web.Response(body=self._scrape(), headers={"Content-Type": CONTENT_TYPE})
 
     async def _health(self, _request: web.Request) -> web.Response:
         good = not self._feed.trouble
         return web.Response(text="ok\n" if good else "trouble\n", status=200 if good else 503)
+
+
+def _scraper(feed: Feed) -> Callable[[], bytes] | None:
+    """What answers a scrape; None where the library of Prometheus is not installed."""
+    try:
+        from batchgen.web.metrics import exposition, registry_of  # noqa: PLC0415  an extra
+    except ImportError:
+        return None
+    return partial(exposition, registry_of(lambda: feed.summary))
 
 
 def _event(mark: str, news: dict[str, Any]) -> bytes:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
+from batchgen import __version__
 from batchgen.adapters.outputs_place import OutputFiles, open_outputs
 from batchgen.adapters.run_directory import RunDirectory
 from batchgen.adapters.sqlite.gallery import Gallery, ShownFile, ShownJob
@@ -133,7 +133,7 @@ def _data(content: _Content, settings: ReportSettings, *, links: str) -> Iterato
         "run",
         {
             "live": False,
-            "batchgen": version("batchgen"),
+            "batchgen": __version__,
             "links": links,
             "embedded": settings.embed,
             "per_block": THUMBNAILS_A_BLOCK,

@@ -323,7 +323,7 @@ def test_an_address_that_holds_a_secret_is_not_told(bucket, address):
 
 def test_without_the_extra(bucket, monkeypatch):
     monkeypatch.setitem(sys.modules, "obstore.exceptions", None)
-    with pytest.raises(UserError, match=r"pip install 'batchgen\[remote\]'"):
+    with pytest.raises(UserError, match=r"python -m pip install obstore"):
         connect(bucket)
 
 

@@ -32,7 +32,7 @@ def test_all_is_well(place, service):
     assert shown[-1] in ("ready", "ready; 1 to know of")
     assert [line.split()[1] for line in shown[:-1] if not line.startswith(" ")] == [
         *("key", "service", "network", "account", "clock", "credits"),
-        *("disk", "file", "open", "versions", "extras"),
+        *("disk", "file", "open", "versions", "libraries"),
     ]
     assert KEY not in ended.text
     told = lines(there.inside("doctor", "--json"))

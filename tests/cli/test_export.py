@@ -424,7 +424,7 @@ def test_without_pyarrow_it_says_what_to_install(place, few):
     bare = Place(place.path, place.env | {"PYTHONPATH": str(place.path / "path")})
     ended = bare.call("export", "few", "parquet", "out")
     assert ended.code == 2
-    assert "pip install 'batchgen[parquet]'" in ended.err
+    assert "python -m pip install pyarrow" in ended.err
 
 
 def test_the_ledger_as_tables(place):

@@ -3,6 +3,7 @@
 import json
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,29 @@ def there(tmp_path_factory):
         }
         place.write(name, json.dumps({"version": 1, "name": "batch", "jobs": [entry]}))
     return place
+
+
+def as_on_windows(program):
+    """Run Python without what Windows lacks, and with its name."""
+    there = "import signal, sys; sys.platform = 'win32'; del signal.SIGHUP\n"
+    there += "sys.modules['fcntl'] = sys.modules['resource'] = None\n"
+    return subprocess.run(
+        [sys.executable, "-c", there + program],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def test_on_windows_it_says_what_it_needs():
+    ended = as_on_windows("from batchgen.__main__ import main; main()")
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr == (
+        "error: batchgen needs Linux, macOS or WSL 2; on Windows, run it in WSL 2\n"
+    )
+    ended = as_on_windows("import batchgen; batchgen.run")
+    assert ended.stderr.splitlines()[-1].startswith("ImportError: batchgen needs Linux")
 
 
 @pytest.mark.parametrize("offset_s", OFFSETS_S)

@@ -44,7 +44,11 @@ GIB = 2**30
         (diagnosis.open_files(255), WARN, "255"),
         (diagnosis.open_files(1024), OK, "1,024"),
         (diagnosis.open_files(-1), OK, "no limit"),
-        (diagnosis.extras({"a": True, "b": False}), OK, "installed: a; not installed"),
+        (
+            diagnosis.optional_libraries({"a": True, "b": False}),
+            OK,
+            "installed: a; not installed: b",
+        ),
     ],
 )
 def test_every_observation_has_a_level_and_a_way_out(made, level, word):

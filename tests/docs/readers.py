@@ -110,8 +110,9 @@ def commands_in(text: str) -> Iterator[list[str]]:
             yield span.translate(str.maketrans("", "", "[]")).split()
 
 
-OTHER_PROGRAMS = {"cd", "export", "git", "pip"}
-"""Programs that are not ours and may stand in an example."""
+OTHER_PROGRAMS = {"cd", "export", "git"}
+OTHER_MODULES = {"pip"}
+"""What is not ours and may stand in an example: programs, and what `python -m` runs."""
 
 
 def wrong_command(words: list[str], known: Mapping[str, click.Command], makefile: str) -> str:
@@ -124,7 +125,11 @@ def wrong_command(words: list[str], known: Mapping[str, click.Command], makefile
         return ", ".join(f"no target {goal}" for goal in goals if goal not in targets(makefile))
     if program == "python" and rest[:1] == ["-m"]:
         path = ROOT.joinpath(*rest[1].split("."))
-        there = path.with_suffix(".py").exists() or (path / "__main__.py").exists()
+        there = (
+            rest[1] in OTHER_MODULES
+            or path.with_suffix(".py").exists()
+            or (path / "__main__.py").exists()
+        )
         return "" if there else f"no module {rest[1]}"
     if program != "batchgen":
         return f"no program {program}"

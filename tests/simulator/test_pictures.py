@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from batchgen.errors import UserError
 from batchgen.simulator import MediaKind, MediaRef, SimulatorConfig, tiny_media
 from batchgen.simulator.backgrounds import STYLES, Canvas
 from batchgen.simulator.pictures import draw
@@ -102,13 +101,6 @@ def test_the_prompt_is_written_in_white_where_the_ground_is_dark():
     darkest, brightest = lower.getextrema()
     assert brightest > 240
     assert darkest < 60
-
-
-def test_without_pillow_the_remedy_is_named(monkeypatch):
-    monkeypatch.setitem(sys.modules, "PIL", None)
-    with pytest.raises(UserError, match=r'pip install "batchgen\[simulator\]"'):
-        Studio(SimulatorConfig())
-    assert Studio(SimulatorConfig(pictures="tiny")).render(ref()) == tiny_media(ref())
 
 
 def test_the_package_alone_brings_neither_server_nor_pillow():

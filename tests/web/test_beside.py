@@ -1,11 +1,13 @@
 """`run --serve`: the page beside a run, and a run that goes on without it."""
 
-import json
 import socket
 import sys
 
 import pytest
 
+from batchgen.adapters.clock import SystemClock
+from batchgen.adapters.run_directory import RunDirectory
+from batchgen.cli.beside import page_beside
 from batchgen.cli.serve import DEFAULT_PORT
 from tests.cli.processes import Simulator
 
@@ -33,11 +35,21 @@ def test_a_run_has_a_page_even_where_its_usual_port_is_taken(place, service):
     assert f":{DEFAULT_PORT}/" not in ended.err
 
 
-def test_a_run_goes_on_without_its_page(place, service, monkeypatch):
+async def test_a_run_goes_on_without_its_page(tmp_path, capsys):
+    (tmp_path / "state.db").write_text("no database")
+    went_on = False
+    async with page_beside(RunDirectory(tmp_path), SystemClock()):
+        went_on = True
+    assert went_on
+    assert "no page: " in capsys.readouterr().err
+
+
+def test_without_the_library_of_prometheus_only_its_metrics_are_missing(
+    place, service, monkeypatch
+):
     monkeypatch.setitem(sys.modules, "prometheus_client", None)
-    place.manifest(1, name="unpaged")
+    monkeypatch.delitem(sys.modules, "batchgen.web.metrics", raising=False)
+    place.manifest(1, name="unmeasured")
     ended = place.at(service).inside("run", "batch.yaml", "--serve")
     assert ended.code == 0
-    assert "no page: /metrics is made by prometheus-client" in ended.err
-    assert "pip install 'batchgen[serve]'" in ended.err
-    assert json.loads((place.path / "runs/unpaged/outputs/metadata.jsonl").read_text())
+    assert "page: http://127.0.0.1:" in ended.err

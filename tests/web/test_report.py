@@ -6,7 +6,6 @@ import io
 import json
 import re
 import sqlite3
-import sys
 
 import pytest
 from PIL import Image
@@ -118,13 +117,6 @@ def test_what_cannot_be_is_told_and_nothing_is_left(here, arguments, said):
     assert ended.code == 2
     assert said in ended.err
     assert "Traceback" not in ended.text
-
-
-def test_without_pillow_it_says_what_to_type(here, monkeypatch):
-    monkeypatch.setitem(sys.modules, "PIL", None)
-    ended = here.inside("report", "runs/told")
-    assert ended.code == 2
-    assert "pip install 'batchgen[report]'" in ended.err
 
 
 # Thumbnails

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import sys
 import urllib.request
 from contextlib import asynccontextmanager
 
@@ -215,6 +216,17 @@ async def test_metrics_agree_with_the_state(run):
     assert {"batchgen_spent_usd", "batchgen_submits_total", "batchgen_polls",
             "batchgen_output_bytes"} <= names  # fmt: skip
     assert not [name for name in names if name.startswith(("python", "process"))]
+
+
+async def test_without_its_library_the_metrics_say_what_to_install(run, monkeypatch):
+    monkeypatch.setitem(sys.modules, "prometheus_client", None)
+    monkeypatch.delitem(sys.modules, "batchgen.web.metrics", raising=False)
+    async with opened(run) as (session, url, _):
+        async with session.get(f"{url}/metrics") as answer:
+            assert answer.status == 501
+            assert "python -m pip install prometheus-client" in await answer.text()
+        async with session.get(f"{url}/healthz") as answer:
+            assert answer.status == 200
 
 
 class Stream:

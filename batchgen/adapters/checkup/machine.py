@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, metadata, version
 from pathlib import Path
 
+from batchgen import __version__
 from batchgen.core import diagnosis
 from batchgen.core.diagnosis import Diagnosis, Level
 
@@ -65,23 +66,23 @@ def open_files() -> Diagnosis:
 
 
 def versions() -> Iterator[Diagnosis]:
-    """Of Python, batchgen, SQLite and the libraries that matter; and which extras are there."""
-    parts = [f"batchgen {version('batchgen')}", f"Python {platform.python_version()}"]
+    """Of Python, batchgen, SQLite and the main libraries; and which optional ones are there."""
+    parts = [f"batchgen {__version__}", f"Python {platform.python_version()}"]
     parts += [f"SQLite {sqlite3.sqlite_version}"]
     parts += [f"{name} {version(name)}" for name in _LIBRARIES]
     yield Diagnosis("versions", Level.OK, f"{', '.join(parts)}; {platform.platform(terse=True)}")
-    yield diagnosis.extras(_extras())
+    yield diagnosis.optional_libraries(_optional_libraries())
 
 
-def _extras() -> dict[str, bool]:
-    """Whether all of each extra is installed."""
-    found: dict[str, bool] = {}
-    for requirement in metadata("batchgen").get_all("Requires-Dist") or ():
-        match = _EXTRA.match(requirement)
-        if match is None or match[2] in _FOR_DEVELOPERS:
-            continue
-        found[match[2]] = found.get(match[2], True) and _is_installed(match[1])
-    return found
+def _optional_libraries() -> dict[str, bool]:
+    """Whether each library of the extras is installed."""
+    requirements = metadata("segmind-batchgen").get_all("Requires-Dist") or ()
+    matches = filter(None, map(_EXTRA.match, requirements))
+    return {
+        name: _is_installed(name)
+        for name, extra in (m.groups() for m in matches)
+        if extra not in _FOR_DEVELOPERS
+    }
 
 
 def _is_installed(name: str) -> bool:

@@ -55,7 +55,8 @@ class ParquetFormat:
             import pyarrow.parquet  # noqa: PLC0415  an extra, and slow to import
         except ImportError as error:
             raise UserError(
-                "Parquet needs pyarrow, which is not installed: pip install 'batchgen[parquet]'"
+                "Parquet needs the library pyarrow, which is not installed\n"
+                "    python -m pip install pyarrow"
             ) from error
         self._pa = pyarrow
         self._medium = medium

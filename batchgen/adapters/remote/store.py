@@ -247,8 +247,8 @@ def connect(bucket: Bucket, settings: StoreSettings | None = None) -> Store:
         from obstore.store import AzureStore, GCSStore, S3Store  # noqa: PLC0415
     except ImportError as error:
         raise UserError(
-            f"output.dir: {bucket} needs a package that is not installed\n"
-            "    pip install 'batchgen[remote]'"
+            f"output.dir: {bucket} needs the library obstore, which is not installed\n"
+            "    python -m pip install obstore"
         ) from error
     makers: dict[Scheme, Callable[..., ObjectStore]] = {
         Scheme.S3: S3Store, Scheme.GS: GCSStore, Scheme.AZ: AzureStore

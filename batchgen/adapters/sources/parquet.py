@@ -44,7 +44,7 @@ def parquet_rows(file: RowFile) -> Items:
         import pyarrow as pa  # noqa: PLC0415  an extra, and only for files of this kind
         import pyarrow.parquet as pq  # noqa: PLC0415
     except ImportError:
-        remedy = "pip install 'batchgen[parquet]'"
+        remedy = "python -m pip install pyarrow"
         yield file.fault(0, "rows from Parquet need the library pyarrow", remedy)
         return
     number = 0

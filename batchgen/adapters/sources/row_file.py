@@ -65,7 +65,7 @@ def guarded(reader: Reader, file: RowFile) -> Items:
         reason = getattr(error, "strerror", None) or str(error)
         yield file.fault(0, f"the file cannot be read: {reason}", "mend that, and run again")
     except ImportError:
-        remedy = "pip install 'batchgen[zst]'"
+        remedy = "python -m pip install zstandard"
         yield file.fault(0, "rows from .zst files need the library zstandard", remedy)
 
 
