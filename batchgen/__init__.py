@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from batchgen.api.result import Files, Result, Results, Summary
     from batchgen.api.running import Run, results, run
     from batchgen.api.running import open_run as open  # noqa: A004  hidden nowhere but here
-    from batchgen.core.job import JobState
+    from batchgen.core.jobs.job import JobState
     from batchgen.errors import (
         BatchgenError,
         DiskError,
@@ -59,7 +59,7 @@ __all__ = [
 _PLACES = {
     "Batch": "batchgen.api.batch",
     "Files": "batchgen.api.result",
-    "JobState": "batchgen.core.job",
+    "JobState": "batchgen.core.jobs.job",
     "Result": "batchgen.api.result",
     "Results": "batchgen.api.result",
     "Run": "batchgen.api.running",
@@ -77,9 +77,9 @@ _OTHER_NAMES = {"open": "open_run"}
 def __getattr__(name: str) -> object:
     """A public name, looked up when it is asked for."""
     if name == "__version__":
-        from importlib.metadata import version  # noqa: PLC0415  the package stays light to import
+        from batchgen.system.version import installed_version  # noqa: PLC0415  stays light
 
-        return version("segmind-batchgen")
+        return installed_version()
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     if sys.platform == "win32" and name in _PLACES:

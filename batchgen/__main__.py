@@ -8,7 +8,7 @@ import sys
 from types import FrameType
 
 _SIGNALS: dict[int, int] = {signal.SIGINT: 130, signal.SIGTERM: 143}
-"""What stops a command, and its exit code: as `batchgen.core.exit_code` has them."""
+"""What stops a command, and its exit code: as `batchgen.core.common.exit_codes` has them."""
 _STDERR = 2
 _USAGE = 2
 

@@ -6,17 +6,23 @@ the clock of the run, which never steps (see `Clock`).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from pathlib import Path
+from typing import Any, BinaryIO, Protocol
 
-from batchgen.core.event import Change
-from batchgen.core.history import OwnRequest
-from batchgen.core.http import Answer, Call
-from batchgen.core.job import Job, Outlook, Output, SavedFile, Totals
-from batchgen.core.spec import InputFile
-from batchgen.core.uploads import Content, Uploaded
+from batchgen.core.dataset.columns import Record
+from batchgen.core.dataset.export import Finished
+from batchgen.core.jobs.capabilities import Capabilities
+from batchgen.core.jobs.events import Change, Event, Reading
+from batchgen.core.jobs.job import Job, Outlook, Output, SavedFile, Totals
+from batchgen.core.jobs.outcomes import CallKind
+from batchgen.core.jobs.placeholders import Content, Uploaded
+from batchgen.core.jobs.spec import InputFile
+from batchgen.core.net.http import Answer, Call, CallOutcome
+from batchgen.core.reconciliation.history import HistoryRead, HistoryRow, OwnRequest
 from batchgen.errors import BatchgenError
 
 
@@ -33,13 +39,92 @@ class Clock(Protocol):
 
 
 class Api(Protocol):
-    """The service's HTTP interface. It sends; what answers mean is decided in `core.wire`."""
+    """The service's HTTP interface. It sends; what answers mean is decided by the `Provider`."""
 
     async def call(self, call: Call) -> Answer:
         """Send one call, once: no retry, no redirect followed.
 
         Raises `TransportError` when no whole answer came, saying how far the call got.
         """
+        ...
+
+
+class Provider(Protocol):
+    """What a service is asked, and what its answers mean: pure, without I/O and memory.
+
+    `…_call` builds the one call of its name. `read_…` takes the outcome of that call (an `Answer`
+    or a `TransportError`) and the instant it was known.
+    """
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the scheduler has to know about the service."""
+        ...
+
+    def submit_call(self, job: Job) -> Call:
+        """The POST of a job: the only call that costs."""
+        ...
+
+    def status_call(self, request_id: str) -> Call:
+        """The GET of a request's state."""
+        ...
+
+    def result_call(self, request_id: str) -> Call:
+        """The GET of a request's final body."""
+        ...
+
+    def record_call(self, request_id: str) -> Call:
+        """The GET of one row of the account's history, of any age."""
+        ...
+
+    def history_call(self, read: HistoryRead, now: float) -> Call:
+        """The GET of the next page of a read of the account's history."""
+        ...
+
+    def upload_call(self, media_type: str, encoded: str) -> Call:
+        """The POST of an input file, `encoded` as base64."""
+        ...
+
+    def credits_call(self) -> Call:
+        """A free call that needs the key: what the account holds."""
+        ...
+
+    def read_submit(self, job: Job, outcome: CallOutcome, now: float) -> Reading:
+        """What became of a POST."""
+        ...
+
+    def read_status(self, job: Job, outcome: CallOutcome, now: float) -> Event:
+        """What a poll says."""
+        ...
+
+    def read_result(self, job: Job, outcome: CallOutcome, now: float) -> Reading:
+        """Outputs and receipt, or that there are none yet, or none at all."""
+        ...
+
+    def read_record(self, job: Job, outcome: CallOutcome, now: float) -> Event:
+        """What the history says about a request of ours."""
+        ...
+
+    def read_confirmation(
+        self, job: Job, request_id: str, outcome: CallOutcome, now: float
+    ) -> Event | None:
+        """Whether a row of the history is this job's, asked by its id; None when it is not."""
+        ...
+
+    def read_upload(self, outcome: CallOutcome, now: float) -> tuple[Event, str]:
+        """A word for the gates, and the address of the content; empty where there is none."""
+        ...
+
+    def read_history(self, answer: Answer) -> Sequence[HistoryRow] | None:
+        """The rows of a page; None when there is no list in it."""
+        ...
+
+    def read_credits(self, body: dict[str, Any]) -> float | None:
+        """What the account holds, in USD; None when the answer does not say."""
+        ...
+
+    def word(self, call: CallKind, outcome: CallOutcome, now: float) -> Event:
+        """An event that is about no job: the gates alone learn from it."""
         ...
 
 
@@ -220,8 +305,77 @@ class Ports:
     """Everything of the world the runner uses."""
 
     api: Api
+    provider: Provider
     state: State
     outputs: Outputs
     clock: Clock
     progress: Progress
     inputs: Inputs = field(default_factory=NoInputs)
+
+
+class OutputFiles(Protocol):
+    """The finished files of a run, to be read. Names are those of the state."""
+
+    def local(self, name: str) -> Path | None:
+        """The file on a disk here, for whoever can link or send it; None in a bucket."""
+        ...
+
+    def open(self, name: str) -> BinaryIO:
+        """Open a file. Raises `FileNotFoundError`, `OSError`; and `StoreError` of a bucket."""
+        ...
+
+
+class RecordSet(Protocol):
+    """Records of a state, read anew each time they are iterated over; never held."""
+
+    def __iter__(self) -> Iterator[Record]:
+        """One record a file, job or attempt, in the order of the manifest. Raises `StateError`."""
+        ...
+
+    def only(self, id_glob: str, model_glob: str) -> RecordSet:
+        """Those of such ids and models: globs with `*`, `?`, `[a-z]`."""
+        ...
+
+
+class RecordReader(Protocol):
+    """What exports read of a state. Raises `StateError` where it is damaged."""
+
+    def files(self) -> RecordSet:
+        """One record a finished file."""
+        ...
+
+    def jobs(self) -> RecordSet:
+        """One record a job, in any state."""
+        ...
+
+    def attempts(self) -> RecordSet:
+        """One record a POST."""
+        ...
+
+    def finished(self) -> Finished:
+        """How much is finished: it changes whenever a file comes or goes."""
+        ...
+
+    def snapshot(self) -> AbstractContextManager[None]:
+        """Inside, all reads see the state of one instant."""
+        ...
+
+
+class KnownFiles(Protocol):
+    """What a state knows of input files that were seen before."""
+
+    def of(self, path: str) -> InputFile | None:
+        """What was seen at a path the last time."""
+        ...
+
+    def has_size(self, size: int) -> bool:
+        """Whether any file of so many bytes was seen."""
+        ...
+
+    def is_uploaded(self, sha256: str) -> bool:
+        """Whether a content stands at the service."""
+        ...
+
+    def close(self) -> None:
+        """Let the state go."""
+        ...

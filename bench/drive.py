@@ -13,12 +13,13 @@ from pathlib import Path
 
 import anyio
 
-from batchgen.adapters.manifest_file import load_manifest
-from batchgen.adapters.run_directory import RunDirectory
-from batchgen.cli.places import write_metadata
-from batchgen.cli.service import Service
-from batchgen.cli.session import Overrides, display_for, opened
-from batchgen.core.polling import DEFAULT_LATENCY_S
+from batchgen.app.manifest_file import load_manifest
+from batchgen.app.options import RunOptions
+from batchgen.app.run import OpenRun
+from batchgen.app.service import ServiceAccess
+from batchgen.app.session import opened
+from batchgen.core.scheduling.latency import DEFAULT_LATENCY_S
+from batchgen.system.run_directory import RunDirectory
 
 KEY = "SG_0123456789abcdef"
 
@@ -27,13 +28,12 @@ async def main(manifest_path: Path, run_dir: Path, url: str, guess_s: float) -> 
     """Run to the end; the exit code of the command."""
     manifest = load_manifest(manifest_path)
     speed = DEFAULT_LATENCY_S / guess_s
-    service = Service(KEY, url, "the bench", local=True, speed=speed)
-    overrides = Overrides()
+    service = ServiceAccess(KEY, url, "the bench", local=True, speed=speed)
+    options = RunOptions()
     async with opened(manifest, RunDirectory(run_dir), service.name) as session:
-        with display_for(session, overrides.cap_usd(manifest)) as display:
-            end = await session.run(service, overrides, [display])
-        await write_metadata(session)
-        return int(session.exit_code(end, dict(session.tally.counts)))
+        run = OpenRun(session, service, options)
+        with run.display() as display:
+            return (await run.to_the_end([display])).code
 
 
 if __name__ == "__main__":

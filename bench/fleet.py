@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 
 import anyio
 
-from batchgen.core.http import Answer, Call
-from batchgen.core.job import SavedFile
+from batchgen.core.jobs.job import SavedFile
+from batchgen.core.net.http import Answer, Call
 from batchgen.ports import Clock, SaveOrder
 
 TRIP_S = 0.05

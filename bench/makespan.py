@@ -10,15 +10,16 @@ import sys
 from dataclasses import dataclass, replace
 from statistics import fmean
 
-from batchgen.adapters.sqlite.importer import import_jobs
-from batchgen.core.board import Board
-from batchgen.core.budget import Rates, RateWindow
-from batchgen.core.http import canonical_json
-from batchgen.core.limits import Limits
-from batchgen.core.polling import Latencies
-from batchgen.core.spec import JobSpec
+from batchgen.core.common.json import canonical_json
+from batchgen.core.jobs.policies import Limits
+from batchgen.core.jobs.spec import JobSpec
+from batchgen.core.scheduling.latency import Latencies
+from batchgen.core.scheduling.rate_limit import Rates, RateWindow
+from batchgen.core.scheduling.state import SchedulerState
 from batchgen.ports import Ports
+from batchgen.providers.segmind.provider import CAPABILITIES, Segmind
 from batchgen.runner.runner import Runner
+from batchgen.store.sqlite.importer import import_jobs
 from batchgen.testing.memory import MemoryState, RecordingProgress
 from batchgen.testing.virtual_time import START_AT, VirtualClock, run_virtual
 from batchgen.testing.world import Disk, World
@@ -66,13 +67,14 @@ def live(night: Night, seed: int = 0, learned: str | None = None) -> Outcome:
         submits_only = night.scope.value == "submit"
         api = FleetApi(latencies, clock, night.requests_per_minute, submits_only)
         guesses = {f"model-{index}": night.guess_s for index in range(night.models)}
-        board = Board(
+        board = SchedulerState(
             limits=Limits(concurrency=night.concurrency, rate_scope=night.scope),
             rates=Rates(RateWindow(night.requests_per_minute)),
+            capabilities=CAPABILITIES,
             latencies=Latencies(guesses),
         )
         board.latencies.recall(learned)
-        await Runner(board, Ports(api, state, NoOutputs(), clock, Silent())).run()
+        await Runner(board, Ports(api, Segmind(), state, NoOutputs(), clock, Silent())).run()
         counts = state.ledger.totals().counts
         assert counts == {"done": night.jobs}, counts
         best = Clairvoyant(latencies, night.requests_per_minute, night.concurrency)

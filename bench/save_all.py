@@ -10,10 +10,10 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from batchgen.adapters.downloads import Downloader, DownloadSettings
-from batchgen.adapters.files import FileOutputs
-from batchgen.core.job import Output
-from batchgen.core.limits import Limits
+from batchgen.core.jobs.job import Output
+from batchgen.core.jobs.policies import Limits
+from batchgen.outputs.downloads import Downloader, DownloadSettings
+from batchgen.outputs.local import FileOutputs
 from batchgen.ports import SaveOrder
 
 AT_ONCE = Limits().save_concurrency

@@ -12,7 +12,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from batchgen.core.limits import RateScope
+from batchgen.core.jobs.policies import RateScope
 
 Draw = Callable[[random.Random, int, int], float]
 """Seconds one request takes: from chance, its number, and the count of all."""

@@ -2,7 +2,7 @@
 
 `python -m bench.server` prints its port on a line and serves until its standard input closes. It
 answers the four calls of a job (submit, status, result, file), counts them, and can keep a rate
-limit. It knows nothing of faults: `batchgen.simulator` does.
+limit. It knows nothing of faults: `batchgen.providers.segmind.simulator` does.
 """
 
 from __future__ import annotations

@@ -14,17 +14,22 @@ import click
 from pydantic import BaseModel
 
 from batchgen.cli.main import cli
-from batchgen.core.event import EventKind
-from batchgen.core.exit_code import ExitCode
-from batchgen.core.gates import GateKind
-from batchgen.core.job import AttemptState, JobState
-from batchgen.core.lifecycle import diagram
-from batchgen.core.log_event import FIELDS, JOB_FIELDS, LogEvent, log_name, logged_kinds
-from batchgen.core.manifest import json_schema
-from batchgen.core.notice import NoticeKind
-from batchgen.core.signals import TABLE, CallKind, Signal, Treatment
-from batchgen.simulator.config import SimulatorConfig
-from batchgen.simulator.fault_rules import FaultKind, FaultRule, Place, ResetHeader
+from batchgen.core.common.exit_codes import ExitCode
+from batchgen.core.jobs.events import EventKind
+from batchgen.core.jobs.job import AttemptState, JobState
+from batchgen.core.jobs.lifecycle import diagram
+from batchgen.core.jobs.outcomes import TABLE, CallKind, Signal, Treatment
+from batchgen.core.manifest.notice_kinds import NoticeKind
+from batchgen.core.manifest.schema import json_schema
+from batchgen.core.progress.log_events import FIELDS, JOB_FIELDS, LogEvent, log_name, logged_kinds
+from batchgen.core.scheduling.gates import GateKind
+from batchgen.providers.segmind.simulator.config import SimulatorConfig
+from batchgen.providers.segmind.simulator.fault_rules import (
+    Endpoint,
+    FaultKind,
+    FaultRule,
+    ResetHeader,
+)
 
 HELP_WIDTH = 92
 
@@ -291,7 +296,7 @@ def fault_rules() -> str:
             for name, field in FaultRule.model_fields.items()
         ],
     )
-    kinds = [(Place, "`where`"), (FaultKind, "`kind`"), (ResetHeader, "`reset`")]
+    kinds = [(Endpoint, "`where`"), (FaultKind, "`kind`"), (ResetHeader, "`reset`")]
     return "\n\n".join([keys, *(_meanings(kind, heading) for kind, heading in kinds)])
 
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from batchgen.core.manifest import json_schema
+from batchgen.core.manifest.schema import json_schema
 from scripts.doc_tables import BLOCKS
 
 ROOT = Path(__file__).resolve().parent.parent

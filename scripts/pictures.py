@@ -13,9 +13,9 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from batchgen.adapters.clock import SystemClock
-from batchgen.simulator.messages import MediaRef
-from batchgen.simulator.pictures import draw
+from batchgen.providers.segmind.simulator.media.pictures import draw
+from batchgen.providers.segmind.simulator.messages import MediaRef
+from batchgen.system.clock import SystemClock
 from batchgen.web.report import ReportSettings, write_report
 from tests.web.conftest import PHONE, chromium_path
 from tests.web.made import SETTINGS, File, Made, Run, night

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypedDict, Unpack
 
-from batchgen.adapters.inputs import FileInputs
-from batchgen.adapters.manifest_file import ManifestFile, checked, refusal
-from batchgen.adapters.outputs_place import own_folders
-from batchgen.adapters.run_directory import RunDirectory, default_directory
-from batchgen.adapters.sources.spooled import Spool, SpooledSources
-from batchgen.api.plain import PARAMS, ROWS, SETTINGS, Kind, plain
-from batchgen.catalog import load
-from batchgen.core.manifest import Manifest, parse_manifest
-from batchgen.core.place import Source
-from batchgen.core.review import Text
+from batchgen.api.plain import PARAMS, ROWS, SETTINGS, PlainKind, plain
+from batchgen.app.manifest_file import ManifestFile, checked, refusal
+from batchgen.core.manifest.schema import Manifest, parse_manifest
+from batchgen.core.manifest.text.locations import ManifestText
+from batchgen.core.manifest.validate.review import Text
 from batchgen.errors import ManifestError, Problem
+from batchgen.outputs.reading import own_folders
+from batchgen.providers.segmind.catalog import load
+from batchgen.sources.input_files import FileInputs
+from batchgen.sources.rows.spooled import Spool, SpooledSources
+from batchgen.store.sqlite.inputs import open_known_inputs
+from batchgen.system.run_directory import RunDirectory, default_directory
 
 _ROWS_AND_FROM = "rows= and from_= both say where rows come from"
-_KINDS: Mapping[str, Kind] = {
+_KINDS: Mapping[str, PlainKind] = {
     "params": PARAMS,
     "defaults": PARAMS,
     "matrix": ROWS,
@@ -122,7 +124,7 @@ class Batch:
         """The manifest that this is. Raises `ManifestError` with everything wrong in its shape."""
         value = {"version": 1, "name": self.name, **self._parts, "jobs": self._jobs}
         try:
-            return parse_manifest(value, Source())
+            return parse_manifest(value, ManifestText())
         except ManifestError as error:
             raise refusal(error.problems) from None
 
@@ -132,6 +134,6 @@ class Batch:
         directory = RunDirectory(run_dir) if run_dir else default_directory(manifest.name)
         own = own_folders(manifest.output.dir, self._folder, directory)
         files = SpooledSources(self._folder, self._spool, own)
-        inputs = FileInputs(self._folder, directory.state)
-        text = Text(manifest, load(), Source(), files, inputs)
+        inputs = FileInputs(self._folder, partial(open_known_inputs, directory.state))
+        text = Text(manifest, load(), ManifestText(), files, inputs)
         return checked(self._folder / f"batch {manifest.name}", text, files, inputs)

@@ -8,25 +8,24 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from batchgen.adapters.manifest_file import ManifestFile, load_manifest
 from batchgen.api.batch import Batch
 from batchgen.api.landing import Landing
 from batchgen.api.options import Settings
 from batchgen.api.result import Summary
-from batchgen.cli import service as services
-from batchgen.cli import session as sessions
-from batchgen.cli.places import default_run_directory, write_metadata
-from batchgen.core.exit_code import ExitCode
-from batchgen.core.job import JobState
+from batchgen.app.manifest_file import ManifestFile, load_manifest
+from batchgen.app.outputs import default_run_directory
+from batchgen.app.run import RunOutcome, opened_run
+from batchgen.app.session import Session
+from batchgen.core.common.exit_codes import ExitCode
 from batchgen.ports import Progress
-from batchgen.runner.runner import RunEnd, Runner
+from batchgen.runner.runner import Runner
 
 Source = str | os.PathLike[str] | Batch
 """A manifest by its path, or a batch."""
 
 
 class Requested:
-    """The code that opened a run as the one who ends it (`cli.stopping.Stopping`)."""
+    """The code that opened a run as the one who ends it (`app.stopping.Stopping`)."""
 
     def __init__(self) -> None:
         self._reason = ""
@@ -81,45 +80,28 @@ class Engine:
         Raises `UserError` before anything runs, or at its end for a later row that cannot be; and
         `DiskError`.
         """
-        settings, overrides = self.settings, self.settings.overrides
-        # A missing key is told before anything is made.
-        service = None if settings.simulate else services.service_from_environment()
-        name = service.name if service else services.REHEARSAL_NAME
         async with AsyncExitStack() as stack:
-            session = await stack.enter_async_context(
-                sessions.opened(self.manifest, self.directory, name, settings.changed)
+            run = await stack.enter_async_context(
+                opened_run(self.manifest, self.settings, self.requested)
             )
-            session.stopping = self.requested
-            if overrides.needs_prices(self.manifest):
-                sessions.refuse_unknown_prices(session.state)
-            if service is None:
-                rehearsal = services.rehearsal(self.directory, settings.speed)
-                service = await stack.enter_async_context(rehearsal)
-            self.opened_at = session.clock.now()
+            self.opened_at = run.began_at
             opened()
             watchers: list[Progress] = [self.landing]
-            if settings.progress:
-                display = sessions.display_for(session, overrides.cap_usd(self.manifest))
-                watchers.append(stack.enter_context(display))
-            end = await session.run(service, overrides, watchers)
-            summary = await self._summary(session, end)
-            if session.fault is not None:
-                raise session.fault
+            if self.settings.progress:
+                watchers.append(stack.enter_context(run.display()))
+            summary = self._summary(run.session, await run.to_the_end(watchers))
+            if run.session.fault is not None:
+                raise run.session.fault
             return summary
 
-    async def _summary(self, session: sessions.Session, end: RunEnd) -> Summary:
-        totals = await session.state.totals()
-        counts = {JobState(state): count for state, count in totals.counts.items() if count}
-        code = session.exit_code(end, counts)
-        if not await write_metadata(session):
-            code = max(code, ExitCode.STOPPED)
+    def _summary(self, session: Session, outcome: RunOutcome) -> Summary:
         return Summary(
             run=self.directory.path,
-            verdict=end.verdict.value,
-            reason=end.gate.reason if end.gate else "",
-            exit_code=code,
-            counts={state.value: count for state, count in counts.items()},
-            spent_usd=round(totals.settled_usd, 6),
+            verdict=outcome.end.verdict.value,
+            reason=outcome.reason,
+            exit_code=outcome.code,
+            counts={state.value: count for state, count in outcome.counts.items()},
+            spent_usd=round(outcome.totals.settled_usd, 6),
             outputs=self.directory.place,
             notices=(*self.manifest.notices, *session.supply.later_notices),
             more_jobs_to_come=session.tally.awaiting,

@@ -9,7 +9,7 @@ import asyncio
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
 
-from batchgen.core.event import Change
+from batchgen.core.jobs.events import Change
 
 _KEPT = 4_096
 """So many keys that were handed on are dropped together: each dropping moves all behind them."""

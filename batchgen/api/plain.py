@@ -8,7 +8,7 @@ from enum import Enum
 from os import PathLike, fspath
 from typing import Any
 
-from batchgen.core.inputs import PREFIX
+from batchgen.core.manifest.expansion.input_files import PREFIX
 
 _AS_IT_IS = (str, int, float, bool, type(None))
 
@@ -19,19 +19,19 @@ def literal(text: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class PlainKind:
     """What values are for: their texts may be `templates`, their paths local `files`."""
 
     templates: bool = False
     files: bool = False
 
 
-ROWS = Kind(files=True)
-PARAMS = Kind(templates=True, files=True)
-SETTINGS = Kind()
+ROWS = PlainKind(files=True)
+PARAMS = PlainKind(templates=True, files=True)
+SETTINGS = PlainKind()
 
 
-def plain(value: Any, kind: Kind = SETTINGS) -> Any:
+def plain(value: Any, kind: PlainKind = SETTINGS) -> Any:
     """Mappings and sequences as dicts and lists, paths as files, numbers of arrays as numbers.
 
     Where paths are local files, they are written so that they are uploaded, whatever the parameter;

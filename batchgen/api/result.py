@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from batchgen.adapters.run_directory import RunDirectory
-from batchgen.adapters.sqlite.results import EndedJob, ResultReader
-from batchgen.core.exit_code import ExitCode
-from batchgen.core.job import ENDED, JobState
+from batchgen.core.common.exit_codes import ExitCode
+from batchgen.core.jobs.job import ENDED, JobState
 from batchgen.errors import Problem
+from batchgen.store.sqlite.results import EndedJob, ResultReader
+from batchgen.system.run_directory import RunDirectory
 
 PAGE = 256
 """Results that are read from the state, and held, at once."""

@@ -12,15 +12,15 @@ from typing import Self, Unpack
 
 from anyio import to_thread
 
-from batchgen.adapters.manifest_file import read_manifest
-from batchgen.adapters.outputs_place import located
-from batchgen.adapters.run_directory import RunDirectory, default_directory, find_run
 from batchgen.api.batch import Batch
 from batchgen.api.engine import Engine, Source, load
 from batchgen.api.options import Options, Settings
 from batchgen.api.result import PAGE, Result, Results, Summary, result_of
 from batchgen.api.wording import in_python, translated
+from batchgen.app.located import located
+from batchgen.app.manifest_file import read_manifest
 from batchgen.errors import BatchgenError, Problem
+from batchgen.system.run_directory import RunDirectory, default_directory, find_run
 
 
 class Run:

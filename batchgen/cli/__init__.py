@@ -1,1 +1,1 @@
-"""Arguments to composition to exit codes; the only place that builds adapters."""
+"""The command line: one module a command, which parses, prints and exits."""

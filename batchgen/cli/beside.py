@@ -6,12 +6,12 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
-from batchgen.cli.common import say
+from batchgen.app.console import say
 from batchgen.errors import BatchgenError
 
 if TYPE_CHECKING:
-    from batchgen.adapters.run_directory import RunDirectory
     from batchgen.ports import Clock
+    from batchgen.system.run_directory import RunDirectory
 
 
 @asynccontextmanager

@@ -10,11 +10,7 @@ from typing import Any, TextIO
 
 import click
 
-from batchgen.adapters.run_directory import RunDirectory, find_run
-from batchgen.cli.voice import say
-from batchgen.core.sizes import size_text
-
-__all__ = ["indented", "print_json", "run_of", "say", "silence", "size_text", "table", "usd"]
+from batchgen.system.run_directory import RunDirectory, find_run
 
 
 def run_of(run: str) -> RunDirectory:
@@ -22,11 +18,11 @@ def run_of(run: str) -> RunDirectory:
 
     Its outputs are where the state says that they are.
     """
-    from batchgen.adapters.outputs_place import located
+    from batchgen.app.located import located
 
     path = Path(run)
     if path.is_file() and path.suffix in {".yaml", ".yml", ".json"}:
-        from batchgen.adapters.manifest_file import read_manifest
+        from batchgen.app.manifest_file import read_manifest
 
         manifest, _ = read_manifest(path)
         return located(find_run(path, manifest.name))
@@ -65,16 +61,6 @@ def _is_number(text: str) -> bool:
 def indented(text: str) -> str:
     """Every line two spaces further in."""
     return "\n".join(f"  {line}".rstrip() for line in text.splitlines())
-
-
-def usd(value: float | None) -> str:
-    """Money for people: `$12.34`, with more digits where cents are too coarse."""
-    if value is None:
-        return "–"
-    cents = round(value, 6) * 100
-    # A sum of a million prices is off by more than a few.
-    is_whole = abs(round(cents) - cents) < 1e-5 + 1e-9 * abs(cents)
-    return f"${value:,.2f}" if is_whole else f"${value:,.4f}"
 
 
 def silence(stream: TextIO) -> None:

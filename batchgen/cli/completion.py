@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 from click.shell_completion import CompletionItem, get_completion_class
 
-from batchgen.core.exit_code import ExitCode
+from batchgen.core.common.exit_codes import ExitCode
 from batchgen.errors import UserError
 
 VARIABLE = "_BATCHGEN_COMPLETE"
@@ -75,7 +75,7 @@ class SlugType(click.ParamType):  # type: ignore[type-arg]  # the same
         incomplete: str,
     ) -> list[CompletionItem]:
         """The slugs that begin so; where none does, files, where they are possible."""
-        from batchgen.catalog import load
+        from batchgen.providers.segmind.catalog import load
 
         slugs = sorted(model.slug for model in load() if model.slug.startswith(incomplete))
         found = [CompletionItem(slug) for slug in slugs]

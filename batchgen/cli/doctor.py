@@ -15,8 +15,8 @@ from batchgen.cli.completion import RUN
 from batchgen.errors import ManifestError, StateError, UserError
 
 if TYPE_CHECKING:
-    from batchgen.adapters.run_directory import RunDirectory
-    from batchgen.core.diagnosis import Diagnosis
+    from batchgen.app.doctor.findings import Diagnosis
+    from batchgen.system.run_directory import RunDirectory
 
 _EXAMPLE = """Example:
 
@@ -38,7 +38,7 @@ def command(run: str | None, *, as_json: bool) -> int:
     """
     import anyio
 
-    from batchgen.core.diagnosis import exit_code_of
+    from batchgen.app.doctor.findings import exit_code_of
 
     directory, about = _run_of(run)
     found = anyio.run(_all, directory, about, as_json)
@@ -61,8 +61,8 @@ async def _all(directory: RunDirectory, about: list[Diagnosis], quiet: bool) -> 
 
 
 async def _lines(directory: RunDirectory, about: list[Diagnosis]) -> AsyncIterator[Diagnosis]:
-    from batchgen.adapters.checkup import machine, record
-    from batchgen.adapters.clock import SystemClock
+    from batchgen.app.doctor import machine, record
+    from batchgen.system.clock import SystemClock
 
     for line in about:
         yield line
@@ -84,16 +84,16 @@ async def _lines(directory: RunDirectory, about: list[Diagnosis]) -> AsyncIterat
 
 async def _service(pending_usd: float) -> AsyncIterator[Diagnosis]:
     """The key, the way to the service, and what it says."""
-    from batchgen import __version__
-    from batchgen.adapters.checkup.network import ask, reach
-    from batchgen.adapters.segmind import origins_for
-    from batchgen.cli import service
-    from batchgen.core import diagnosis
-    from batchgen.core.diagnosis import Diagnosis, Level
-    from batchgen.core.http import Host
+    from batchgen.app import service
+    from batchgen.app.doctor import findings
+    from batchgen.app.doctor.findings import Diagnosis, Level
+    from batchgen.app.doctor.network import ask, reach
+    from batchgen.core.net.http import Host
+    from batchgen.providers.segmind.client import origins_for
+    from batchgen.system.version import installed_version
 
     key, base_url = service.key_of_environment(), service.base_url_of_environment()
-    yield diagnosis.key_shape(key) if key else diagnosis.key_missing(service.KEY_VARIABLE)
+    yield findings.key_shape(key) if key else findings.key_missing(service.KEY_VARIABLE)
     try:
         origins = origins_for(base_url)
         if base_url:
@@ -106,14 +106,14 @@ async def _service(pending_usd: float) -> AsyncIterator[Diagnosis]:
             yield line
         if not key or not reached:
             return
-        heard = await ask(key, origins, f"batchgen/{__version__}")
+        heard = await ask(key, origins, f"batchgen/{installed_version()}")
     except UserError as error:
         yield _failing("network", error)
         return
     for line in heard.lines:
         yield line
     if heard.is_accepted:
-        yield diagnosis.credits_left(heard.credits_usd, pending_usd)
+        yield findings.credits_left(heard.credits_usd, pending_usd)
 
 
 def _run_of(run: str | None) -> tuple[RunDirectory, list[Diagnosis]]:
@@ -121,9 +121,9 @@ def _run_of(run: str | None) -> tuple[RunDirectory, list[Diagnosis]]:
 
     Raises `UserError` for a RUN that is neither a directory nor a file.
     """
-    from batchgen.adapters.checkup.record import process
-    from batchgen.adapters.outputs_place import located
-    from batchgen.adapters.run_directory import RunDirectory, find_run
+    from batchgen.app.doctor.record import process
+    from batchgen.app.located import located
+    from batchgen.system.run_directory import RunDirectory, find_run
 
     path = Path(run or "runs")
     if run is None:
@@ -141,11 +141,11 @@ def _run_of(run: str | None) -> tuple[RunDirectory, list[Diagnosis]]:
 
 
 def _of_manifest(path: Path) -> tuple[RunDirectory, list[Diagnosis]]:
-    from batchgen.adapters.checkup.record import process
-    from batchgen.adapters.manifest_file import load_manifest
-    from batchgen.adapters.run_directory import RunDirectory
-    from batchgen.cli.places import default_run_directory
-    from batchgen.core.diagnosis import Diagnosis, Level
+    from batchgen.app.doctor.findings import Diagnosis, Level
+    from batchgen.app.doctor.record import process
+    from batchgen.app.manifest_file import load_manifest
+    from batchgen.app.outputs import default_run_directory
+    from batchgen.system.run_directory import RunDirectory
 
     try:
         manifest = load_manifest(path, lazily=True)
@@ -160,7 +160,7 @@ def _of_manifest(path: Path) -> tuple[RunDirectory, list[Diagnosis]]:
 
 
 def _failing(name: str, error: Exception) -> Diagnosis:
-    from batchgen.core.diagnosis import Diagnosis, Level
+    from batchgen.app.doctor.findings import Diagnosis, Level
 
     what, _, remedy = str(error).partition("\n")
     return Diagnosis(name, Level.FAIL, what, remedy.strip())
@@ -173,7 +173,7 @@ def _print(line: Diagnosis) -> None:
 
 
 def _verdict(found: list[Diagnosis]) -> str:
-    from batchgen.core.diagnosis import Level
+    from batchgen.app.doctor.findings import Level
 
     counts = Counter(line.level for line in found)
     if counts[Level.FAIL]:

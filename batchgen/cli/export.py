@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from batchgen.cli.common import print_json, run_of, say
+from batchgen.app.console import say
+from batchgen.cli.common import print_json, run_of
 from batchgen.cli.completion import RUN
-from batchgen.core.exit_code import ExitCode
+from batchgen.core.common.exit_codes import ExitCode
 from batchgen.errors import StoppedEarly, UserError
 
 if TYPE_CHECKING:
-    from batchgen.adapters.run_directory import RunDirectory
-    from batchgen.adapters.sqlite.reader import StateReader
-    from batchgen.core.export import Filter
+    from batchgen.core.dataset.export import Filter
+    from batchgen.store.sqlite.reader import StateReader
+    from batchgen.system.run_directory import RunDirectory
 
 _KINDS = ("webdataset", "parquet", "imagefolder", "csv", "jsonl")
 _LEDGER = ("csv", "jsonl")
@@ -43,7 +44,7 @@ def _conditions(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -
 
 
 def _size(_: click.Context, __: click.Parameter, text: str) -> int:
-    from batchgen.core.export import parse_size
+    from batchgen.core.dataset.export import parse_size
 
     try:
         return parse_size(text)
@@ -112,10 +113,10 @@ def command(**options: Any) -> int:
     disk full; the same command goes on.
     """
     _refuse_senseless(options)
-    from batchgen.adapters.outputs_place import located
-    from batchgen.adapters.remote.faults import StoreError
-    from batchgen.adapters.sqlite.reader import StateReader
-    from batchgen.core.export import Filter, UnknownFieldError
+    from batchgen.app.located import located
+    from batchgen.core.dataset.export import Filter, UnknownFieldError
+    from batchgen.outputs.remote.faults import StoreError
+    from batchgen.store.sqlite.reader import StateReader
 
     directory = located(run_of(options["run"]))
     _refuse_inside(options["folder"], directory)
@@ -172,11 +173,11 @@ def _refuse_inside(folder: Path, directory: RunDirectory) -> None:
 def _table(
     options: dict[str, Any], directory: RunDirectory, reader: StateReader, conditions: Filter
 ) -> int:
-    from batchgen.adapters.exports.folder import ExportFolder
-    from batchgen.adapters.exports.ledger import LedgerWish, write_ledger
-    from batchgen.core.export import ExportKind
+    from batchgen.core.dataset.export import ExportKind
+    from batchgen.datasets.exports.folder import ExportFolder
+    from batchgen.datasets.exports.ledger import LedgerRequest, write_ledger
 
-    wish = LedgerWish(
+    wish = LedgerRequest(
         ExportKind(options["kind"]),
         conditions,
         options["attempts"],

@@ -10,20 +10,27 @@ from typing import Any, Self
 import click
 from tqdm import tqdm
 
-from batchgen.adapters.exports.folder import ChangedRunError, ExportFolder, Plan, Wish
-from batchgen.adapters.exports.imagefolder import FolderWork
-from batchgen.adapters.exports.originals import Originals
-from batchgen.adapters.exports.shards import Made, ShardFormat, ShardWork
-from batchgen.adapters.metadata import CARD_NAME, replace_text
-from batchgen.adapters.outputs_place import open_outputs
-from batchgen.adapters.progress import LINE_EVERY_S
-from batchgen.adapters.run_directory import RunDirectory
-from batchgen.adapters.sqlite.reader import StateReader
-from batchgen.cli.common import print_json, say, size_text
-from batchgen.core.dataset_card import About, Medium, parquet_card, tar_card
-from batchgen.core.exit_code import ExitCode
-from batchgen.core.export import ExportKind, Filter, ShardLimits
-from batchgen.core.names import safe_text
+from batchgen.app.console import say
+from batchgen.cli.common import print_json
+from batchgen.core.common.exit_codes import ExitCode
+from batchgen.core.common.formatting import size_text
+from batchgen.core.dataset.card import About, Medium, parquet_card, tar_card
+from batchgen.core.dataset.export import ExportKind, Filter, ShardLimits
+from batchgen.core.manifest.text.filenames import safe_text
+from batchgen.datasets.exports.folder import (
+    ChangedRunError,
+    ExportFolder,
+    ExportPlan,
+    ExportRequest,
+)
+from batchgen.datasets.exports.imagefolder import FolderWork
+from batchgen.datasets.exports.originals import VerifiedFiles
+from batchgen.datasets.exports.shards import Made, ShardFormat, ShardWork
+from batchgen.datasets.metadata import CARD_NAME, replace_text
+from batchgen.observe.progress import LINE_EVERY_S
+from batchgen.outputs.reading import open_outputs
+from batchgen.store.sqlite.reader import StateReader
+from batchgen.system.run_directory import RunDirectory
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +67,7 @@ def export_files(
     }
     if kind is not ExportKind.IMAGEFOLDER:
         settings |= {"--shard-files": limits.files, "--shard-size": limits.bytes}
-    wish = Wish(settings, conditions, options["id_glob"], options["model"])
+    wish = ExportRequest(settings, conditions, options["id_glob"], options["model"])
     with folder.owned():
         try:
             plan, has_changed = folder.plan(reader, wish)
@@ -71,12 +78,12 @@ def export_files(
                 "note: the run has changed since this export began; it goes on with what was "
                 "finished then. For the rest, export into another folder"
             )
-        originals = Originals(open_outputs(directory), folder.parts, options["skip_damaged"])
+        originals = VerifiedFiles(open_outputs(directory), folder.parts, options["skip_damaged"])
         made = _bring(export, plan, originals)
         return _told(export, plan, originals, made)
 
 
-def _bring(export: Export, plan: Plan, originals: Originals) -> Made:
+def _bring(export: Export, plan: ExportPlan, originals: VerifiedFiles) -> Made:
     """Make what is not there yet, and describe what is."""
     with Bar(plan) as bar:
         if export.kind is ExportKind.IMAGEFOLDER:
@@ -93,24 +100,24 @@ def _bring(export: Export, plan: Plan, originals: Originals) -> Made:
     return made
 
 
-def _format(export: Export, plan: Plan) -> ShardFormat:
+def _format(export: Export, plan: ExportPlan) -> ShardFormat:
     if export.kind is ExportKind.WEBDATASET:
-        from batchgen.adapters.exports.webdataset import WebDatasetFormat
+        from batchgen.datasets.exports.webdataset import WebDatasetFormat
 
         return WebDatasetFormat()
-    from batchgen.adapters.exports.parquet import ParquetFormat
+    from batchgen.datasets.exports.parquet import ParquetFormat
 
     return ParquetFormat(plan.columns, plan.medium)
 
 
-def _card(export: Export, plan: Plan) -> str:
+def _card(export: Export, plan: ExportPlan) -> str:
     about = About(export.title, export.folder.path.as_posix(), plan.digest)
     if export.kind is ExportKind.WEBDATASET:
         return tar_card(about, plan.columns, plan.extensions)
     return parquet_card(about, plan.columns, plan.medium)
 
 
-def _told(export: Export, plan: Plan, originals: Originals, made: Made) -> int:
+def _told(export: Export, plan: ExportPlan, originals: VerifiedFiles, made: Made) -> int:
     for name in originals.damaged:
         say(f"damaged: {name}")
     if originals.damaged_count > len(originals.damaged):
@@ -134,7 +141,7 @@ def _told(export: Export, plan: Plan, originals: Originals, made: Made) -> int:
     return code
 
 
-def _counts(plan: Plan, made: Made, file_count: int, things: str) -> str:
+def _counts(plan: ExportPlan, made: Made, file_count: int, things: str) -> str:
     there = made.new_count + made.kept_count
     if made.undone_count:
         return f"{there} of {there + made.undone_count} {things}"
@@ -143,7 +150,9 @@ def _counts(plan: Plan, made: Made, file_count: int, things: str) -> str:
     return files + kept if things == "file(s)" else f"{files}, in {there} {things}{kept}"
 
 
-def _summary(export: Export, plan: Plan, originals: Originals, made: Made) -> dict[str, Any]:
+def _summary(
+    export: Export, plan: ExportPlan, originals: VerifiedFiles, made: Made
+) -> dict[str, Any]:
     is_folder = export.kind is ExportKind.IMAGEFOLDER
     return {
         "run": str(export.directory.path),
@@ -173,7 +182,7 @@ def _outdated(export: Export, changed: ChangedRunError) -> int:
 class Bar:
     """Progress on stderr: a bar on a terminal, a line every half minute elsewhere."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: ExportPlan) -> None:
         self._plan = plan
         self._files = 0
         self._said_at = monotonic()

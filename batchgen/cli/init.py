@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from batchgen.cli.common import say
+from batchgen.app.console import say
 from batchgen.cli.completion import SLUG_OR_FILE
-from batchgen.core.exit_code import ExitCode
+from batchgen.core.common.exit_codes import ExitCode
 
 if TYPE_CHECKING:
-    from batchgen.core.columns import Column, Fit
-    from batchgen.core.skeleton import Start
+    from batchgen.core.manifest.scaffold.columns import Fit, GuessedColumn
+    from batchgen.core.manifest.scaffold.manifest_text import Start
 
 DEFAULT_MODEL = "flux-kontext-max"
 """For rows: it needs nothing but a prompt, takes a picture, and its price is known."""
@@ -78,15 +78,15 @@ def _is_source(what: str) -> bool:
 
 
 def _of_model(slug: str, output: Path) -> str:
-    from batchgen.core import skeleton
+    from batchgen.core.manifest.scaffold import manifest_text
 
     start = _start(slug, slug, f"batchgen init {slug}", output)
-    return skeleton.of_model(start)
+    return manifest_text.of_model(start)
 
 
 def _of_rows(what: str, slug: str, output: Path) -> str:
-    from batchgen.core import skeleton
-    from batchgen.core.columns import Fit, fit
+    from batchgen.core.manifest.scaffold import manifest_text
+    from batchgen.core.manifest.scaffold.columns import Fit, fit
 
     folder = Path() if str(output) == "-" else output.parent
     source = os.path.relpath(what, folder).replace(os.sep, "/")
@@ -97,7 +97,7 @@ def _of_rows(what: str, slug: str, output: Path) -> str:
     start = _start(slug, Path(what).name.partition(".")[0], made_by, output)
     found = Fit({}, frozenset(), columns, {}) if start.model is None else fit(columns, start.model)
     _tell_fixed(start, found)
-    return skeleton.of_rows(start, source, columns, found)
+    return manifest_text.of_rows(start, source, columns, found)
 
 
 def _tell_fixed(start: Start, found: Fit) -> None:
@@ -110,10 +110,10 @@ def _tell_fixed(start: Start, found: Fit) -> None:
 
 def _start(slug: str, name: str, made_by: str, output: Path) -> Start:
     """Raises `UserError` for what cannot be a slug."""
-    from batchgen import catalog
-    from batchgen.core.part import is_slug
-    from batchgen.core.skeleton import Start, name_of
+    from batchgen.core.manifest.scaffold.manifest_text import Start, name_of
+    from batchgen.core.manifest.text.fields import is_slug
     from batchgen.errors import UserError
+    from batchgen.providers.segmind import catalog
 
     known = catalog.load()
     model = known.get(slug)
@@ -130,12 +130,12 @@ def _start(slug: str, name: str, made_by: str, output: Path) -> Start:
     return Start(slug, model, name_of(name), made_by, path)
 
 
-def _columns(folder: Path, source: str) -> tuple[Column, ...]:
+def _columns(folder: Path, source: str) -> tuple[GuessedColumn, ...]:
     """The columns of a source. Raises `UserError` where it has no rows that can be read."""
-    from batchgen.adapters.sources import FileSources
-    from batchgen.core.columns import columns_of
-    from batchgen.core.rows import Row, RowFault, SourceError
+    from batchgen.core.manifest.rows.row import Row, RowFault, SourceError
+    from batchgen.core.manifest.scaffold.columns import columns_of
     from batchgen.errors import UserError
+    from batchgen.sources.rows import FileSources
 
     try:
         looked_at = list(islice(FileSources(folder).open(source).rows(), _LOOKED_AT))

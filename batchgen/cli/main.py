@@ -9,9 +9,11 @@ from collections.abc import Sequence
 
 import click
 
-from batchgen.cli.common import say, silence
-from batchgen.core.exit_code import ExitCode
+from batchgen.app.console import say
+from batchgen.cli.common import silence
+from batchgen.core.common.exit_codes import ExitCode
 from batchgen.errors import BatchgenError, InternalError, StoppedEarly, UserError
+from batchgen.system.version import DISTRIBUTION
 
 _COMMANDS = {
     "run": "Run a manifest; run again, it resumes.",
@@ -78,9 +80,7 @@ _EXAMPLE = """Example:
     epilog=_EXAMPLE,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-@click.version_option(
-    None, "--version", package_name="segmind-batchgen", message="batchgen %(version)s"
-)
+@click.version_option(None, "--version", package_name=DISTRIBUTION, message="batchgen %(version)s")
 def cli() -> None:
     """Bulk media generation on Segmind.
 

@@ -7,10 +7,11 @@ from typing import Any
 
 import click
 
-from batchgen.cli.common import print_json, table, usd
+from batchgen.cli.common import print_json, table
 from batchgen.cli.completion import SLUG
-from batchgen.core.exit_code import ExitCode
-from batchgen.core.model import Catalog, Model, Parameter
+from batchgen.core.catalog.model import Catalog, Model, Parameter
+from batchgen.core.common.exit_codes import ExitCode
+from batchgen.core.common.formatting import usd
 from batchgen.errors import UserError
 
 _EXAMPLE = """Example:
@@ -28,7 +29,7 @@ def command(slug: str | None, *, as_json: bool) -> int:
 
     The service has hundreds of models more; any slug may stand in a manifest, unchecked.
     """
-    from batchgen import catalog
+    from batchgen.providers.segmind import catalog
 
     known = catalog.load()
     if slug is None:

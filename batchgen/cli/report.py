@@ -8,7 +8,7 @@ import click
 
 from batchgen.cli.common import print_json, run_of
 from batchgen.cli.completion import RUN
-from batchgen.core.exit_code import ExitCode
+from batchgen.core.common.exit_codes import ExitCode
 
 _EXAMPLE = """Example:
 
@@ -41,7 +41,7 @@ def command(run: str, *, out: Path | None, embed: bool, most: int, as_json: bool
     """
     from tqdm import tqdm
 
-    from batchgen.adapters.clock import SystemClock
+    from batchgen.system.clock import SystemClock
     from batchgen.web.report import ReportSettings, write_report
 
     directory = run_of(run)

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from batchgen.cli.common import print_json, run_of, usd
+from batchgen.cli.common import print_json, run_of
 from batchgen.cli.completion import RUN
-from batchgen.core.exit_code import ExitCode
+from batchgen.core.common.exit_codes import ExitCode
+from batchgen.core.common.formatting import usd
 from batchgen.errors import UserError
 
 if TYPE_CHECKING:
-    from batchgen.adapters.sqlite.retrying import Selection
+    from batchgen.store.sqlite.retrying import RetrySelection
 
 _EXAMPLE = """Example:
 
@@ -35,10 +36,10 @@ def command(**options: Any) -> int:
     Nothing is submitted: the next `batchgen run` does that. With --id alone, failed, lost and
     unknown jobs of those ids are meant.
     """
-    from batchgen.adapters.clock import SystemClock
-    from batchgen.adapters.sqlite.faults import typed_errors
-    from batchgen.adapters.sqlite.retrying import put_back, select
-    from batchgen.adapters.sqlite.state import SqliteState
+    from batchgen.store.sqlite.faults import typed_errors
+    from batchgen.store.sqlite.retrying import put_back, select
+    from batchgen.store.sqlite.state import SqliteState
+    from batchgen.system.clock import SystemClock
 
     states = _states(options)
     directory = run_of(options["run"])
@@ -70,7 +71,7 @@ def _states(options: dict[str, Any]) -> list[str]:
     ]
 
 
-def _as_json(chosen: Selection) -> dict[str, Any]:
+def _as_json(chosen: RetrySelection) -> dict[str, Any]:
     return {
         "put_back": chosen.count,
         "failed": chosen.failed,
@@ -81,7 +82,7 @@ def _as_json(chosen: Selection) -> dict[str, Any]:
     }
 
 
-def _say(chosen: Selection, *, err: bool) -> None:
+def _say(chosen: RetrySelection, *, err: bool) -> None:
     """What it may cost, before anything is done."""
     lines = []
     if chosen.failed:
@@ -99,7 +100,7 @@ def _say(chosen: Selection, *, err: bool) -> None:
         click.echo(line, err=err)
 
 
-def _agreed(chosen: Selection) -> bool:
+def _agreed(chosen: RetrySelection) -> bool:
     if not (chosen.unclear or chosen.lost):
         return True
     try:

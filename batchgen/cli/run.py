@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import fields
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from batchgen.cli.common import say
+from batchgen.app.console import say
 
 if TYPE_CHECKING:
-    from batchgen.adapters.manifest_file import ManifestFile
-    from batchgen.adapters.run_directory import RunDirectory
-    from batchgen.cli.service import Service
-    from batchgen.cli.session import Overrides
-    from batchgen.cli.telling import Telling
+    from batchgen.app.manifest_file import ManifestFile
+    from batchgen.cli.run_end import RunRequest
 
 _EXAMPLE = """Example:
 
@@ -25,21 +22,6 @@ _EXAMPLE = """Example:
   batchgen run jobs/demo.yaml --simulate      # free: a local look-alike of the service
   batchgen run jobs/demo.yaml --limit 3       # a taste before the meal
   batchgen run jobs/demo.yaml                 # the same command resumes"""
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """The arguments of one `run`."""
-
-    manifest: Path
-    run_dir: Path | None
-    simulate: bool
-    speed: float
-    on_change: str | None
-    as_json: bool
-    limit: int | None = None
-    notify: bool = True
-    serve: bool = False
 
 
 @click.command("run", epilog=_EXAMPLE, context_settings={"help_option_names": ["-h", "--help"]})
@@ -90,91 +72,47 @@ def command(**options: Any) -> int:
     """
     import anyio
 
-    from batchgen.adapters.manifest_file import load_manifest
-    from batchgen.cli.session import Overrides
+    from batchgen.app.manifest_file import load_manifest
+    from batchgen.app.options import RunOptions
+    from batchgen.cli.run_end import RunRequest
 
-    request = Request(
+    names = {field.name for field in fields(RunOptions)}
+    request = RunRequest(
         options["manifest"],
-        options["run_dir"],
-        options["simulate"],
-        options["speed"],
-        options["on_change"],
+        RunOptions(**{name: value for name, value in options.items() if name in names}),
         options["as_json"],
-        options["limit"],
-        not options["no_notify"],
-        options["serve"],
     )
-    overrides = Overrides(
-        options["concurrency"],
-        options["rpm"],
-        options["max_spend"],
-        options["limit"],
-        options["patience"],
-        options["allow_unknown_price"],
-    )
-    manifest = load_manifest(request.manifest, run_dir=request.run_dir)
+    manifest = load_manifest(request.manifest, run_dir=request.options.directory)
     for notice in manifest.notices:
         say(f"note: {notice}")
-    return anyio.run(partial(_run, request, manifest, overrides))
+    work = partial(_run, request, manifest, notify=not options["no_notify"], serve=options["serve"])
+    return anyio.run(work)
 
 
-async def _run(request: Request, manifest: ManifestFile, overrides: Overrides) -> int:
-    from batchgen.cli import service as services
-    from batchgen.cli.places import default_run_directory
-    from batchgen.cli.telling import telling_of
-
-    directory = default_run_directory(manifest, request.run_dir)
-    # A missing key is told before anything is made.
-    service = None if request.simulate else services.service_from_environment()
-    telling = telling_of(manifest, directory, simulated=request.simulate, silent=not request.notify)
-    async with telling as told, AsyncExitStack() as stack:
-        opening = _Opening(request, overrides, service, told)
-        return await _worked(opening, manifest, directory, stack)
-    raise AssertionError("unreachable")
-
-
-@dataclass(frozen=True, slots=True)
-class _Opening:
-    """What one run is begun with."""
-
-    request: Request
-    overrides: Overrides
-    service: Service | None
-    told: Telling
-
-
-async def _worked(
-    opening: _Opening, manifest: ManifestFile, directory: RunDirectory, stack: AsyncExitStack
-) -> int:
-    from batchgen.adapters.sqlite.importer import OnChange
-    from batchgen.cli import service as services
-    from batchgen.cli import session as sessions
+async def _run(request: RunRequest, manifest: ManifestFile, *, notify: bool, serve: bool) -> int:
+    from batchgen.app.notifications import telling_of
+    from batchgen.app.outputs import default_run_directory
+    from batchgen.app.run import opened_run
     from batchgen.cli.beside import page_beside
     from batchgen.cli.run_end import facts_of, fallen_by, finish
 
-    request, overrides, service = opening.request, opening.overrides, opening.service
-    name = service.name if service else services.REHEARSAL_NAME
-    session = await stack.enter_async_context(
-        sessions.opened(manifest, directory, name, OnChange(request.on_change or "stop"))
-    )
-    began_at = session.clock.now()
-    if overrides.needs_prices(manifest):
-        sessions.refuse_unknown_prices(session.state)
-    if service is None:
-        rehearsal = services.rehearsal(directory, request.speed)
-        service = await stack.enter_async_context(rehearsal)
-    if request.serve:
-        await stack.enter_async_context(page_beside(directory, session.clock))
-    with sessions.display_for(session, overrides.cap_usd(manifest)) as display:
-        try:
-            end = await session.run(service, overrides, opening.told.watch(display))
-        except Exception as error:
-            opening.told.facts = facts_of(request, session, began_at, fallen_by(error))
-            raise
-    code = await finish(request, session, end, began_at)
-    reason = str(session.fault or (end.gate.reason if end.gate else ""))
-    opening.told.facts = facts_of(request, session, began_at, (code, reason))
-    if session.fault is not None:
-        # Told last: what was collected before stands above it.
-        raise session.fault
-    return code
+    directory = default_run_directory(manifest, request.options.directory)
+    telling = telling_of(manifest, directory, simulated=request.options.simulate, silent=not notify)
+    async with telling as told, AsyncExitStack() as stack:
+        run = await stack.enter_async_context(opened_run(manifest, request.options))
+        if serve:
+            await stack.enter_async_context(page_beside(directory, run.session.clock))
+        with run.display() as display:
+            try:
+                outcome = await run.to_the_end(told.watch(display))
+            except Exception as error:
+                told.facts = facts_of(request, run, fallen_by(error))
+                raise
+        await finish(request, run, outcome)
+        fault = run.session.fault
+        told.facts = facts_of(request, run, (outcome.code, str(fault or outcome.reason)))
+        if fault is not None:
+            # Told last: what was collected before stands above it.
+            raise fault
+        return outcome.code
+    raise AssertionError("unreachable")

@@ -4,47 +4,55 @@ from __future__ import annotations
 
 import shlex
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from batchgen.adapters.local_time import local_time
-from batchgen.cli.common import print_json, say, silence, usd
-from batchgen.cli.epilogue import epilogue_of, print_epilogue, print_failures
-from batchgen.cli.places import write_metadata
-from batchgen.core.ending import Verdict
-from batchgen.core.exit_code import ExitCode
-from batchgen.core.job import JobState
-from batchgen.core.notice import Facts
-from batchgen.core.summary import duration
-from batchgen.core.treatment import WINDOW_S
+from batchgen.app.console import say
+from batchgen.app.summary import epilogue_of
+from batchgen.cli.common import print_json, silence
+from batchgen.cli.show.summary import print_epilogue, print_failures
+from batchgen.core.common.exit_codes import ExitCode
+from batchgen.core.common.formatting import usd
+from batchgen.core.jobs.job import JobState
+from batchgen.core.progress.notifications import Facts
+from batchgen.core.progress.tally import duration
+from batchgen.core.scheduling.completion import Verdict
 from batchgen.errors import StateError, StoppedEarly, UserError
+from batchgen.providers.segmind.provider import CAPABILITIES
+from batchgen.system.local_time import local_time
 
 if TYPE_CHECKING:
-    from batchgen.cli.run import Request
-    from batchgen.cli.session import Session
-    from batchgen.core.gates import Gate
-    from batchgen.core.job import Job
-    from batchgen.core.summary import Tally
-    from batchgen.runner.runner import RunEnd
+    from batchgen.app.options import RunOptions
+    from batchgen.app.run import OpenRun, RunOutcome
+    from batchgen.app.session import Session
+    from batchgen.core.jobs.job import Job
+    from batchgen.core.progress.tally import Tally
+    from batchgen.core.scheduling.gates import Gate
 
 
-async def finish(request: Request, session: Session, end: RunEnd, began_at: float) -> int:
-    """Write the dataset files, say what the run came to and what to type next; the exit code."""
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """One `batchgen run`: what is run, how, and in which form its end is told."""
+
+    manifest: Path
+    options: RunOptions
+    as_json: bool
+
+
+async def finish(request: RunRequest, run: OpenRun, outcome: RunOutcome) -> None:
+    """Say what the run came to and what to type next."""
+    session, totals, end = run.session, outcome.totals, outcome.end
     tally = session.tally
-    code = session.exit_code(end, dict(tally.counts))
-    if not await write_metadata(session):
-        code = max(code, ExitCode.STOPPED)
     active = await session.state.active()
-    totals = await session.state.totals()
-    epilogue = _epilogue(session.directory.path)
     tally.spent_usd = totals.settled_usd
     told = {
-        **_summary(session, tally, end, int(code)),
+        **_summary(session, outcome),
         "reserved_usd": round(totals.reserved_usd, 6),
-        "elapsed_s": round(session.clock.now() - began_at, 3),
-        **epilogue,
+        "elapsed_s": round(session.clock.now() - run.began_at, 3),
+        **_epilogue(session.directory.path),
     }
     try:
         if request.as_json:
@@ -60,9 +68,8 @@ async def finish(request: Request, session: Session, end: RunEnd, began_at: floa
         say("the manifest was not read to its end; the next run goes on with it")
     if end.gate is not None:
         _print_stop(request, end.gate, active)
-    elif request.limit and tally.counts[JobState.PENDING]:
+    elif request.options.limit and tally.counts[JobState.PENDING]:
         _print_rest(request, tally)
-    return int(code)
 
 
 def _epilogue(run: Path) -> dict[str, Any]:
@@ -74,14 +81,14 @@ def _epilogue(run: Path) -> dict[str, Any]:
         return {"models": {}, "slowest": [], "failures": []}
 
 
-def _summary(session: Session, tally: Tally, end: RunEnd, code: int) -> dict[str, Any]:
+def _summary(session: Session, outcome: RunOutcome) -> dict[str, Any]:
     return {
         "run": str(session.directory.path),
-        "verdict": end.verdict.value,
-        "reason": end.gate.reason if end.gate else "",
-        "exit_code": code,
-        "counts": {state.value: count for state, count in tally.counts.items() if count},
-        "spent_usd": round(tally.spent_usd, 6),
+        "verdict": outcome.end.verdict.value,
+        "reason": outcome.reason,
+        "exit_code": int(outcome.code),
+        "counts": {state.value: count for state, count in outcome.counts.items()},
+        "spent_usd": round(outcome.totals.settled_usd, 6),
         "outputs": session.directory.place,
     }
 
@@ -96,38 +103,38 @@ def _print(session: Session, tally: Tally, told: dict[str, Any]) -> None:
     print_failures(told, session.directory.path)
 
 
-def _print_stop(request: Request, gate: Gate, active: list[Job]) -> None:
+def _print_stop(request: RunRequest, gate: Gate, active: list[Job]) -> None:
     say(f"stopped: {gate.reason}")
     running = [job for job in active if job.state in {JobState.SUBMITTED, JobState.FETCHING}]
     if running:
-        until = local_time(min(job.sent_at for job in running) + WINDOW_S)
+        until = local_time(min(job.sent_at for job in running) + CAPABILITIES.retention_s)
         say(f"{len(running)} paid job(s) still at the service; fetch them before {until}")
     say(f"resume: {_again(request)}")
 
 
-def _print_rest(request: Request, tally: Tally) -> None:
+def _print_rest(request: RunRequest, tally: Tally) -> None:
     """After a taste: what is left, and how to learn what that will come to."""
-    say(f"--limit {request.limit} is reached; {tally.counts[JobState.PENDING]:,} jobs wait")
-    run_dir = ["--run-dir", str(request.run_dir)] if request.run_dir else []
+    say(f"--limit {request.options.limit} is reached; {tally.counts[JobState.PENDING]:,} jobs wait")
+    run_dir = ["--run-dir", str(request.options.run_dir)] if request.options.run_dir else []
     plan = shlex.join(["batchgen", "plan", str(request.manifest), *run_dir])
     say(f"what they will come to: {plan}")
     say(f"go on: {_again(request)}")
 
 
-def _again(request: Request) -> str:
+def _again(request: RunRequest) -> str:
     again = ["batchgen", "run", str(request.manifest)]
-    again += ["--run-dir", str(request.run_dir)] if request.run_dir else []
-    again += ["--simulate"] if request.simulate else []
+    again += ["--run-dir", str(request.options.run_dir)] if request.options.run_dir else []
+    again += ["--simulate"] if request.options.simulate else []
     return shlex.join(again)
 
 
-def facts_of(request: Request, session: Session, began_at: float, ended: tuple[int, str]) -> Facts:
+def facts_of(request: RunRequest, run: OpenRun, ended: tuple[int, str]) -> Facts:
     """What others are told of a run that ended with an exit code, for a reason."""
     code, reason = ended
-    directory = session.directory
+    session, directory = run.session, run.session.directory
     return Facts(
         name=session.manifest.manifest.name,
-        simulated=request.simulate,
+        simulated=request.options.simulate,
         run=str(directory.path.absolute()),
         manifest=str(request.manifest.absolute()),
         outputs=directory.place if directory.bucket else str(directory.outputs.absolute()),
@@ -135,7 +142,7 @@ def facts_of(request: Request, session: Session, began_at: float, ended: tuple[i
         reason=reason,
         counts=dict(session.tally.counts),
         spent_usd=session.tally.spent_usd,
-        elapsed_s=session.clock.now() - began_at,
+        elapsed_s=session.clock.now() - run.began_at,
         resume=_again(request),
     )
 

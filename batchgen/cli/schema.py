@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from batchgen.cli.common import print_json
-from batchgen.core.exit_code import ExitCode
+from batchgen.core.common.exit_codes import ExitCode
 
 _EXAMPLE = """Example:
 
@@ -18,7 +18,7 @@ _EXAMPLE = """Example:
 @click.command("schema", epilog=_EXAMPLE, context_settings={"help_option_names": ["-h", "--help"]})
 def command() -> int:
     """Print the JSON Schema of the manifest, for editors."""
-    from batchgen.core.manifest import json_schema
+    from batchgen.core.manifest.schema import json_schema
 
     print_json(json_schema())
     return ExitCode.COMPLETED

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from batchgen.cli.common import run_of, say
+from batchgen.app.console import say
+from batchgen.cli.common import run_of
 from batchgen.cli.completion import RUN
-from batchgen.core.exit_code import ExitCode
+from batchgen.core.common.exit_codes import ExitCode
 from batchgen.errors import UserError
 
 if TYPE_CHECKING:
-    from batchgen.adapters.run_directory import RunDirectory
+    from batchgen.system.run_directory import RunDirectory
     from batchgen.web.server import ServeSettings
 
 TOKEN_VARIABLE = "BATCHGEN_SERVE_TOKEN"  # noqa: S105  the name of a variable
@@ -82,7 +83,7 @@ def token_of_today() -> str:
 async def _serve(directory: RunDirectory, settings: ServeSettings) -> int:
     import anyio
 
-    from batchgen.adapters.clock import SystemClock
+    from batchgen.system.clock import SystemClock
     from batchgen.web.server import serving
 
     async with serving(directory, settings, SystemClock()) as address:

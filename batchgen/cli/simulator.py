@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from batchgen.core.exit_code import ExitCode
+from batchgen.core.common.exit_codes import ExitCode
 from batchgen.errors import UserError
 
 if TYPE_CHECKING:
-    from batchgen.simulator import SimulatorConfig
+    from batchgen.providers.segmind.simulator import SimulatorConfig
 
 _EXAMPLE = """Example:
 
@@ -62,7 +62,7 @@ def command(**options: Any) -> int:
 def _config(options: dict[str, Any]) -> SimulatorConfig:
     from pydantic import ValidationError
 
-    from batchgen.simulator import SimulatorConfig
+    from batchgen.providers.segmind.simulator import SimulatorConfig
 
     settings: dict[str, Any] = _read(options["config"]) if options["config"] else {}
     names = ("speed", "seed", "rate_limit", "credits_usd")
@@ -79,7 +79,7 @@ def _config(options: dict[str, Any]) -> SimulatorConfig:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    from batchgen.adapters.yaml_document import read_document
+    from batchgen.sources.yaml.document import read_document
 
     if path.suffix == ".json":
         try:
@@ -96,7 +96,7 @@ def _read(path: Path) -> dict[str, Any]:
 async def _serve(config: SimulatorConfig, options: dict[str, Any]) -> int:
     import anyio
 
-    from batchgen.simulator.server import serve
+    from batchgen.providers.segmind.simulator.http.server import serve
 
     async with serve(
         config,

@@ -16,21 +16,22 @@ import click
 from anyio import TASK_STATUS_IGNORED
 from anyio.abc import TaskStatus
 
-from batchgen.adapters.clock import SystemClock
-from batchgen.adapters.local_time import local_time
-from batchgen.adapters.log_tail import tail_of
-from batchgen.adapters.progress import LINE_EVERY_S
-from batchgen.adapters.run_directory import RunDirectory
-from batchgen.adapters.run_holder import holder_of
-from batchgen.adapters.screen import Screen
-from batchgen.adapters.sqlite.epilogue import EpilogueReader
-from batchgen.adapters.sqlite.look import Beside, glance_of
-from batchgen.cli.remaining import eta_s
-from batchgen.cli.status import is_awaiting, report_of
-from batchgen.cli.voice import say
-from batchgen.core.gauges import WAITS
-from batchgen.core.glance import Glance, one_line
+from batchgen.app.console import say
+from batchgen.app.remaining import eta_s
+from batchgen.app.status import is_awaiting, report_of
+from batchgen.core.progress.eta import WAITS
+from batchgen.core.progress.snapshot import RunSnapshot, one_line
 from batchgen.errors import BatchgenError
+from batchgen.observe.log_tail import tail_of
+from batchgen.observe.progress import LINE_EVERY_S
+from batchgen.observe.screen import Screen
+from batchgen.providers.segmind.provider import CAPABILITIES
+from batchgen.store.sqlite.epilogue import EpilogueReader
+from batchgen.store.sqlite.look import Beside, glance_of
+from batchgen.system.clock import SystemClock
+from batchgen.system.local_time import local_time
+from batchgen.system.run_directory import RunDirectory
+from batchgen.system.run_holder import holder_of
 
 LOOK_S = 1.0
 _SHARE = 4.0
@@ -131,13 +132,14 @@ class _Eta:
         return None if self.seconds is None else max(0.0, self.seconds - (now - self.at))
 
 
-def _look(reader: EpilogueReader, directory: RunDirectory, now: float, eta: _Eta) -> Glance:
+def _look(reader: EpilogueReader, directory: RunDirectory, now: float, eta: _Eta) -> RunSnapshot:
     with reader.snapshot():
         overview = reader.overview(now)
         awaiting = is_awaiting(overview.notes)
+        deadline_at = CAPABILITIES.deadline_at(overview.oldest_unfetched_at)
         waits = {str(kind): words for kind, words in WAITS.items()}
         gates = [waits[gate] for gate in tail_of(directory.log).gates if gate in waits]
-        glance = glance_of(reader, overview, now, Beside(awaiting, gates))
+        glance = glance_of(reader, overview, now, Beside(awaiting, deadline_at, gates))
         left = glance.total - glance.ended
         if awaiting or gates or not left:
             return glance

@@ -13,19 +13,19 @@ from typing import Self
 import anyio
 from anyio.abc import TaskGroup
 
-from batchgen.core.effect import Effect
+from batchgen.core.scheduling.effects import Effect
 from batchgen.errors import InternalError
 
 
 @dataclass(slots=True, eq=False)
-class _Hand:
+class _Worker:
     """A task without work. Whoever calls it fills in `effect` first; without, it goes home."""
 
     called: anyio.Event = field(default_factory=anyio.Event)
     effect: Effect | None = None
 
 
-class Crew:
+class WorkerPool:
     """As many tasks as effects were ever under way at once. An async context manager.
 
     `work` is awaited for every effect that is given, exactly once, whatever is cancelled: it is to
@@ -35,7 +35,7 @@ class Crew:
     def __init__(self, work: Callable[[Effect], Awaitable[None]]) -> None:
         self._work = work
         self._tasks: TaskGroup | None = None
-        self._idle: list[_Hand] = []
+        self._idle: list[_Worker] = []
         self._scopes: set[anyio.CancelScope] = set()
         self._dismissed = False
 
@@ -87,7 +87,7 @@ class Crew:
                 self._scopes.discard(scope)
 
     async def _next(self) -> Effect | None:
-        hand = _Hand()
+        hand = _Worker()
         self._idle.append(hand)
         try:
             await hand.called.wait()

@@ -4,36 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from batchgen.core.board import Board
-from batchgen.core.job import Job
-from batchgen.core.misdated import redated
-from batchgen.core.planner import Plan
+from batchgen.core.jobs.job import Job
+from batchgen.core.scheduling.clock_skew import redated
+from batchgen.core.scheduling.planner import PlannedEffects
+from batchgen.core.scheduling.state import SchedulerState
 from batchgen.ports import State
 
 
-async def draw(board: Board, state: State, decided: Plan, now: float) -> None:
+async def draw(board: SchedulerState, state: State, decided: PlannedEffects, now: float) -> None:
     """As many as the planner asks for: of all models, and of those with limits of their own."""
     if decided.draw:
         count, restocks = _within_quota(board, decided.draw), board.restock_count
         jobs = await state.draw(board.drawn_key, count, but_models=tuple(board.stocks))
-        _put(board, [redated(job, now) for job in jobs])
+        _put(board, [redated(job, now, board.capabilities.retention_s) for job in jobs])
         board.stock_ended = _was_last(board, count - len(jobs), restocks)
         board.drawn_key = jobs[-1].key if jobs else board.drawn_key
     for model, wanted in decided.draw_of:
         stock, restocks = board.stocks[model], board.restock_count
         count = _within_quota(board, wanted)
         jobs = await state.draw(stock.drawn_key, count, model=model)
-        _put(board, [redated(job, now) for job in jobs])
+        _put(board, [redated(job, now, board.capabilities.retention_s) for job in jobs])
         stock.ended = _was_last(board, count - len(jobs), restocks)
         stock.drawn_key = jobs[-1].key if jobs else stock.drawn_key
 
 
-def _within_quota(board: Board, count: int) -> int:
+def _within_quota(board: SchedulerState, count: int) -> int:
     """As many of `count` as this run may still draw."""
     return count if board.quota is None else min(count, board.quota)
 
 
-def _put(board: Board, jobs: Sequence[Job]) -> None:
+def _put(board: SchedulerState, jobs: Sequence[Job]) -> None:
     if board.quota is not None:
         board.quota -= len(jobs)
     for job in jobs:
@@ -43,7 +43,7 @@ def _put(board: Board, jobs: Sequence[Job]) -> None:
             board.put([job])
 
 
-def _was_last(board: Board, missing_count: int, restock_count: int) -> bool:
+def _was_last(board: SchedulerState, missing_count: int, restock_count: int) -> bool:
     """Whether a draw that brought so many fewer than asked for was the last.
 
     It was not when jobs were added to the state meanwhile, as `restock_count` of before it tells.

@@ -1,55 +1,33 @@
 """What each effect does: one call or one file, ending in one event.
 
-Nothing here decides anything: calls come from `core.calls`, meanings from `core.wire`.
+Nothing here decides anything: calls and meanings come from the `Provider`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from batchgen.core import calls, wire
-from batchgen.core.effect import Effect, EffectKind
-from batchgen.core.event import Event, EventKind
-from batchgen.core.gates import GateKind
-from batchgen.core.history import HistoryRead, Row, rows_of
-from batchgen.core.http import Answer, Call
-from batchgen.core.instant import instant_of
-from batchgen.core.job import Doubt, Job, Output, SavedFile
-from batchgen.core.money import Money
-from batchgen.core.receipt import read_credits
-from batchgen.core.signals import CallKind, Signal, printable, signal_of
-from batchgen.core.treatment import PATIENCE, describe
-from batchgen.core.uploading import read_upload
+from batchgen.core.common.text import printable
+from batchgen.core.common.timestamps import instant_of
+from batchgen.core.jobs.events import Event, EventKind, Reading
+from batchgen.core.jobs.job import Doubt, Job, Output, SavedFile
+from batchgen.core.jobs.outcomes import CallKind, Signal
+from batchgen.core.net.http import Answer, Call
+from batchgen.core.reconciliation.history import HistoryRead
+from batchgen.core.scheduling.effects import Effect, EffectKind
+from batchgen.core.scheduling.gates import GateKind
+from batchgen.core.scheduling.policy import PATIENCE
+from batchgen.core.scheduling.spending import Money
 from batchgen.errors import InternalError, TransportError
 from batchgen.ports import InputLostError, Ports, SaveError, SaveFault, SaveOrder
+from batchgen.runner.outcome import Landed
 from batchgen.runner.uploads import UNKNOWN_FILE
 
 DENIAL_PAUSE_S = 10.0
 """Between two questions whether a row is ours: a single 404 may be a glitch."""
 MIN_FREE_BYTES = 64 * 2**20
 """The disk gate opens again above this. A guess: some dozens of pictures."""
-
-
-@dataclass(frozen=True, slots=True)
-class Landed:
-    """How an effect ended: its event, and what the disk said.
-
-    `event` is None for an effect without a job (probes and reads bring one for the gates only),
-    and for one that was cut off. `rows` is the page of a read, None when it failed; `foreign` says
-    that a confirmation was denied. `credits_usd` is what the account holds, where that was asked.
-    `url` is where an uploaded content stands; `detail` names its file, or without an event says
-    why none can be had.
-    """
-
-    effect: Effect
-    event: Event | None = None
-    fault: SaveFault | None = None
-    detail: str = ""
-    rows: Sequence[Row] | None = None
-    foreign: bool = False
-    credits_usd: float | None = None
-    url: str = ""
 
 
 _HOLDING_FAULTS: Mapping[SaveFault, GateKind | None] = {
@@ -71,6 +49,7 @@ class Effects:
 
     def __init__(self, ports: Ports) -> None:
         self._api = ports.api
+        self._provider = ports.provider
         self._outputs = ports.outputs
         self._inputs = ports.inputs
         self._clock = ports.clock
@@ -91,8 +70,10 @@ class Effects:
             case EffectKind.FETCH:
                 return await self._fetch(effect, effect.job)
             case EffectKind.RECOVER:
-                outcome = await self._call(calls.record_call(effect.job.request_id))
-                return Landed(effect, wire.read_record(effect.job, outcome, self._clock.now()))
+                outcome = await self._call(self._provider.record_call(effect.job.request_id))
+                return Landed(
+                    effect, self._provider.read_record(effect.job, outcome, self._clock.now())
+                )
             case EffectKind.CONFIRM:
                 return await self._confirm(effect, effect.job)
             case EffectKind.SAVE:
@@ -125,11 +106,11 @@ class Effects:
             return await self._upload(effect)
         if effect.kind is EffectKind.READ_HISTORY and effect.read is not None:
             return await self._read_history(effect, effect.read)
-        outcome = await self._call(calls.credits_call())
-        word = self._word(CallKind.CREDITS, outcome)
+        outcome = await self._call(self._provider.credits_call())
+        word = self._provider.word(CallKind.CREDITS, outcome, self._clock.now())
         if isinstance(outcome, TransportError) or word.signal is not Signal.OK:
             return Landed(effect, word)
-        return Landed(effect, word, credits_usd=read_credits(outcome.object()))
+        return Landed(effect, word, credits_usd=self._provider.read_credits(outcome.object()))
 
     async def _upload(self, effect: Effect) -> Landed:
         """Any of the files that held the content, as long as one still does."""
@@ -140,38 +121,32 @@ class Effects:
             except InputLostError as error:
                 lost = str(error)
                 continue
-            outcome = await self._call(calls.upload_call(file.media_type, encoded))
-            word, url = read_upload(outcome, self._clock.now())
+            outcome = await self._call(self._provider.upload_call(file.media_type, encoded))
+            word, url = self._provider.read_upload(outcome, self._clock.now())
             return Landed(effect, word, detail=file.path, url=url)
         return Landed(effect, detail=lost)
 
-    def _word(self, call: CallKind, outcome: Answer | TransportError) -> Event:
-        """An event that is about no job: the gates alone learn from it."""
-        signal = signal_of(outcome)
-        reason = "" if signal is Signal.OK else describe(signal, outcome)
-        return Event(EventKind.HELD, 0, self._clock.now(), reason=reason, call=call, signal=signal)
-
     async def _read_history(self, effect: Effect, read: HistoryRead) -> Landed:
-        outcome = await self._call(calls.history_call(read, self._clock.now()))
-        word = self._word(CallKind.HISTORY, outcome)
+        outcome = await self._call(self._provider.history_call(read, self._clock.now()))
+        word = self._provider.word(CallKind.HISTORY, outcome, self._clock.now())
         if isinstance(outcome, TransportError) or word.signal is not Signal.OK:
             return Landed(effect, word, detail=word.reason)
-        rows = rows_of(outcome)
+        rows = self._provider.read_history(outcome)
         detail = "" if rows is not None else "the history answers without a list"
         return Landed(effect, word, detail=detail, rows=rows)
 
     async def _confirm(self, effect: Effect, job: Job) -> Landed:
-        outcome = await self._call(calls.record_call(effect.request_id))
+        outcome = await self._call(self._provider.record_call(effect.request_id))
         now = self._clock.now()
-        event = wire.read_confirmation(job, effect.request_id, outcome, now)
+        event = self._provider.read_confirmation(job, effect.request_id, outcome, now)
         denied = event is None
         if event is None:
             event = Event(EventKind.HELD, job.key, now, retry_at=now + DENIAL_PAUSE_S)
         return Landed(effect, event, foreign=denied)
 
     async def _submit(self, effect: Effect, job: Job) -> Landed:
-        outcome = await self._call(calls.submit_call(job))
-        reading = wire.read_submit(job, outcome, self._clock.now())
+        outcome = await self._call(self._provider.submit_call(job))
+        reading = self._provider.read_submit(job, outcome, self._clock.now())
         try:
             return Landed(effect, await self._stage(job, reading))
         except SaveError as error:
@@ -186,8 +161,8 @@ class Effects:
             return Landed(effect, event, error.fault, error.detail)
 
     async def _poll(self, effect: Effect, job: Job) -> Landed:
-        outcome = await self._call(calls.status_call(job.request_id))
-        event = wire.read_status(job, outcome, self._clock.now())
+        outcome = await self._call(self._provider.status_call(job.request_id))
+        event = self._provider.read_status(job, outcome, self._clock.now())
         if event.kind is EventKind.FINISHED and effect.at_once:
             fetched = await self._fetch(effect, job)
             if fetched.event is not None and fetched.event.kind is EventKind.RESULT:
@@ -196,14 +171,14 @@ class Effects:
         return Landed(effect, event)
 
     async def _fetch(self, effect: Effect, job: Job) -> Landed:
-        outcome = await self._call(calls.result_call(job.request_id))
-        reading = wire.read_result(job, outcome, self._clock.now())
+        outcome = await self._call(self._provider.result_call(job.request_id))
+        reading = self._provider.read_result(job, outcome, self._clock.now())
         try:
             return Landed(effect, await self._stage(job, reading))
         except SaveError as error:
             return self._not_saved(effect, job, error)
 
-    async def _stage(self, job: Job, reading: wire.Reading) -> Event:
+    async def _stage(self, job: Job, reading: Reading) -> Event:
         """Media that came inside an answer goes to disk before the event is recorded."""
         if not reading.inline:
             return reading.event

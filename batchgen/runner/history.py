@@ -4,18 +4,24 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from batchgen.core.board import Board
-from batchgen.core.event import Event, EventKind
-from batchgen.core.gates import GateKind
-from batchgen.core.history import HistoryRead
-from batchgen.core.job import Doubt
-from batchgen.core.reconcile import Decision, Finding, Policy, decide, needs_lookup
-from batchgen.core.signals import CallKind, Signal
+from batchgen.core.jobs.events import Event, EventKind
+from batchgen.core.jobs.job import Doubt
+from batchgen.core.jobs.outcomes import CallKind, Signal
+from batchgen.core.reconciliation.history import HistoryRead
+from batchgen.core.reconciliation.reconcile import (
+    Decision,
+    HistoryFinding,
+    Policy,
+    decide,
+    needs_lookup,
+)
+from batchgen.core.scheduling.gates import GateKind
+from batchgen.core.scheduling.state import SchedulerState
 from batchgen.ports import DuplicateRequestIdError, Ports
-from batchgen.runner.effects import Landed
+from batchgen.runner.outcome import Landed
 
 
-def begin_page(board: Board, now: float) -> HistoryRead:
+def begin_page(board: SchedulerState, now: float) -> HistoryRead:
     """The read whose next page is about to be fetched; a new one goes back to the oldest doubt."""
     board.reading = True
     if board.history is None:
@@ -24,7 +30,7 @@ def begin_page(board: Board, now: float) -> HistoryRead:
     return board.history
 
 
-def take_in_page(board: Board, landed: Landed) -> None:
+def take_in_page(board: SchedulerState, landed: Landed) -> None:
     """Put a page, or its failure, onto the board. A cut-off effect leaves the read as it was."""
     board.reading = False
     if landed.event is not None:
@@ -38,14 +44,14 @@ def take_in_page(board: Board, landed: Landed) -> None:
         board.history.break_off(landed.detail, not_found=gone)
 
 
-def reject_candidate(board: Board, job_key: int) -> None:
+def reject_candidate(board: SchedulerState, job_key: int) -> None:
     """The history denied that the row is ours: it may be a team-mate's."""
     candidate = board.candidates.pop(job_key, None)
     if candidate is not None:
         board.denials[candidate] += 1
 
 
-async def conclude(board: Board, ports: Ports) -> list[Event]:
+async def conclude(board: SchedulerState, ports: Ports) -> list[Event]:
     """Draw the conclusions of an ended read; none while it goes on."""
     read = board.history
     if read is None or not read.ended or board.reading:
@@ -74,7 +80,7 @@ async def conclude(board: Board, ports: Ports) -> list[Event]:
     return [event for finding in findings if (event := _act(board, finding, policy.now))]
 
 
-def _act(board: Board, finding: Finding, now: float) -> Event | None:
+def _act(board: SchedulerState, finding: HistoryFinding, now: float) -> Event | None:
     job = finding.job
     match finding.decision:
         case Decision.CANDIDATE:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from batchgen.core.board import Board
-from batchgen.core.effect import EffectKind
-from batchgen.core.event import Event
-from batchgen.core.uploads import Uploaded
-from batchgen.runner.effects import Landed
+from batchgen.core.jobs.events import Event
+from batchgen.core.jobs.placeholders import Uploaded
+from batchgen.core.scheduling.effects import EffectKind
+from batchgen.core.scheduling.state import SchedulerState
 from batchgen.runner.history import reject_candidate, take_in_page
+from batchgen.runner.outcome import Landed
 from batchgen.runner.probes import observe_fault, take_in_probe
 from batchgen.runner.uploads import take_in_upload
 
@@ -27,7 +27,7 @@ class Mail:
     credits_usd: float | None = None
 
 
-def sort_mail(board: Board, landed: Sequence[Landed], now: float) -> Mail:
+def sort_mail(board: SchedulerState, landed: Sequence[Landed], now: float) -> Mail:
     """Take in what needs no record: gates, pages, who is no longer busy."""
     mail = Mail()
     for item in landed:
@@ -49,7 +49,7 @@ def sort_mail(board: Board, landed: Sequence[Landed], now: float) -> Mail:
     return mail
 
 
-def _take_in_upload(board: Board, item: Landed, mail: Mail, now: float) -> None:
+def _take_in_upload(board: SchedulerState, item: Landed, mail: Mail, now: float) -> None:
     """A job may wait for several contents that cannot be had: it ends once."""
     done, events = take_in_upload(board, item, now)
     if done is not None:

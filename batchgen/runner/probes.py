@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from batchgen.core.board import Board
-from batchgen.core.effect import EffectKind
-from batchgen.core.gates import GateKind
+from batchgen.core.scheduling.effects import EffectKind
+from batchgen.core.scheduling.gates import GateKind
+from batchgen.core.scheduling.state import SchedulerState
 from batchgen.ports import SaveFault
-from batchgen.runner.effects import Landed, gate_of
+from batchgen.runner.effects import gate_of
+from batchgen.runner.outcome import Landed
 
 DISK_CHECK_S = 5.0
 
 
-def take_in_probe(board: Board, landed: Landed, now: float) -> None:
+def take_in_probe(board: SchedulerState, landed: Landed, now: float) -> None:
     """Take in the end of an effect that is about no job."""
     gates = board.gates
     board.probing = False
@@ -28,7 +29,7 @@ def take_in_probe(board: Board, landed: Landed, now: float) -> None:
             gates.put_off(GateKind.DISK, now + DISK_CHECK_S)
 
 
-def observe_fault(board: Board, landed: Landed, now: float) -> None:
+def observe_fault(board: SchedulerState, landed: Landed, now: float) -> None:
     """A fault of the storage closes a gate, or makes downloads fewer."""
     if landed.fault is None or landed.effect.job is None:
         return

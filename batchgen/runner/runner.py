@@ -12,26 +12,27 @@ from dataclasses import dataclass, replace
 
 import anyio
 
-from batchgen.core.board import Board
-from batchgen.core.effect import Effect, EffectKind
-from batchgen.core.ending import Verdict
-from batchgen.core.event import Change, Event
-from batchgen.core.gates import Gate, GateKind
-from batchgen.core.job import Job
-from batchgen.core.lifecycle import apply, found_at_start
-from batchgen.core.misdated import redated, undatable
-from batchgen.core.pacing import tick
-from batchgen.core.planner import Plan, plan
-from batchgen.core.uploads import Uploaded
+from batchgen.core.jobs.events import Change, Event
+from batchgen.core.jobs.job import Job
+from batchgen.core.jobs.lifecycle import apply, found_at_start
+from batchgen.core.jobs.placeholders import Uploaded
+from batchgen.core.scheduling.clock_skew import redated, undatable
+from batchgen.core.scheduling.completion import Verdict
+from batchgen.core.scheduling.effects import Effect, EffectKind
+from batchgen.core.scheduling.gates import Gate, GateKind
+from batchgen.core.scheduling.planner import PlannedEffects, plan
+from batchgen.core.scheduling.state import SchedulerState
+from batchgen.core.scheduling.tick import tick
 from batchgen.errors import BatchgenError, InternalError
 from batchgen.ports import DuplicateRequestIdError, Ports
-from batchgen.runner.crew import Crew
+from batchgen.runner.crew import WorkerPool
 from batchgen.runner.drawing import draw
-from batchgen.runner.effects import Effects, Landed, intents_of
+from batchgen.runner.effects import Effects, intents_of
 from batchgen.runner.history import begin_page, conclude, doubted
 from batchgen.runner.mailbox import Mail, sort_mail
+from batchgen.runner.outcome import Landed
 from batchgen.runner.probes import DISK_CHECK_S
-from batchgen.runner.teller import Teller
+from batchgen.runner.teller import Announcer
 from batchgen.runner.uploads import with_files
 
 LONGEST_SLEEP_S = 30.0
@@ -51,15 +52,15 @@ class RunEnd:
 class Runner:
     """Runs one board to its end. Use once."""
 
-    def __init__(self, board: Board, ports: Ports) -> None:
+    def __init__(self, board: SchedulerState, ports: Ports) -> None:
         self.board = board
         self._ports = ports
         self._effects = Effects(ports)
         self._mailbox: list[Landed] = []
         self._mail = anyio.Event()
-        self._crew = Crew(self._carry_out)
+        self._crew = WorkerPool(self._carry_out)
         self._posts: set[anyio.CancelScope] = set()
-        self._teller = Teller(ports.progress)
+        self._teller = Announcer(ports.progress)
         self._disk_seen_at = 0.0
         self._credits_usd: float | None = None
         self._lessons_at = ports.clock.now()
@@ -113,7 +114,8 @@ class Runner:
         """Take over what an earlier process left."""
         now = self._ports.clock.now()
         jobs = await self._ports.state.active()
-        self.board.put(redated(job, now) for job in jobs)
+        retention_s = self.board.capabilities.retention_s
+        self.board.put(redated(job, now, retention_s) for job in jobs)
         await self._record([event for job in jobs if (event := found_at_start(job, now))])
         unclear = self.board.ambiguous
         await self._record([event for job in unclear if (event := undatable(job, now))])
@@ -212,7 +214,7 @@ class Runner:
             self._mailbox.append(landed)
             self._mail.set()
 
-    async def _wait(self, decided: Plan, now: float) -> None:
+    async def _wait(self, decided: PlannedEffects, now: float) -> None:
         if self._mailbox or self._mail.is_set():
             return
         board = self.board

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from batchgen.core.board import Board
-from batchgen.core.gates import Gates
-from batchgen.core.job import Outlook
-from batchgen.core.uploads import Uploaded
+from batchgen.core.jobs.job import Outlook
+from batchgen.core.jobs.placeholders import Uploaded
+from batchgen.core.scheduling.gates import Gates
+from batchgen.core.scheduling.state import SchedulerState
 from batchgen.ports import Progress
 
 RETOLD_S = 30.0
 
 
-class Teller:
+class Announcer:
     """Remembers what was told."""
 
     def __init__(self, progress: Progress) -> None:
@@ -24,7 +24,7 @@ class Teller:
         self._limited_until = 0.0
         self._warned = False
 
-    def tell(self, board: Board, now: float) -> None:
+    def tell(self, board: SchedulerState, now: float) -> None:
         """Say what is new since the last time."""
         self._tell_gates(board.gates)
         self._tell_limits(board, now)
@@ -65,7 +65,7 @@ class Teller:
                 text = f"{model} takes no jobs in this run, they stay pending ({reason})"
                 self._progress.said("model_closed", text, {"model": model})
 
-    def _tell_limits(self, board: Board, now: float) -> None:
+    def _tell_limits(self, board: SchedulerState, now: float) -> None:
         until, told = board.rate.blocked_until, self._limited_until
         if until <= now:
             return
@@ -80,7 +80,7 @@ class Teller:
         fields = {"until": until, "requests_per_minute": allowed}
         self._progress.said("limited", text, fields)
 
-    def _tell_money(self, board: Board) -> None:
+    def _tell_money(self, board: SchedulerState) -> None:
         money = board.money
         if self._warned or not money.is_nearly_spent or money.cap_usd is None:
             return

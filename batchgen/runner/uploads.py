@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from batchgen.core.board import Board
-from batchgen.core.effect import Effect, EffectKind
-from batchgen.core.event import Event
-from batchgen.core.uploading import take_in_failure, without_input
-from batchgen.core.uploads import Uploaded
+from batchgen.core.jobs.events import Event
+from batchgen.core.jobs.placeholders import Uploaded
+from batchgen.core.scheduling.effects import Effect, EffectKind
+from batchgen.core.scheduling.state import SchedulerState
+from batchgen.core.scheduling.uploads import take_in_failure, without_input
 from batchgen.ports import State
 
 if TYPE_CHECKING:
-    from batchgen.runner.effects import Landed
+    from batchgen.runner.outcome import Landed
 
 UNKNOWN_FILE = "no local file is known to hold it any more; run again"
 
@@ -31,7 +31,9 @@ async def with_files(effects: Sequence[Effect], state: State) -> Sequence[Effect
     ]
 
 
-def take_in_upload(board: Board, landed: Landed, now: float) -> tuple[Uploaded | None, list[Event]]:
+def take_in_upload(
+    board: SchedulerState, landed: Landed, now: float
+) -> tuple[Uploaded | None, list[Event]]:
     """An upload to be recorded, or the end of the jobs that need what cannot be had.
 
     Neither where it was cut off, or is tried again.

@@ -10,17 +10,17 @@ from dataclasses import dataclass, field
 
 import anyio
 
-from batchgen.adapters.sqlite.inputs import KnownInputs
-from batchgen.adapters.sqlite.ledger import Ledger
-from batchgen.adapters.sqlite.schema import create_schema
-from batchgen.core.event import Change
-from batchgen.core.history import OwnRequest
-from batchgen.core.job import Job, Outlook, SavedFile, Totals
-from batchgen.core.media import sniff
-from batchgen.core.spec import InputFile
-from batchgen.core.uploads import Content, Uploaded
+from batchgen.core.jobs.events import Change
+from batchgen.core.jobs.job import Job, Outlook, SavedFile, Totals
+from batchgen.core.jobs.placeholders import Content, Uploaded
+from batchgen.core.jobs.spec import InputFile
+from batchgen.core.media.formats import sniff
+from batchgen.core.reconciliation.history import OwnRequest
 from batchgen.errors import DiskFullError
 from batchgen.ports import InputLostError, SaveError, SaveFault, SaveOrder
+from batchgen.store.sqlite.inputs import KnownInputs
+from batchgen.store.sqlite.ledger import Ledger
+from batchgen.store.sqlite.schema import create_schema
 from batchgen.testing.world import Disk, World
 
 COMMIT_S = 0.0005

@@ -9,23 +9,24 @@ from dataclasses import dataclass
 
 import anyio
 
-from batchgen import catalog
-from batchgen.adapters.sqlite.importer import import_jobs
-from batchgen.adapters.sqlite.inputs import placed_job
-from batchgen.adapters.sqlite.rows import JOB_COLUMNS, job_of
-from batchgen.core.board import Board
-from batchgen.core.budget import Rates
-from batchgen.core.ending import Verdict
-from batchgen.core.gates import Gate, GateKind, Gates
-from batchgen.core.job import Job, JobState
-from batchgen.core.learned import LATENCIES_NOTE, PRICES_NOTE
-from batchgen.core.money import Money
-from batchgen.core.polling import Latencies
+from batchgen.core.jobs.job import Job, JobState
+from batchgen.core.scheduling.completion import Verdict
+from batchgen.core.scheduling.gates import Gate, GateKind, Gates
+from batchgen.core.scheduling.latency import Latencies
+from batchgen.core.scheduling.learned import LATENCIES_NOTE, PRICES_NOTE
+from batchgen.core.scheduling.rate_limit import Rates
+from batchgen.core.scheduling.spending import Money
+from batchgen.core.scheduling.state import SchedulerState
 from batchgen.errors import DiskError, InternalError
 from batchgen.ports import Ports
+from batchgen.providers.segmind import catalog
+from batchgen.providers.segmind.provider import CAPABILITIES, Segmind
+from batchgen.providers.segmind.simulator.messages import Urls
+from batchgen.providers.segmind.simulator.service import Service
 from batchgen.runner.runner import RunEnd, Runner
-from batchgen.simulator.messages import Urls
-from batchgen.simulator.service import Service
+from batchgen.store.sqlite.importer import import_jobs
+from batchgen.store.sqlite.inputs import placed_job
+from batchgen.store.sqlite.rows import JOB_COLUMNS, job_of
 from batchgen.testing.memory import MemoryInputs, MemoryOutputs, MemoryState, RecordingProgress
 from batchgen.testing.scenario import Interruption, Mishap, Scenario
 from batchgen.testing.service_api import ServiceApi
@@ -39,7 +40,7 @@ ABANDONED_AFTER_STEPS = 3
 
 
 @dataclass(slots=True)
-class Report:
+class RehearsalReport:
     """What came of it: the service's own ledger, our state, the files, and how long it took.
 
     `left_behind` names jobs whose POST was left without an outcome by a process that was not
@@ -55,7 +56,7 @@ class Report:
     progress: RecordingProgress
     ghosts: int
     end: RunEnd
-    board: Board
+    board: SchedulerState
     elapsed_s: float
     processes: int
     endings: Counter[str]
@@ -94,7 +95,7 @@ def _unended(state: MemoryState) -> str:
 _DISK_ERROR = RunEnd(Verdict.STOP, Gate(GateKind.DISK, "the record cannot be written", 0.0, 0.0))
 
 
-def rehearse(scenario: Scenario) -> Report:
+def rehearse(scenario: Scenario) -> RehearsalReport:
     """Run a scenario to its end; deterministic for its seed.
 
     Interruptions are followed by restarts, until nothing is left to do or `GIVE_UP_S` is over.
@@ -129,13 +130,15 @@ class _Rehearsal:
         self._top_ups_usd = list(scenario.top_ups_usd)
         self._stopped_at = 0.0
 
-    async def play(self) -> Report:
+    async def play(self) -> RehearsalReport:
         """Process after process, until one has nothing more to do."""
         for process in range(1, MAX_PROCESSES):
             self.world.revive()
             clock = VirtualClock(self._clock_errors_s.pop(0) if self._clock_errors_s else 0.0)
             board = _board(self.scenario, self.state, clock.now())
-            ports = Ports(self.api, self.state, self.outputs, clock, self.progress, self.inputs)
+            ports = Ports(
+                self.api, Segmind(), self.state, self.outputs, clock, self.progress, self.inputs
+            )
             end = await self._live(Runner(board, ports))
             interrupted = end is None or _is_by(end, GateKind.STOP)
             too_late = self.clock.now() > START_AT + GIVE_UP_S and not interrupted
@@ -199,9 +202,9 @@ class _Rehearsal:
         if not (self.world.dead or abandoned or end is _DISK_ERROR):
             self.left_behind += [job.id for job in _jobs(self.state, JobState.SUBMITTING)]
 
-    def _report(self, end: RunEnd, board: Board, processes: int) -> Report:
+    def _report(self, end: RunEnd, board: SchedulerState, processes: int) -> RehearsalReport:
         self.api.arrive_late()
-        return Report(
+        return RehearsalReport(
             service=self.service,
             state=self.state,
             outputs=self.outputs,
@@ -230,15 +233,16 @@ def _is_by(end: RunEnd, kind: GateKind) -> bool:
     return end.gate is not None and end.gate.kind is kind
 
 
-def _board(scenario: Scenario, state: MemoryState, now: float) -> Board:
+def _board(scenario: Scenario, state: MemoryState, now: float) -> SchedulerState:
     ledger = state.ledger
     money = Money.of(scenario.max_spend_usd, ledger.totals(), ledger.active())
     money.allow_unknown = scenario.allow_unknown_price
-    board = Board(
+    board = SchedulerState(
         limits=scenario.limits,
         rates=Rates.restore(
             scenario.requests_per_minute, scenario.model_rates, ledger.note("rate"), now
         ),
+        capabilities=CAPABILITIES,
         money=money,
         gates=Gates(scenario.patience),
         latencies=Latencies({m.slug: m.latency_s for m in catalog.load() if m.latency_s}),

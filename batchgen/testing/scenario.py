@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from batchgen.core.gates import Patience
-from batchgen.core.limits import Limits
-from batchgen.core.spec import JobSpec
+from batchgen.core.jobs.policies import Limits
+from batchgen.core.jobs.spec import JobSpec
+from batchgen.core.scheduling.gates import Patience
 from batchgen.ports import SaveFault
-from batchgen.simulator.config import SimulatorConfig
+from batchgen.providers.segmind.simulator.config import SimulatorConfig
 
 LONGEST_PROCESS_S = 20 * 3600.0
 """No rehearsed process needs so long."""

@@ -8,13 +8,13 @@ from urllib.parse import unquote
 
 import anyio
 
-from batchgen.core.http import Answer, Call
-from batchgen.core.uploads import MARK
+from batchgen.core.jobs.placeholders import MARK
+from batchgen.core.net.http import Answer, Call
 from batchgen.errors import NetFault, TransportError
 from batchgen.ports import Clock, SaveError, SaveFault
-from batchgen.simulator.messages import Fate, Reply, Request
-from batchgen.simulator.service import Service
-from batchgen.simulator.tiny import body_bytes
+from batchgen.providers.segmind.simulator.media.tiny import body_bytes
+from batchgen.providers.segmind.simulator.messages import DeliveryFault, ReceivedRequest, Reply
+from batchgen.providers.segmind.simulator.service import Service
 from batchgen.testing.world import Killed, World
 
 KEY = "SG_0123456789abcdef"
@@ -44,7 +44,7 @@ class ServiceApi:
         self._untold = untold
         self._world = world
         self._clock = clock
-        self._late: list[tuple[float, int, Request]] = []
+        self._late: list[tuple[float, int, ReceivedRequest]] = []
 
     async def call(self, call: Call) -> Answer:
         """See `Api.call`."""
@@ -69,7 +69,7 @@ class ServiceApi:
     def _trip_s(self) -> float:
         return self._world.random.uniform(FASTEST_S, SLOWEST_S)
 
-    def _lose(self, request: Request) -> None:
+    def _lose(self, request: ReceivedRequest) -> None:
         """The sender died: the bytes are lost, or still on their way."""
         if request.method == "POST" and self._world.random.random() < 0.5:
             self.ghosts += 1
@@ -81,21 +81,21 @@ class ServiceApi:
         while self._late and self._late[0][0] <= self._clock.now():
             self.service.handle(heapq.heappop(self._late)[2], self._clock.now())
 
-    def _deliver(self, request: Request) -> Reply:
+    def _deliver(self, request: ReceivedRequest) -> Reply:
         self.arrive_late()
         return self.service.handle(request, self._clock.now())
 
     async def _arrive(self, call: Call, reply: Reply) -> Answer:
         match reply.fate:
-            case Fate.DROP_BEFORE | Fate.DROP_AFTER:
+            case DeliveryFault.DROP_BEFORE | DeliveryFault.DROP_AFTER:
                 raise TransportError(NetFault.LOST, "connection reset")
-            case Fate.STALL | Fate.DRIP:
+            case DeliveryFault.STALL | DeliveryFault.DRIP:
                 await anyio.sleep(call.timeout_s)
                 raise TransportError(NetFault.CUT, "timeout", reply.status, reply.headers)
-            case Fate.CUT:
+            case DeliveryFault.CUT:
                 raise TransportError(NetFault.CUT, "cut off", reply.status, reply.headers)
         body = body_bytes(reply)
-        if reply.fate is Fate.CUT_SILENTLY:
+        if reply.fate is DeliveryFault.CUT_SILENTLY:
             body = body[: len(body) // 2]
         elif self._untold and HISTORY in call.path and reply.status == 200:
             body = _without(body, self._untold)
@@ -108,9 +108,9 @@ class ServiceApi:
         self._world.step("download")
         await anyio.sleep(self._trip_s())
         path = unquote(url.removeprefix(self.service.urls.cdn))
-        reply = self.service.cdn(Request("GET", path), self._clock.now())
+        reply = self.service.cdn(ReceivedRequest("GET", path), self._clock.now())
         self._world.step("downloaded")
-        if reply.fate is not Fate.WHOLE or reply.status >= 500:
+        if reply.fate is not DeliveryFault.WHOLE or reply.status >= 500:
             raise SaveError(SaveFault.TRANSIENT, f"HTTP {reply.status}, {reply.fate}")
         if reply.status != 200:
             raise SaveError(SaveFault.GONE, f"HTTP {reply.status}")
@@ -130,9 +130,9 @@ def _without(body: bytes, fields: frozenset[str]) -> bytes:
     return json.dumps(answer).encode()
 
 
-def _request(call: Call) -> Request:
+def _request(call: Call) -> ReceivedRequest:
     headers = {"x-api-key": KEY}
     if call.body is not None:
         headers["content-type"] = "application/json"
     body = (call.body or "").encode()
-    return Request(call.method, unquote(call.path), dict(call.query), headers, body)
+    return ReceivedRequest(call.method, unquote(call.path), dict(call.query), headers, body)

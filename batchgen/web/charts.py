@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from itertools import accumulate
 from typing import Any
 
-from batchgen.adapters.sqlite.gallery import LATENCY_GRAIN_S, Gallery, Steps
+from batchgen.store.sqlite.gallery import LATENCY_GRAIN_S, Gallery, Steps
 
 MOST_STEPS = 144
 """Steps of a chart over time: more would be narrower than two pixels on a phone."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from batchgen.adapters.outputs_place import OutputFiles
+from batchgen.ports import OutputFiles
 
 TEXTS = frozenset({"text/plain", "application/json"})
 MOST_BYTES = 4_000

@@ -16,12 +16,12 @@ from itertools import chain
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from batchgen import __version__
-from batchgen.adapters.outputs_place import OutputFiles
-from batchgen.adapters.run_directory import RunDirectory
-from batchgen.adapters.sqlite.gallery import Gallery
 from batchgen.errors import BatchgenError, InternalError
-from batchgen.web.looker import SHARE, Found, Looker
+from batchgen.ports import OutputFiles
+from batchgen.store.sqlite.gallery import Gallery
+from batchgen.system.run_directory import RunDirectory
+from batchgen.system.version import installed_version
+from batchgen.web.looker import SHARE, ChangePoller, Changes
 from batchgen.web.page import data_block
 from batchgen.web.summary import Titled
 
@@ -67,7 +67,7 @@ class Feed:
         self._instance = secrets.token_hex(4)
         self._moved = asyncio.Event()
         self._closed = False
-        self._looker: Looker | None = None
+        self._looker: ChangePoller | None = None
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="feed")
         self._finding = ThreadPoolExecutor(max_workers=1, thread_name_prefix="find")
         self._gallery: Gallery | None = None
@@ -78,7 +78,7 @@ class Feed:
         watched = self._watched
         try:
             self._looker = await self._threaded(
-                lambda: Looker(watched.directory, watched.run, watched.files, watched.most)
+                lambda: ChangePoller(watched.directory, watched.run, watched.files, watched.most)
             )
             await self.look()
         except BaseException:
@@ -125,7 +125,7 @@ class Feed:
         """The data that a page begins with, as of this moment; any thread may take it."""
         run = {
             "live": True,
-            "batchgen": __version__,
+            "batchgen": installed_version(),
             "links": "outputs/",
             "since": self.mark,
             "summary": self.summary,
@@ -165,7 +165,7 @@ class Feed:
         found = await self._threaded(lambda: looker.look(self._watched.now(), at_last=at_last))
         self._take_in(found)
 
-    def _take_in(self, found: Found) -> None:
+    def _take_in(self, found: Changes) -> None:
         if not found.is_anything:
             return
         self._number += 1
@@ -202,7 +202,7 @@ class Feed:
         moved, self._moved = self._moved, asyncio.Event()
         moved.set()
 
-    def _open_looker(self) -> Looker:
+    def _open_looker(self) -> ChangePoller:
         if self._looker is None:
             raise InternalError("the feed is not open")
         return self._looker

@@ -14,13 +14,13 @@ from enum import StrEnum
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-from batchgen.core.urls import is_loopback_host
+from batchgen.core.net.urls import is_loopback_host
 
 _METHODS = frozenset({"GET", "HEAD"})
 _OWN_FETCHES = frozenset({"", "none", "same-origin"})
 
 
-class Refusal(StrEnum):
+class AccessRefusal(StrEnum):
     """Why a request is refused."""
 
     METHOD = "method"
@@ -34,7 +34,7 @@ class Refusal(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class PageRequest:
     """What a request says. Names of headers in lower case; `token` and `cookie` may be empty."""
 
     method: str
@@ -55,16 +55,16 @@ class Guard:
     token: str = ""
     names: frozenset[str] = frozenset()
 
-    def refusal(self, request: Request) -> Refusal | None:
+    def refusal(self, request: PageRequest) -> AccessRefusal | None:
         """Why a request may not pass; None when it may."""
         if request.method not in _METHODS:
-            return Refusal.METHOD
+            return AccessRefusal.METHOD
         if not self._is_own_host(request.headers.get("host", "")):
-            return Refusal.HOST
+            return AccessRefusal.HOST
         if _is_foreign(request):
-            return Refusal.ORIGIN
+            return AccessRefusal.ORIGIN
         if self.token and not self._carries_token(request):
-            return Refusal.TOKEN
+            return AccessRefusal.TOKEN
         return None
 
     def is_key(self, token: str) -> bool:
@@ -72,7 +72,7 @@ class Guard:
         given, right = token.encode("utf-8", "replace"), self.token.encode()
         return bool(right) and hmac.compare_digest(given, right)
 
-    def _carries_token(self, request: Request) -> bool:
+    def _carries_token(self, request: PageRequest) -> bool:
         scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
         given = bearer.strip() if scheme.lower() == "bearer" else ""
         return any([self.is_key(given), self.is_key(request.cookie), self.is_key(request.token)])
@@ -107,7 +107,7 @@ def _is_address(name: str) -> bool:
     return True
 
 
-def _is_foreign(request: Request) -> bool:
+def _is_foreign(request: PageRequest) -> bool:
     """Whether another page sent it. A link that a person follows is none, but opens `/` alone."""
     headers = request.headers
     origin = headers.get("origin")

@@ -12,7 +12,7 @@ from aiohttp import web
 
 from batchgen.errors import BatchgenError
 from batchgen.web.feed import Feed, Watched
-from batchgen.web.guard import Guard, Refusal, Request
+from batchgen.web.guard import AccessRefusal, Guard, PageRequest
 from batchgen.web.outputs import is_inside, send_output
 from batchgen.web.page import as_json, page, policy
 from batchgen.web.thumbnails import PICTURES, Thumbnails, Wanted
@@ -34,10 +34,13 @@ _HEADERS = {
     "Cache-Control": "no-store",
 }
 _REFUSALS = {
-    Refusal.METHOD: (405, "Only GET and HEAD."),
-    Refusal.HOST: (421, "This server is not called that. Open it by the address it printed."),
-    Refusal.ORIGIN: (403, "Other web pages may not look in here."),
-    Refusal.TOKEN: (401, "Open the whole address that `batchgen serve` printed, token included."),
+    AccessRefusal.METHOD: (405, "Only GET and HEAD."),
+    AccessRefusal.HOST: (421, "This server is not called that. Open it by the address it printed."),
+    AccessRefusal.ORIGIN: (403, "Other web pages may not look in here."),
+    AccessRefusal.TOKEN: (
+        401,
+        "Open the whole address that `batchgen serve` printed, token included.",
+    ),
 }
 _OPENED = """<!doctype html><html lang="en"><meta charset="utf-8"><title>batchgen</title>
 <meta http-equiv="refresh" content="0; url=./"><p><a href="./">Open the run</a></p></html>"""
@@ -88,7 +91,7 @@ class Handlers:
 
     @web.middleware
     async def _guarded(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        asked = Request(
+        asked = PageRequest(
             request.method,
             request.path,
             {name.lower(): value for name, value in request.headers.items()},
@@ -96,7 +99,7 @@ class Handlers:
             request.cookies.get(self._cookie, ""),
         )
         refusal = self._guard.refusal(asked)
-        if refusal is Refusal.TOKEN and request.path == "/healthz":
+        if refusal is AccessRefusal.TOKEN and request.path == "/healthz":
             refusal = None  # whoever watches over it needs no token, and learns nothing else
         if refusal is not None:
             status, said = _REFUSALS[refusal]

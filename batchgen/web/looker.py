@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
 
-from batchgen.adapters.outputs_place import OutputFiles
-from batchgen.adapters.run_directory import RunDirectory
-from batchgen.adapters.sqlite.gallery import Gallery
+from batchgen.ports import OutputFiles
+from batchgen.store.sqlite.gallery import Gallery
+from batchgen.system.run_directory import RunDirectory
 from batchgen.web.charts import charts_of
 from batchgen.web.excerpts import with_excerpts
 from batchgen.web.rows import row_of
@@ -48,7 +48,7 @@ class _Pace:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Changes:
     """What is new: rows of jobs, and the summary and the charts where they are not as they were."""
 
     rows: list[dict[str, Any]] = field(default_factory=list)
@@ -61,7 +61,7 @@ class Found:
         return bool(self.rows) or self.summary is not None or self.charts is not None
 
 
-class Looker:
+class ChangePoller:
     """Looks at one run. Rows are those of at most `most` jobs, the newest."""
 
     def __init__(self, directory: RunDirectory, run: Titled, files: OutputFiles, most: int) -> None:
@@ -80,7 +80,7 @@ class Looker:
         """Let go of the file."""
         self._gallery.close()
 
-    def look(self, now: float, *, at_last: bool = False) -> Found:
+    def look(self, now: float, *, at_last: bool = False) -> Changes:
         """What is new. `at_last`: nothing is put off for later. Raises `StateError`."""
         version = self._gallery.version()
         is_written = version != self._version
@@ -89,7 +89,7 @@ class Looker:
         summary.is_old |= is_written or now - summary.made_at >= STILL_S
         try:
             with self._gallery.snapshot():
-                found = Found(
+                found = Changes(
                     self._new_rows(now) if is_written else [],
                     self._new_summary(now) if at_last or summary.is_due(now) else None,
                     self._new_charts(now) if at_last or charts.is_due(now) else None,

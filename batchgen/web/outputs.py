@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from aiohttp import web
 
-from batchgen.core.media import JSON, SVG, TEXT
+from batchgen.core.media.formats import JSON, SVG, TEXT
 from batchgen.web.feed import Watched
 
 _CHUNK_BYTES = 256 * 1024

@@ -9,11 +9,12 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
-from batchgen import __version__
-from batchgen.adapters.outputs_place import OutputFiles, open_outputs
-from batchgen.adapters.run_directory import RunDirectory
-from batchgen.adapters.sqlite.gallery import Gallery, ShownFile, ShownJob
 from batchgen.errors import BatchgenError, UserError
+from batchgen.outputs.reading import open_outputs
+from batchgen.ports import OutputFiles
+from batchgen.store.sqlite.gallery import Gallery, ShownFile, ShownJob
+from batchgen.system.run_directory import RunDirectory
+from batchgen.system.version import installed_version
 from batchgen.web.charts import charts_of
 from batchgen.web.excerpts import with_excerpts
 from batchgen.web.page import data_block, page
@@ -133,7 +134,7 @@ def _data(content: _Content, settings: ReportSettings, *, links: str) -> Iterato
         "run",
         {
             "live": False,
-            "batchgen": __version__,
+            "batchgen": installed_version(),
             "links": links,
             "embedded": settings.embed,
             "per_block": THUMBNAILS_A_BLOCK,

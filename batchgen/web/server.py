@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from batchgen.adapters.outputs_place import open_outputs
-from batchgen.adapters.run_directory import RunDirectory
-from batchgen.core.urls import is_loopback_host
+from batchgen.core.net.urls import is_loopback_host
 from batchgen.errors import UserError
+from batchgen.outputs.reading import open_outputs
 from batchgen.ports import Clock
+from batchgen.system.run_directory import RunDirectory
 from batchgen.web.feed import MOST_ROWS, Feed, Watched
 from batchgen.web.guard import Guard
 from batchgen.web.handlers import Handlers

@@ -8,13 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from batchgen.adapters.import_note import NAME as IMPORT_NOTE
-from batchgen.adapters.import_note import read_note
-from batchgen.adapters.sqlite.gallery import Gallery
-from batchgen.core.job import ENDED, JobState
-from batchgen.core.learned import limited_of
-from batchgen.core.settings import SETTINGS_NOTE, budget_of
-from batchgen.web.rows import grouped, shown
+from batchgen.core.forecast.run_settings import SETTINGS_NOTE, budget_of
+from batchgen.core.jobs.job import ENDED, JobState
+from batchgen.core.progress.reasons import grouped
+from batchgen.core.scheduling.learned import limited_of
+from batchgen.providers.segmind.provider import CAPABILITIES
+from batchgen.sources.import_note import NAME as IMPORT_NOTE
+from batchgen.sources.import_note import read_note
+from batchgen.store.sqlite.gallery import Gallery
+from batchgen.web.rows import shown
 
 _RECENT_MIN = 5.0
 """The reader counts what was done in the last 300 s."""
@@ -62,7 +64,7 @@ def summary_of(gallery: Gallery, run: Titled, now: float) -> dict[str, Any]:
         "byte_count": overview.byte_count,
         "started_at": overview.first_intent_at,
         "last_change_at": overview.last_change_at,
-        "deadline_at": overview.next_deadline_at,
+        "deadline_at": CAPABILITIES.deadline_at(overview.oldest_unfetched_at),
         "limited_until": limited.until if limited else None,
         "done_per_minute": round(pace, 2),
         "eta_s": round(left / pace * 60) if left and pace and not awaiting else None,

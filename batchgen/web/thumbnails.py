@@ -22,7 +22,7 @@ from typing import BinaryIO, Self
 
 from PIL import Image, ImageOps
 
-from batchgen.adapters.outputs_place import OutputFiles
+from batchgen.ports import OutputFiles
 
 EDGE = 184
 """Pixels of the longer side."""

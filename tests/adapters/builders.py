@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from batchgen.adapters.sqlite.importer import import_jobs
-from batchgen.adapters.sqlite.ledger import Ledger
-from batchgen.adapters.sqlite.schema import connect
-from batchgen.core.event import EventKind as E
-from batchgen.core.job import Job
-from batchgen.core.lifecycle import apply
-from batchgen.core.spec import JobSpec
+from batchgen.core.jobs.events import EventKind as E
+from batchgen.core.jobs.job import Job
+from batchgen.core.jobs.lifecycle import apply
+from batchgen.core.jobs.spec import JobSpec
+from batchgen.store.sqlite.importer import import_jobs
+from batchgen.store.sqlite.ledger import Ledger
+from batchgen.store.sqlite.schema import connect
 from tests.core.builders import NOW, event
 
 

@@ -7,13 +7,13 @@ import struct
 import zlib
 from contextlib import closing
 
-from batchgen.adapters.sqlite.importer import import_jobs
-from batchgen.adapters.sqlite.ledger import Ledger
-from batchgen.adapters.sqlite.schema import connect
-from batchgen.core.event import EventKind as E
-from batchgen.core.http import canonical_json
-from batchgen.core.job import Job, Output, Receipt, SavedFile
-from batchgen.core.lifecycle import apply
+from batchgen.core.common.json import canonical_json
+from batchgen.core.jobs.events import EventKind as E
+from batchgen.core.jobs.job import Job, Output, Receipt, SavedFile
+from batchgen.core.jobs.lifecycle import apply
+from batchgen.store.sqlite.importer import import_jobs
+from batchgen.store.sqlite.ledger import Ledger
+from batchgen.store.sqlite.schema import connect
 from tests.adapters.builders import spec
 from tests.core.builders import NOW, event
 

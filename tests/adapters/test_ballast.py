@@ -8,13 +8,13 @@ from contextlib import suppress
 
 import pytest
 
-from batchgen.adapters.ballast import BALLAST_BYTES, Ballast
-from batchgen.adapters.sqlite.importer import import_jobs
-from batchgen.adapters.sqlite.state import SqliteState
-from batchgen.core.event import EventKind as E
-from batchgen.core.job import JobState as S
-from batchgen.core.lifecycle import apply
+from batchgen.core.jobs.events import EventKind as E
+from batchgen.core.jobs.job import JobState as S
+from batchgen.core.jobs.lifecycle import apply
 from batchgen.errors import DiskFullError
+from batchgen.store.ballast import BALLAST_BYTES, Ballast
+from batchgen.store.sqlite.importer import import_jobs
+from batchgen.store.sqlite.state import SqliteState
 from tests.adapters.builders import dump, spec
 from tests.core.builders import event
 

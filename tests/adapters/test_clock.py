@@ -5,7 +5,7 @@ import time
 import anyio
 import pytest
 
-from batchgen.adapters.clock import SystemClock
+from batchgen.system.clock import SystemClock
 
 
 def test_it_starts_at_the_wall_clock_and_never_goes_back():

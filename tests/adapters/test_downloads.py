@@ -6,9 +6,9 @@ import resource
 import anyio
 import pytest
 
-from batchgen.adapters import downloads
-from batchgen.adapters.downloads import Downloader, DownloadSettings
 from batchgen.errors import InternalError
+from batchgen.outputs import downloads
+from batchgen.outputs.downloads import Downloader, DownloadSettings
 from batchgen.ports import SaveError, SaveFault
 from tests.adapters.servers import always, free_port, serving
 

@@ -13,13 +13,13 @@ import anyio
 import pytest
 from PIL import Image
 
-from batchgen.adapters import durable
-from batchgen.adapters.downloads import Downloader, DownloadSettings, Fetched
-from batchgen.adapters.files import FileOutputs
-from batchgen.adapters.part import BLOCK_BYTES
-from batchgen.core.job import Output
+from batchgen.core.jobs.job import Output
 from batchgen.errors import DiskError, InternalError
+from batchgen.outputs.downloads import Downloader, DownloadSettings, Fetched
+from batchgen.outputs.local import FileOutputs
+from batchgen.outputs.part import BLOCK_BYTES
 from batchgen.ports import SaveError, SaveFault, SaveOrder
+from batchgen.system import durable
 from tests.adapters.servers import always, serving
 
 

@@ -6,10 +6,10 @@ import os
 
 import pytest
 
-from batchgen.adapters.import_note import NAME, note_of, read_note
-from batchgen.adapters.sources import FileSources
-from batchgen.catalog import Catalog, load
-from batchgen.core.manifest import parse_manifest
+from batchgen.core.manifest.schema import parse_manifest
+from batchgen.providers.segmind.catalog import Catalog, load
+from batchgen.sources.import_note import NAME, note_of, read_note
+from batchgen.sources.rows import FileSources
 
 ENTRY = {"from": "rows.jsonl", "model": "flux-pro", "params": {"prompt": "{p}"}}
 

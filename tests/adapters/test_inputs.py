@@ -4,19 +4,20 @@ import base64
 import hashlib
 import os
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
-from batchgen.adapters.inputs import FileInputs, InputReader
-from batchgen.adapters.sqlite.importer import append_jobs, import_jobs
-from batchgen.adapters.sqlite.inputs import KnownInputs, open_known_inputs
-from batchgen.adapters.sqlite.ledger import Ledger
-from batchgen.adapters.sqlite.schema import connect
-from batchgen.core.event import EventKind as E
-from batchgen.core.inputs import InputError
-from batchgen.core.spec import JobSpec
-from batchgen.core.uploads import MAX_INPUT_BYTES, Content, Uploaded
+from batchgen.core.jobs.events import EventKind as E
+from batchgen.core.jobs.placeholders import MAX_INPUT_BYTES, Content, Uploaded
+from batchgen.core.jobs.spec import JobSpec
+from batchgen.core.manifest.expansion.input_files import InputError
 from batchgen.ports import InputLostError
+from batchgen.sources.input_files import FileInputs, InputReader
+from batchgen.store.sqlite.importer import append_jobs, import_jobs
+from batchgen.store.sqlite.inputs import KnownInputs, open_known_inputs
+from batchgen.store.sqlite.ledger import Ledger
+from batchgen.store.sqlite.schema import connect
 from tests.adapters.builders import dump, ledger_at, live, load
 from tests.core.builders import NOW, PNG
 
@@ -43,7 +44,7 @@ def look(folder):
     made = []
 
     def look_at(path=PATH, **options):
-        made.append(FileInputs(folder, folder / "state.db", **options))
+        made.append(FileInputs(folder, partial(open_known_inputs, folder / "state.db"), **options))
         return made[-1].look(path)
 
     yield look_at

@@ -10,9 +10,9 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchgen.adapters.sources import FileSources
-from batchgen.adapters.sources.row_file import MAX_LINE_BYTES
-from batchgen.core.rows import Row, RowFault, SourceError
+from batchgen.core.manifest.rows.row import Row, RowFault, SourceError
+from batchgen.sources.rows import FileSources
+from batchgen.sources.rows.row_file import MAX_LINE_BYTES
 
 ROWS = b"".join(b'{"n": %d}\n' % n for n in range(1000))
 

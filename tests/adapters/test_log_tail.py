@@ -9,9 +9,9 @@ import sys
 
 import pytest
 
-from batchgen.adapters.log_tail import TAIL_BYTES, LogTail, tail_of
-from batchgen.adapters.run_holder import holder_of
-from batchgen.adapters.sqlite.lock import RunLock
+from batchgen.observe.log_tail import TAIL_BYTES, LogTail, tail_of
+from batchgen.store.sqlite.lock import RunLock
+from batchgen.system.run_holder import holder_of
 
 BEGUN = {"event": "run_started", "jobs": 3}
 SHUT = {"event": "gate_closed", "gate": "outage", "text": "HTTP 503"}
@@ -63,7 +63,7 @@ def test_who_holds_a_run_is_found_without_touching_its_lock(tmp_path):
 
 def test_a_process_that_died_holds_nothing(tmp_path):
     code = (
-        "import os, pathlib, sys; from batchgen.adapters.sqlite.lock import RunLock;"
+        "import os, pathlib, sys; from batchgen.store.sqlite.lock import RunLock;"
         "lock = RunLock(pathlib.Path(sys.argv[1])).__enter__(); lock.mark_recording(); os._exit(0)"
     )
     path = tmp_path / "run.lock"

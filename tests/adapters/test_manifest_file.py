@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchgen.adapters.manifest_file import MAX_PRINTED, load_manifest
-from batchgen.catalog import load
-from batchgen.core.manifest import json_schema
-from batchgen.core.spec import ApiVersion
+from batchgen.app.manifest_file import MAX_PRINTED, load_manifest
+from batchgen.core.jobs.spec import ApiVersion
+from batchgen.core.manifest.schema import json_schema
 from batchgen.errors import ManifestError
+from batchgen.providers.segmind.catalog import load
 
 ROOT = Path(__file__).parents[2]
 JOBS = ROOT / "jobs"
@@ -204,7 +204,7 @@ def test_the_seeds_are_the_examples_of_the_pages_through_their_own_doors():
 
 
 def test_another_catalogue_may_be_used():
-    from batchgen.catalog import Catalog
+    from batchgen.providers.segmind.catalog import Catalog
 
     found = load_manifest(JOBS / "single.yaml", Catalog({}))
     assert "not in the catalogue" in found.notices[0].what
@@ -255,7 +255,7 @@ def test_bombs_do_not_kill_the_process(tmp_path, text):
     path.write_text(text)
     program = (
         "import sys, pathlib\n"
-        "from batchgen.adapters.manifest_file import load_manifest\n"
+        "from batchgen.app.manifest_file import load_manifest\n"
         "from batchgen.errors import ManifestError\n"
         "try:\n    load_manifest(pathlib.Path(sys.argv[1]))\n"
         "except ManifestError as error:\n    sys.exit(f'refused: {error}')\n"

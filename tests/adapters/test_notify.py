@@ -11,14 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from batchgen.adapters.children import Child, run_child
-from batchgen.adapters.hook import Hook, run_hook
-from batchgen.adapters.notify import Named, Notifier, NotifySettings, check_addresses, passed_on
-from batchgen.core.event import EventKind as E
-from batchgen.core.job import JobState as S
-from batchgen.core.lifecycle import apply
-from batchgen.core.notice import Notice, NoticeKind
+from batchgen.core.jobs.events import EventKind as E
+from batchgen.core.jobs.job import JobState as S
+from batchgen.core.jobs.lifecycle import apply
+from batchgen.core.manifest.notice_kinds import NoticeKind
+from batchgen.core.progress.notifications import Notice
 from batchgen.errors import UserError
+from batchgen.observe.hook import Hook, run_hook
+from batchgen.observe.notify import Named, Notifier, NotifySettings, check_addresses, passed_on
+from batchgen.system.children import Child, run_child
 from tests.adapters.servers import serving
 from tests.core.builders import event, job
 

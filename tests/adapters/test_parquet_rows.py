@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from batchgen.adapters.sources import FileSources
+from batchgen.sources.rows import FileSources
 
 NOON = dt.datetime(2026, 5, 4, 12, 0, 0, 250_000, dt.UTC)
 
@@ -112,7 +112,7 @@ def test_without_the_library_the_remedy_installs_it(tmp_path):
     program = (
         "import sys, pathlib\n"
         "sys.modules['pyarrow'] = sys.modules['zstandard'] = None\n"
-        "from batchgen.adapters.sources import FileSources\n"
+        "from batchgen.sources.rows import FileSources\n"
         "for name in ('rows.parquet', 'rows.jsonl.zst'):\n"
         "    print(*FileSources(pathlib.Path(sys.argv[1])).open(name).rows())\n"
     )

@@ -11,13 +11,13 @@ import termios
 
 import pytest
 
-from batchgen.adapters.clock import SystemClock
-from batchgen.adapters.progress import ProgressDisplay
-from batchgen.core.event import EventKind
-from batchgen.core.gauges import Gauges
-from batchgen.core.job import JobState
-from batchgen.core.lifecycle import apply
-from batchgen.core.summary import Tally
+from batchgen.core.jobs.events import EventKind
+from batchgen.core.jobs.job import JobState
+from batchgen.core.jobs.lifecycle import apply
+from batchgen.core.progress.eta import SnapshotReader
+from batchgen.core.progress.tally import Tally
+from batchgen.observe.progress import ProgressDisplay
+from batchgen.system.clock import SystemClock
 from tests.core.builders import event, job
 
 JOBS = 300
@@ -35,7 +35,7 @@ def terminal():
 async def test_the_bar_is_drawn_seldom_and_then_tells_the_last_change(terminal):
     ours, stream = terminal
     tally = Tally.of({JobState.PENDING.value: JOBS}, 0.0)
-    with ProgressDisplay(Gauges(tally), SystemClock(), stream) as display:
+    with ProgressDisplay(SnapshotReader(tally), SystemClock(), stream) as display:
         for _ in range(JOBS):
             display.changed([apply(job(), event(EventKind.INTENDED))])
         shown = ""

@@ -13,19 +13,19 @@ from obstore.exceptions import GenericError
 from obstore.store import MemoryStore
 from pydantic_core import PydanticCustomError
 
-from batchgen.adapters.outputs_place import FolderFiles, open_outputs, with_place
-from batchgen.adapters.part import BLOCK_BYTES
-from batchgen.adapters.remote.faults import StoreError, StoreFault, store_faults
-from batchgen.adapters.remote.marker import marker_of, new_run_id, run_in
-from batchgen.adapters.remote.outputs import RemoteOutputs
-from batchgen.adapters.remote.publishing import set_aside
-from batchgen.adapters.remote.reading import StoreFiles
-from batchgen.adapters.remote.store import Content, Store, StoreSettings, connect
-from batchgen.adapters.run_directory import RunDirectory
-from batchgen.core.destination import Bucket, Scheme, bucket_of
-from batchgen.core.job import Output
+from batchgen.app.publishing import set_aside
+from batchgen.core.jobs.job import Output
+from batchgen.core.manifest.text.destination import Bucket, Scheme, bucket_of
 from batchgen.errors import StoppedEarly, UserError
+from batchgen.outputs.part import BLOCK_BYTES
+from batchgen.outputs.reading import FolderFiles, open_outputs, with_place
+from batchgen.outputs.remote.faults import StoreError, StoreFault, store_faults
+from batchgen.outputs.remote.marker import marker_of, new_run_id, run_in
+from batchgen.outputs.remote.outputs import RemoteOutputs
+from batchgen.outputs.remote.reading import StoreFiles
+from batchgen.outputs.remote.store import ObjectContent, Store, StoreSettings, connect
 from batchgen.ports import SaveError, SaveFault, SaveOrder
+from batchgen.system.run_directory import RunDirectory
 from tests.adapters.s3 import S3, SECRET, cut, done_and_cut, refuse
 from tests.adapters.test_files import BIG_PNG, OTHER_PNG, PNG, Bytes
 
@@ -188,7 +188,7 @@ async def test_a_request_that_broke_is_sent_again(store, s3, bucket, tmp_path, f
 
 async def test_an_answer_for_other_bytes_is_not_believed(store):
     """As if they were lost on the way, and the store took what came."""
-    meant = Content.of(PNG)
+    meant = ObjectContent.of(PNG)
     sent = replace(meant, data=PNG[:-1])
     assert not await store.create("a.png", sent)
     assert not await store.holds("a.png", meant.size, meant.sha256)
@@ -302,7 +302,7 @@ async def test_a_name_that_no_store_takes(store, tmp_path):
 )
 async def test_what_a_store_says(store, s3, fault, expected, told):
     with s3.ruled(lambda *_: fault), pytest.raises(StoreError) as caught:
-        await store.create("a.png", Content.of(PNG))
+        await store.create("a.png", ObjectContent.of(PNG))
     assert caught.value.fault is expected
     assert isinstance(caught.value.told(), told)
     text = str(caught.value) + str(caught.value.told())
@@ -341,7 +341,7 @@ async def test_a_silent_store_is_given_up(s3, store, bucket):
         patch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
         far = connect(bucket, impatient)
         with pytest.raises(StoreError, match="in time") as caught:
-            await far.create("a.png", Content.of(PNG))
+            await far.create("a.png", ObjectContent.of(PNG))
     assert caught.value.fault is StoreFault.AWAY
     release.set()
     server.close()
@@ -353,7 +353,7 @@ async def test_no_credentials(store, bucket, monkeypatch):
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     monkeypatch.setenv("AWS_METADATA_ENDPOINT", "http://127.0.0.1:9")
     with pytest.raises(StoreError, match="no credentials") as caught:
-        await connect(bucket, QUICK).create("a.png", Content.of(PNG))
+        await connect(bucket, QUICK).create("a.png", ObjectContent.of(PNG))
     assert "AWS_ACCESS_KEY_ID" in str(caught.value.told())
 
 

@@ -9,15 +9,15 @@ import sys
 
 import pytest
 
-from batchgen.adapters.sqlite.lock import RunLock
-from batchgen.adapters.sqlite.state import SqliteState
 from batchgen.errors import RunLockedError
+from batchgen.store.sqlite.lock import RunLock
+from batchgen.store.sqlite.state import SqliteState
 from tests.cli.disks import small_disk
 
 HOLD = """
 import sys
 from pathlib import Path
-from batchgen.adapters.sqlite.lock import RunLock
+from batchgen.store.sqlite.lock import RunLock
 with RunLock(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()
@@ -25,7 +25,7 @@ with RunLock(Path(sys.argv[1])):
 TRY = """
 import sys
 from pathlib import Path
-from batchgen.adapters.sqlite.lock import RunLock
+from batchgen.store.sqlite.lock import RunLock
 from batchgen.errors import RunLockedError
 try:
     with RunLock(Path(sys.argv[1])):

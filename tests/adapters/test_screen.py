@@ -13,11 +13,11 @@ from dataclasses import replace
 import pyte
 import pytest
 
-from batchgen.adapters.screen import Screen
-from batchgen.core.glance import Glance
-from batchgen.core.job import JobState as S
+from batchgen.core.jobs.job import JobState as S
+from batchgen.core.progress.snapshot import RunSnapshot
+from batchgen.observe.screen import Screen
 
-GLANCE = Glance(0.0, {S.DONE: 5, S.SUBMITTED: 3, S.PENDING: 2}, spent_usd=0.5, cap_usd=1.0)
+GLANCE = RunSnapshot(0.0, {S.DONE: 5, S.SUBMITTED: 3, S.PENDING: 2}, spent_usd=0.5, cap_usd=1.0)
 
 
 class Window:

@@ -7,10 +7,11 @@ import traceback
 import anyio
 import pytest
 
-from batchgen.adapters.proxies import proxy_for, without_passwords
-from batchgen.adapters.segmind import ApiTiming, SegmindApi, origins_for
-from batchgen.core.http import DEFAULT_ORIGINS, Call, Host
+from batchgen.core.net.http import Call, Host
 from batchgen.errors import InternalError, NetFault, TransportError, UserError
+from batchgen.providers.segmind.client import ApiTiming, SegmindApi, origins_for
+from batchgen.providers.segmind.origins import DEFAULT_ORIGINS
+from batchgen.system.proxies import proxy_for, without_passwords
 from tests.adapters.servers import always, free_port, serving
 
 KEY = "SG_0123456789abcdef"

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchgen.adapters.sources import FileSources
-from batchgen.adapters.sources.row_file import MAX_LINE_BYTES
-from batchgen.core.rows import Row, RowFault, SourceError
+from batchgen.core.manifest.rows.row import Row, RowFault, SourceError
+from batchgen.sources.rows import FileSources
+from batchgen.sources.rows.row_file import MAX_LINE_BYTES
 
 
 def read(folder, data, name="rows.jsonl"):

@@ -9,7 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batchgen.adapters.sqlite.importer import (
+from batchgen.core.jobs.events import EventKind as E
+from batchgen.core.jobs.job import JobState as S
+from batchgen.errors import InternalError
+from batchgen.store.sqlite.importer import (
     MAX_NAMED,
     Imported,
     OnChange,
@@ -18,11 +21,8 @@ from batchgen.adapters.sqlite.importer import (
     has_jobs,
     import_jobs,
 )
-from batchgen.adapters.sqlite.ledger import Ledger
-from batchgen.adapters.sqlite.schema import create_schema
-from batchgen.core.event import EventKind as E
-from batchgen.core.job import JobState as S
-from batchgen.errors import InternalError
+from batchgen.store.sqlite.ledger import Ledger
+from batchgen.store.sqlite.schema import create_schema
 from tests.adapters.builders import dump, ledger_at, live, load, spec
 from tests.core.builders import NOW, output, saved
 

@@ -9,18 +9,18 @@ from dataclasses import replace
 import pytest
 from hypothesis import example, given
 
-from batchgen.adapters.sqlite.importer import import_jobs
-from batchgen.adapters.sqlite.ledger import Ledger
-from batchgen.adapters.sqlite.rows import seed_of
-from batchgen.adapters.sqlite.state import SqliteState
-from batchgen.core.event import EventKind as E
-from batchgen.core.job import Doubt, Output, Receipt
-from batchgen.core.job import JobState as S
-from batchgen.core.lifecycle import apply, found_at_start
-from batchgen.core.receipt import read_receipt
-from batchgen.core.spec import ApiVersion
+from batchgen.core.jobs.events import EventKind as E
+from batchgen.core.jobs.job import Doubt, Output, Receipt
+from batchgen.core.jobs.job import JobState as S
+from batchgen.core.jobs.lifecycle import apply, found_at_start
+from batchgen.core.jobs.spec import ApiVersion
 from batchgen.errors import DiskError, InternalError
 from batchgen.ports import DuplicateRequestIdError
+from batchgen.providers.segmind.receipts import read_receipt
+from batchgen.store.sqlite.importer import import_jobs
+from batchgen.store.sqlite.ledger import Ledger
+from batchgen.store.sqlite.rows import seed_of
+from batchgen.store.sqlite.state import SqliteState
 from tests.adapters.builders import dump, ledger_at, live, load, spec
 from tests.core.builders import NOW, event, output, saved
 from tests.core.test_http import JSON

@@ -9,13 +9,13 @@ from dataclasses import replace
 
 import pytest
 
-from batchgen.adapters.sqlite.importer import Imported, import_jobs
-from batchgen.adapters.sqlite.prospect import ProspectReader
-from batchgen.core.event import EventKind as E
-from batchgen.core.forecast import Experience
-from batchgen.core.job import Receipt
-from batchgen.core.learned import PRICES_NOTE
-from batchgen.core.standing import TO_SUBMIT, Standing
+from batchgen.core.forecast.diff import TO_SUBMIT, JobDiff
+from batchgen.core.forecast.forecast import Experience
+from batchgen.core.jobs.events import EventKind as E
+from batchgen.core.jobs.job import Receipt
+from batchgen.core.scheduling.learned import PRICES_NOTE
+from batchgen.store.sqlite.importer import Imported, import_jobs
+from batchgen.store.sqlite.prospect import ProspectReader
 from tests.adapters.builders import dump, ledger_at, live, load, spec
 from tests.core.builders import output, saved
 
@@ -61,12 +61,12 @@ def test_unchanged_jobs_stand_as_they_are(path, ledger):
     told = standings(path, [spec("new"), *map(spec, HISTORIES)])
 
     assert Counter(told.values()) == {
-        Standing.NEW: 1,
-        Standing.WAITING: 3,
-        Standing.UNDER_WAY: 3,
-        Standing.FAILED: 1,
-        Standing.UNKNOWN: 1,
-        Standing.LOST: 1,
+        JobDiff.NEW: 1,
+        JobDiff.WAITING: 3,
+        JobDiff.UNDER_WAY: 3,
+        JobDiff.FAILED: 1,
+        JobDiff.UNKNOWN: 1,
+        JobDiff.LOST: 1,
     }
     assert list(told) == ["new", *HISTORIES]
     assert dump(ledger, "jobs") == before
@@ -79,15 +79,15 @@ def test_of_a_changed_job_it_tells_what_the_import_does(path, ledger, name):
     others = [spec(other) for other in HISTORIES if other != name]
     imported = import_jobs(ledger, [*others, changed(name)])
 
-    assert told is (Standing.CONTESTED if imported.paid else Standing.CHANGED)
-    if told is Standing.CHANGED:
+    assert told is (JobDiff.CONTESTED if imported.paid else JobDiff.CHANGED)
+    if told is JobDiff.CHANGED:
         assert imported == Imported(changed=1, unchanged=len(others))
         assert standings(path, [changed(name)])[name] in TO_SUBMIT
 
 
 @pytest.mark.parametrize("changes", [{"stem": "b/b"}, {"model": "flux-max"}], ids=str)
 def test_another_file_name_and_another_model_are_changes_too(path, ledger, changes):
-    assert standings(path, [spec("pending", **changes)]) == {"pending": Standing.CHANGED}
+    assert standings(path, [spec("pending", **changes)]) == {"pending": JobDiff.CHANGED}
 
 
 def test_more_jobs_than_are_looked_up_together(path, ledger):
@@ -96,7 +96,7 @@ def test_more_jobs_than_are_looked_up_together(path, ledger):
 
     told = standings(path, specs)
 
-    assert Counter(told.values()) == {Standing.NEW: 2_499, Standing.LOST: 1}
+    assert Counter(told.values()) == {JobDiff.NEW: 2_499, JobDiff.LOST: 1}
     assert list(told) == [job.id for job in specs]
 
 

@@ -6,11 +6,11 @@ from contextlib import closing
 
 import pytest
 
-from batchgen.adapters.sqlite.importer import import_jobs
-from batchgen.adapters.sqlite.retrying import put_back, select
-from batchgen.core.event import EventKind as E
-from batchgen.core.job import JobState as S
-from batchgen.core.job import Receipt
+from batchgen.core.jobs.events import EventKind as E
+from batchgen.core.jobs.job import JobState as S
+from batchgen.core.jobs.job import Receipt
+from batchgen.store.sqlite.importer import import_jobs
+from batchgen.store.sqlite.retrying import put_back, select
 from tests.adapters.builders import dump, ledger_at, live, load, spec
 from tests.core.builders import NOW
 

@@ -9,13 +9,13 @@ from contextlib import closing
 
 import pytest
 
-from batchgen.adapters.sqlite.ledger import Ledger
-from batchgen.adapters.sqlite.reader import StateReader
-from batchgen.adapters.sqlite.schema import APPLICATION_ID, VERSION, connect
-from batchgen.adapters.sqlite.state import SqliteState
-from batchgen.core.event import EventKind as E
-from batchgen.core.job import AttemptState
+from batchgen.core.jobs.events import EventKind as E
+from batchgen.core.jobs.job import AttemptState
 from batchgen.errors import StateError
+from batchgen.store.sqlite.ledger import Ledger
+from batchgen.store.sqlite.reader import StateReader
+from batchgen.store.sqlite.schema import APPLICATION_ID, VERSION, connect
+from batchgen.store.sqlite.state import SqliteState
 from tests.adapters.builders import dump, ledger_at, live, load
 
 A = AttemptState
@@ -243,7 +243,7 @@ def test_an_opened_file_is_opened_again(path):
 KILLED_AT_BIRTH = """
 import os, signal, sys
 from pathlib import Path
-from batchgen.adapters.sqlite.schema import connect
+from batchgen.store.sqlite.schema import connect
 connection = connect(Path(sys.argv[1]), create=True)
 connection.execute("INSERT INTO notes VALUES ('a', 'b')")
 os.kill(os.getpid(), signal.SIGKILL)
@@ -405,7 +405,7 @@ RECORDS_AND_DIES = """
 import os, signal, sys
 from pathlib import Path
 import anyio
-from batchgen.adapters.sqlite.state import SqliteState
+from batchgen.store.sqlite.state import SqliteState
 async def record(state):
     await state.record((), {"a": "b"})
 with SqliteState(Path(sys.argv[1])) as state:

@@ -7,14 +7,14 @@ from contextlib import closing
 
 import pytest
 
-from batchgen.adapters.sqlite.importer import import_jobs
-from batchgen.adapters.sqlite.reader import Finished, StateReader
-from batchgen.core.dataset import FILES
-from batchgen.core.event import EventKind as E
-from batchgen.core.job import Receipt
-from batchgen.core.ledger_table import ATTEMPTS, JOBS
-from batchgen.core.treatment import WINDOW_S
+from batchgen.core.dataset.columns import FILES
+from batchgen.core.dataset.export import Finished
+from batchgen.core.dataset.tables import ATTEMPTS, JOBS
+from batchgen.core.jobs.events import EventKind as E
+from batchgen.core.jobs.job import Receipt
 from batchgen.errors import StateError
+from batchgen.store.sqlite.importer import import_jobs
+from batchgen.store.sqlite.reader import StateReader
 from tests.adapters.builders import ledger_at, live, load, spec
 from tests.core.builders import NOW, output, saved
 
@@ -87,7 +87,7 @@ def test_everything_status_shows(ledger, reader):
     assert seen.attempts == {"acked": 2, "rejected": 1}
     assert (seen.totals.settled_usd, seen.totals.reserved_usd) == pytest.approx((0.04, 0.1))
     assert (seen.dropped_count, seen.file_count, seen.byte_count) == (2, 1, 72)
-    assert seen.next_deadline_at == NOW + WINDOW_S
+    assert seen.oldest_unfetched_at == NOW
     assert (seen.first_intent_at, seen.last_change_at) == (NOW, NOW + 100)
     assert seen.recent_done_count == 1
     assert reader.overview(NOW + 500).recent_done_count == 0
@@ -97,7 +97,7 @@ def test_everything_status_shows(ledger, reader):
 def test_a_run_that_has_not_begun(reader):
     seen = reader.overview(NOW)
 
-    assert seen.next_deadline_at is seen.first_intent_at is seen.last_change_at is None
+    assert seen.oldest_unfetched_at is seen.first_intent_at is seen.last_change_at is None
     assert (seen.file_count, seen.byte_count, seen.recent_done_count) == (0, 0, 0)
 
 
@@ -114,7 +114,7 @@ def test_a_run_that_has_not_begun(reader):
 def test_which_jobs_have_a_deadline(ledger, reader, kinds, fields, has_deadline):
     live(ledger, load(ledger, "a"), *kinds, **fields)
 
-    assert (reader.overview(NOW).next_deadline_at is not None) is has_deadline
+    assert (reader.overview(NOW).oldest_unfetched_at is not None) is has_deadline
 
 
 def test_the_jobs_with_a_problem_and_their_reasons(ledger, reader):

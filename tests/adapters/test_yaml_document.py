@@ -11,11 +11,11 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from batchgen.adapters import yaml_document
-from batchgen.adapters.yaml_composer import MAX_DEPTH
-from batchgen.adapters.yaml_document import MAX_BYTES, parse_document, read_document
-from batchgen.core.place import MAX_PROBLEMS
+from batchgen.core.manifest.text.locations import MAX_PROBLEMS
 from batchgen.errors import ManifestError
+from batchgen.sources.yaml import document
+from batchgen.sources.yaml.composer import MAX_DEPTH
+from batchgen.sources.yaml.document import MAX_BYTES, parse_document, read_document
 
 both_parsers = pytest.mark.parametrize("pure", [False, True], ids=["c", "python"])
 
@@ -225,7 +225,7 @@ def test_the_deepest_nesting_allowed_is_read():
 def test_200_000_brackets_do_not_kill_the_process():
     program = (
         "import sys\n"
-        "from batchgen.adapters.yaml_document import parse_document\n"
+        "from batchgen.sources.yaml.document import parse_document\n"
         "from batchgen.errors import ManifestError\n"
         "try:\n    parse_document('[' * 200_000, 'bomb')\n"
         "except ManifestError as error:\n    sys.exit(f'refused: {error}')\n"
@@ -288,7 +288,7 @@ def test_a_file_is_named_in_its_problems(tmp_path):
 
 def test_the_parser_in_c_is_used_where_there_is_one():
     assert yaml.__with_libyaml__
-    assert yaml_document._PARSERS[0] is yaml.CSafeLoader
+    assert document._PARSERS[0] is yaml.CSafeLoader
 
 
 def calls_made_by(function):

@@ -13,8 +13,8 @@ from batchgen.api.batch import EntryKeys
 from batchgen.api.options import Options, Settings
 from batchgen.api.plain import PARAMS, ROWS, plain
 from batchgen.api.wording import in_python
-from batchgen.core.entry import Entry
-from batchgen.core.templates import compile_value
+from batchgen.core.manifest.entry import Entry
+from batchgen.core.manifest.text.templates import compile_value
 
 
 def problems(batch):

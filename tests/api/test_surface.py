@@ -8,8 +8,8 @@ import pytest
 
 import batchgen
 from batchgen.api.landing import Landing
-from batchgen.core.event import Change, EventKind
-from batchgen.core.job import JobState
+from batchgen.core.jobs.events import Change, EventKind
+from batchgen.core.jobs.job import JobState
 from tests.cli.processes import environment
 from tests.core.builders import event, job
 from tests.docs.readers import ROOT

@@ -8,7 +8,7 @@ import urllib.request
 
 import pytest
 
-from batchgen.adapters.inspection import inspect, of_bytes
+from batchgen.outputs.inspection import inspect, of_bytes
 from bench.harness import Batch, Goal, Row, Spread, compared, interleaved, service
 from bench.page import table, write_page
 from bench.server import Manners, Service, png, png_rest

@@ -6,10 +6,10 @@ from importlib.resources import files
 
 import pytest
 
-from batchgen.adapters.yaml_document import parse_document
-from batchgen.catalog import OutputKind, ParameterType, Severity, check, load
-from batchgen.catalog.files import parse_model
-from batchgen.core.spec import ApiVersion
+from batchgen.core.jobs.spec import ApiVersion
+from batchgen.providers.segmind.catalog import OutputKind, ParameterType, Severity, check, load
+from batchgen.providers.segmind.catalog.files import parse_model
+from batchgen.sources.yaml.document import parse_document
 
 SLUGS = (
     "flux-kontext-dev",
@@ -20,7 +20,7 @@ SLUGS = (
 )
 TEXTS = {
     entry.name: entry.read_text("utf-8")
-    for entry in (files("batchgen.catalog") / "models").iterdir()
+    for entry in (files("batchgen.providers.segmind.catalog") / "models").iterdir()
     if entry.name.endswith(".yaml")
 }
 V1, V2 = ApiVersion.V1, ApiVersion.V2

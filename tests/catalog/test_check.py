@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchgen.catalog import Parameter, ParameterType, Severity, check, load
-from batchgen.core.check import quoted, shown
+from batchgen.core.catalog.validation import quoted, shown
+from batchgen.providers.segmind.catalog import Parameter, ParameterType, Severity, check, load
 
 CATALOG = load()
 BASE = {

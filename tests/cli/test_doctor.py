@@ -11,8 +11,8 @@ from socket import socket
 
 import pytest
 
-from batchgen.adapters.checkup.machine import kind_of
-from batchgen.adapters.sqlite.state import SqliteState
+from batchgen.app.doctor.machine import kind_of
+from batchgen.store.sqlite.state import SqliteState
 from tests.cli.processes import KEY, environment
 
 

@@ -10,12 +10,12 @@ from contextlib import closing
 
 import pytest
 
-from batchgen.adapters.exports.folder import ExportFolder, Wish
-from batchgen.adapters.metadata import write_metadata
-from batchgen.adapters.sqlite.ledger import Ledger
-from batchgen.adapters.sqlite.reader import StateReader
-from batchgen.adapters.sqlite.schema import connect
-from batchgen.core.export import Filter
+from batchgen.core.dataset.export import Filter
+from batchgen.datasets.exports.folder import ExportFolder, ExportRequest
+from batchgen.datasets.metadata import write_metadata
+from batchgen.store.sqlite.ledger import Ledger
+from batchgen.store.sqlite.reader import StateReader
+from batchgen.store.sqlite.schema import connect
 from tests.adapters.finished import finished_run, png
 from tests.cli.disks import small_disk
 from tests.cli.processes import Place, environment, until
@@ -464,7 +464,7 @@ def test_what_is_written_while_it_plans_is_not_in_the_plan(few, tmp_path):
 
     folder = ExportFolder(tmp_path / "out")
     with closing(StateReader(few / "state.db")) as reader, folder.owned():
-        folder.plan(reader, Wish({"kind": "webdataset"}, Meddling(())))
+        folder.plan(reader, ExportRequest({"kind": "webdataset"}, Meddling(())))
         seeds = [file.row["seed"] for file in folder.files()]
         assert [record.own["seed"] for record in reader.files().only("job-3", "*")] == ["abc"]
     assert seeds == list(range(9))

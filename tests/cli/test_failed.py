@@ -2,7 +2,7 @@
 
 import json
 
-from batchgen.core.http import canonical_json
+from batchgen.core.common.json import canonical_json
 from tests.cli.processes import IMAGE
 
 

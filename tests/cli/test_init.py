@@ -5,8 +5,8 @@ import re
 
 import pytest
 
-from batchgen import catalog
 from batchgen.cli.init import DEFAULT_MODEL
+from batchgen.providers.segmind import catalog
 from tests.core.builders import PNG
 
 MODELS = [model.slug for model in catalog.load()]

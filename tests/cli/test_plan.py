@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from batchgen.adapters.sqlite.schema import connect
+from batchgen.store.sqlite.schema import connect
 from tests.cli.processes import until
 
 

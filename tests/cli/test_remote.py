@@ -8,7 +8,7 @@ import signal
 
 import pytest
 
-from batchgen.adapters.remote.marker import MARKER_NAME
+from batchgen.outputs.remote.marker import MARKER_NAME
 from tests.adapters.s3 import S3, SECRET, cut, done_and_cut, refuse
 from tests.cli.processes import Place
 

@@ -8,7 +8,7 @@ from contextlib import closing
 
 import pytest
 
-from batchgen.adapters.manifest_file import SAMPLE
+from batchgen.app.manifest_file import SAMPLE
 from tests.cli.processes import until
 from tests.cli.verdicts import judge
 

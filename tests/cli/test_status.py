@@ -6,10 +6,10 @@ import time
 
 import pytest
 
-from batchgen.adapters.sqlite.importer import append_jobs, import_jobs
-from batchgen.adapters.sqlite.state import SqliteState
 from batchgen.cli.main import run_cli
-from batchgen.core.spec import ApiVersion, JobSpec
+from batchgen.core.jobs.spec import ApiVersion, JobSpec
+from batchgen.store.sqlite.importer import append_jobs, import_jobs
+from batchgen.store.sqlite.state import SqliteState
 
 SOON_S, PAST_S = 3600.0, -1.0
 

@@ -7,13 +7,13 @@ import os
 
 import pytest
 
-from batchgen.adapters.import_note import NAME
-from batchgen.adapters.manifest_file import SAMPLE, load_manifest
-from batchgen.adapters.sqlite.importer import Imported, OnChange
-from batchgen.adapters.sqlite.state import SqliteState
-from batchgen.cli.supply import CHUNK, CHUNK_CHARACTERS, Supply
-from batchgen.core.expand import FEW, SAMPLE_CHARACTERS
+from batchgen.app.ingest import CHUNK, CHUNK_CHARACTERS, Ingest
+from batchgen.app.manifest_file import SAMPLE, load_manifest
+from batchgen.core.manifest.expansion.expand import FEW, SAMPLE_CHARACTERS
 from batchgen.errors import ManifestError, UserError
+from batchgen.sources.import_note import NAME
+from batchgen.store.sqlite.importer import Imported, OnChange
+from batchgen.store.sqlite.state import SqliteState
 
 MANY = SAMPLE + 2 * CHUNK + 7
 
@@ -47,7 +47,7 @@ class Place:
         return SqliteState(self.folder / "state.db")
 
     def supply(self, state):
-        return Supply(load_manifest(self.path), state)
+        return Ingest(load_manifest(self.path), state)
 
 
 @pytest.fixture

@@ -43,7 +43,7 @@ def test_a_run_that_has_finished_is_told_and_its_command_may_use_the_directory(
     script = place.write(
         "end.py",
         f"{FACTS}\nimport sqlite3, sys\n"
-        "from batchgen.adapters.run_holder import holder_of\nfrom pathlib import Path\n"
+        "from batchgen.system.run_holder import holder_of\nfrom pathlib import Path\n"
         "print('holder', holder_of(Path(os.environ['BATCHGEN_RUN'])))\nsys.exit(3)\n",
     )
     manifest = there.manifest(

@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from batchgen.adapters.sqlite.inputs import placed_body
+from batchgen.store.sqlite.inputs import placed_body
 
 AT_REST = {"done", "failed", "unknown", "lost", "pending"}
 

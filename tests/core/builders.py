@@ -7,14 +7,15 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from batchgen.core.board import Board
-from batchgen.core.budget import Rates, RateWindow
-from batchgen.core.event import Event, EventKind
-from batchgen.core.gates import Gates
-from batchgen.core.http import Answer
-from batchgen.core.job import Job, JobState, Output, SavedFile
-from batchgen.core.limits import Limits
-from batchgen.core.money import Money
+from batchgen.core.jobs.events import Event, EventKind
+from batchgen.core.jobs.job import Job, JobState, Output, SavedFile
+from batchgen.core.jobs.policies import Limits
+from batchgen.core.net.http import Answer
+from batchgen.core.scheduling.gates import Gates
+from batchgen.core.scheduling.rate_limit import Rates, RateWindow
+from batchgen.core.scheduling.spending import Money
+from batchgen.core.scheduling.state import SchedulerState
+from batchgen.providers.segmind.provider import CAPABILITIES
 
 NOW = 1_800_000_000.0
 """An instant in 2027; the hour around it has nothing special."""
@@ -58,11 +59,12 @@ def output(index: int = 0) -> Output:
     return Output(index, url=f"https://cdn.example/{index}.png")
 
 
-def board(jobs: Iterable[Job] = (), **parts: Any) -> Board:
+def board(jobs: Iterable[Job] = (), **parts: Any) -> SchedulerState:
     """A board without limits on requests and money, and nothing left to draw."""
-    made = Board(
+    made = SchedulerState(
         limits=parts.pop("limits", Limits()),
         rates=parts.pop("rates", Rates(parts.pop("rate", RateWindow(None)))),
+        capabilities=CAPABILITIES,
         money=parts.pop("money", Money()),
         gates=parts.pop("gates", Gates()),
         stock_ended=parts.pop("stock_ended", True),

@@ -8,20 +8,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchgen.core.board import DENIALS
-from batchgen.core.effect import EffectKind
-from batchgen.core.event import EventKind as E
-from batchgen.core.gates import GateKind, Gates
-from batchgen.core.job import JobState as S
-from batchgen.core.job import Receipt
-from batchgen.core.lifecycle import TABLE, apply
-from batchgen.core.limits import Limits, OnExpired, WhenAbsent
-from batchgen.core.money import Money
-from batchgen.core.planner import plan
-from batchgen.core.polling import Latencies
-from batchgen.core.signals import CallKind, Signal
-from batchgen.core.treatment import HOPELESS_S, PATIENCE, STRAGGLER_S, WINDOW_S
+from batchgen.core.jobs.events import EventKind as E
+from batchgen.core.jobs.job import JobState as S
+from batchgen.core.jobs.job import Receipt
+from batchgen.core.jobs.lifecycle import TABLE, apply
+from batchgen.core.jobs.outcomes import CallKind, Signal
+from batchgen.core.jobs.policies import Limits, OnExpired, WhenAbsent
+from batchgen.core.scheduling.effects import EffectKind
+from batchgen.core.scheduling.gates import GateKind, Gates
+from batchgen.core.scheduling.latency import Latencies
+from batchgen.core.scheduling.planner import plan
+from batchgen.core.scheduling.policy import HOPELESS_WINDOWS, PATIENCE, STRAGGLER_S
+from batchgen.core.scheduling.spending import Money
+from batchgen.core.scheduling.state import DENIALS
+from batchgen.providers.segmind.treatments import WINDOW_S
 from tests.core.builders import NOW, board, event, job, output
+
+HOPELESS_S = HOPELESS_WINDOWS * WINDOW_S
 
 
 def happened(made, kind, **fields):

@@ -6,21 +6,29 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchgen import catalog
-from batchgen.core.bounds import Limit, Own, Pace, Work, fitting, span, works
-from batchgen.core.forecast import Forecast
-from batchgen.core.learned import LATENCIES_NOTE
-from batchgen.core.limits import RateScope
-from batchgen.core.polling import Latencies
-from batchgen.core.spec import ApiVersion, JobSpec
-from batchgen.core.standing import Standing
+from batchgen.core.forecast.diff import JobDiff
+from batchgen.core.forecast.duration import (
+    Limit,
+    ModelLimits,
+    RunLimits,
+    Work,
+    fitting,
+    span,
+    works,
+)
+from batchgen.core.forecast.forecast import Forecast
+from batchgen.core.jobs.policies import RateScope
+from batchgen.core.jobs.spec import ApiVersion, JobSpec
+from batchgen.core.scheduling.latency import Latencies
+from batchgen.core.scheduling.learned import LATENCIES_NOTE
+from batchgen.providers.segmind import catalog
 
 CATALOG = catalog.load()
 ALL, SUBMIT = RateScope.ALL, RateScope.SUBMIT
 GUESSES = {"slow": 100.0, "fast": 2.0}
 
 
-def works_of(counts, pace, latencies=None, api=ApiVersion.V2, standing=Standing.NEW):
+def works_of(counts, pace, latencies=None, api=ApiVersion.V2, standing=JobDiff.NEW):
     forecast = Forecast(CATALOG)
     for model, count in counts.items():
         for number in range(count):
@@ -33,22 +41,22 @@ def span_of(counts, pace, **changes):
 
 
 def test_nothing_takes_no_time():
-    nothing = span_of({}, Pace(16, 50))
+    nothing = span_of({}, RunLimits(16, 50))
 
     assert (nothing.time_s, nothing.requests, nothing.bounds, nothing.bound_by) == (0, 0, (), None)
-    assert fitting({}, Pace(16, 50), 10.0) == 0
+    assert fitting({}, RunLimits(16, 50), 10.0) == 0
 
 
 @pytest.mark.parametrize(
     ("count", "model", "pace", "seconds", "limit"),
     [
-        (1, "slow", Pace(16, None), 100.0, Limit.LATENCY),
-        (1, "slow", Pace(16, 50), 100.0, Limit.LATENCY),
-        (32, "fast", Pace(16, None), 4.0, Limit.CONCURRENCY),
-        (100, "fast", Pace(1000, 100, SUBMIT), 2.0, Limit.LATENCY),
-        (400, "fast", Pace(1000, 100, SUBMIT), 182.0, Limit.REQUESTS),
-        (400, "fast", Pace(1000, 100, ALL), 662.0, Limit.REQUESTS),
-        (400, "fast", Pace(2, 10_000, ALL), 400.0, Limit.CONCURRENCY),
+        (1, "slow", RunLimits(16, None), 100.0, Limit.LATENCY),
+        (1, "slow", RunLimits(16, 50), 100.0, Limit.LATENCY),
+        (32, "fast", RunLimits(16, None), 4.0, Limit.CONCURRENCY),
+        (100, "fast", RunLimits(1000, 100, SUBMIT), 2.0, Limit.LATENCY),
+        (400, "fast", RunLimits(1000, 100, SUBMIT), 182.0, Limit.REQUESTS),
+        (400, "fast", RunLimits(1000, 100, ALL), 662.0, Limit.REQUESTS),
+        (400, "fast", RunLimits(2, 10_000, ALL), 400.0, Limit.CONCURRENCY),
     ],
 )
 def test_the_tightest_limit_decides(count, model, pace, seconds, limit):
@@ -60,7 +68,9 @@ def test_the_tightest_limit_decides(count, model, pace, seconds, limit):
 
 
 def test_a_model_may_have_limits_of_its_own():
-    pace = Pace(100, None, ALL, {"slow": Own(concurrency=2), "fast": Own(None, 30)})
+    pace = RunLimits(
+        100, None, ALL, {"slow": ModelLimits(concurrency=2), "fast": ModelLimits(None, 30)}
+    )
 
     result = span_of({"slow": 10, "fast": 20}, pace)
 
@@ -68,7 +78,7 @@ def test_a_model_may_have_limits_of_its_own():
     assert told[Limit.CONCURRENCY, "slow"] == pytest.approx(500.0)
     assert told[Limit.REQUESTS, "fast"] == pytest.approx(60.0 * (60 - 30) / 30 + 2.0)
     assert result.bound_by.model == "slow"
-    unused = Pace(100, None, ALL, {"other": Own(1, 1)})
+    unused = RunLimits(100, None, ALL, {"other": ModelLimits(1, 1)})
     assert {bound.model for bound in span_of({"slow": 1}, unused).bounds} == {""}
 
 
@@ -76,26 +86,26 @@ def test_what_was_learned_goes_before_the_guess():
     latencies = Latencies(GUESSES)
     latencies.recall(f'{{"slow": {[10.0] * 40}}}')
 
-    learned = span_of({"slow": 32}, Pace(16, None), latencies=latencies)
+    learned = span_of({"slow": 32}, RunLimits(16, None), latencies=latencies)
 
     assert learned.bounds[0].seconds == pytest.approx(20.0)
-    assert learned.time_s < span_of({"slow": 32}, Pace(16, None)).time_s
+    assert learned.time_s < span_of({"slow": 32}, RunLimits(16, None)).time_s
     assert LATENCIES_NOTE == "latencies"
 
 
 @pytest.mark.parametrize(
     ("api", "standing", "scope", "least", "most"),
     [
-        (ApiVersion.V2, Standing.NEW, ALL, 300, 330),
-        (ApiVersion.V2, Standing.NEW, SUBMIT, 100, 100),
-        (ApiVersion.V1, Standing.NEW, ALL, 100, 100),
-        (ApiVersion.V1, Standing.NEW, SUBMIT, 100, 100),
-        (ApiVersion.V2, Standing.UNDER_WAY, ALL, 200, 230),
-        (ApiVersion.V2, Standing.UNDER_WAY, SUBMIT, 0, 0),
+        (ApiVersion.V2, JobDiff.NEW, ALL, 300, 330),
+        (ApiVersion.V2, JobDiff.NEW, SUBMIT, 100, 100),
+        (ApiVersion.V1, JobDiff.NEW, ALL, 100, 100),
+        (ApiVersion.V1, JobDiff.NEW, SUBMIT, 100, 100),
+        (ApiVersion.V2, JobDiff.UNDER_WAY, ALL, 200, 230),
+        (ApiVersion.V2, JobDiff.UNDER_WAY, SUBMIT, 0, 0),
     ],
 )
 def test_requests_that_count(api, standing, scope, least, most):
-    pace = Pace(1000, 50, scope)
+    pace = RunLimits(1000, 50, scope)
     result = span_of({"fast": 100}, pace, api=api, standing=standing)
 
     assert least <= result.requests <= most
@@ -103,8 +113,8 @@ def test_requests_that_count(api, standing, scope, least, most):
 
 def test_polls_are_placed_as_a_run_places_them():
     """Where requests bind a job is asked for about once; where places do, often."""
-    tight = span_of({"slow": 1000}, Pace(1000, 50))
-    roomy = span_of({"slow": 1000}, Pace(10, 6000))
+    tight = span_of({"slow": 1000}, RunLimits(1000, 50))
+    roomy = span_of({"slow": 1000}, RunLimits(10, 6000))
 
     assert tight.requests / 1000 == pytest.approx(3.0, abs=0.1)
     assert roomy.requests / 1000 > 5
@@ -112,20 +122,20 @@ def test_polls_are_placed_as_a_run_places_them():
 
 
 def test_uploads_are_requests_too():
-    pace = Pace(100, 60)
+    pace = RunLimits(100, 60)
     work = works_of({"fast": 100}, pace)
 
     without, with_them = span(work, pace), span(work, pace, uploads=60)
 
     assert with_them.requests == pytest.approx(without.requests + 60)
     assert with_them.time_s == pytest.approx(without.time_s + 60.0)
-    submits = Pace(100, 60, SUBMIT)
+    submits = RunLimits(100, 60, SUBMIT)
     assert span(work, submits, uploads=60) == span(work, submits)
 
 
 COUNTS = st.fixed_dictionaries({"fast": st.integers(0, 300), "slow": st.integers(0, 50)})
 LIMITS = st.builds(
-    Pace, st.integers(1, 60), st.none() | st.integers(1, 300), st.sampled_from(RateScope)
+    RunLimits, st.integers(1, 60), st.none() | st.integers(1, 300), st.sampled_from(RateScope)
 )
 
 
@@ -146,7 +156,7 @@ def test_the_time_is_below_no_bound(counts, pace):
 @given(COUNTS, LIMITS)
 def test_more_of_anything_allowed_lowers_every_bound(counts, pace):
     limit = pace.requests_per_minute
-    looser = Pace(pace.concurrency + 1, limit and limit + 1, pace.scope)
+    looser = RunLimits(pace.concurrency + 1, limit and limit + 1, pace.scope)
 
     tight, loose = span_of(counts, pace), span_of(counts, looser)
 

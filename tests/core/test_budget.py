@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchgen.core.budget import MARGIN_S, RATE_WINDOW_S, RateWindow
-from batchgen.core.job import JobState as S
-from batchgen.core.job import Receipt, Totals
-from batchgen.core.money import Money
+from batchgen.core.jobs.job import JobState as S
+from batchgen.core.jobs.job import Receipt, Totals
+from batchgen.core.scheduling.rate_limit import MARGIN_S, RATE_WINDOW_S, RateWindow
+from batchgen.core.scheduling.spending import Money
 from tests.core.builders import NOW, board, job
 
 WAITS_S = (0.0, 0.001, 0.5, 7.0, 20.0, 59.9, 60.0, 60.03)

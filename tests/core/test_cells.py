@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchgen.core.cells import CellError, CellType, read_cell
+from batchgen.core.manifest.rows.cells import CellError, CellType, read_cell
 
 W, N, B, J = CellType.INTEGER, CellType.NUMBER, CellType.BOOLEAN, CellType.JSON
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchgen.catalog import check, load
-from batchgen.core.checker import Checker
+from batchgen.core.catalog.checker import Checker
+from batchgen.providers.segmind.catalog import check, load
 
 CATALOG = load()
 ODD = st.sampled_from([None, True, False, 0, 1, 1.0, -1, 1e9, 10**30, "", "x", [], {}, "1:1"])

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from batchgen import catalog
-from batchgen.core.columns import columns_of, fit
-from batchgen.core.rows import Row
+from batchgen.core.manifest.rows.row import Row
+from batchgen.core.manifest.scaffold.columns import columns_of, fit
+from batchgen.providers.segmind import catalog
 
 CATALOG = catalog.load()
 MAX = CATALOG.get("flux-kontext-max")

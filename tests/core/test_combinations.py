@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from batchgen.catalog import load
-from batchgen.core.combinations import combinations
-from batchgen.core.entry import Entry
-from batchgen.core.expand import drafts, expand
-from batchgen.core.manifest import parse_manifest
-from batchgen.core.place import Remark
+from batchgen.core.manifest.entry import Entry
+from batchgen.core.manifest.expansion.expand import drafts, expand
+from batchgen.core.manifest.expansion.matrix import combinations
+from batchgen.core.manifest.schema import parse_manifest
+from batchgen.core.manifest.text.locations import Diagnostic
+from batchgen.providers.segmind.catalog import load
 
 CATALOG = load()
 MATRIX = {"style": ["ink", "oil"], "n": [1, 2]}
@@ -20,7 +20,7 @@ def manifest(**entry):
 
 
 def remarks(**entry):
-    return [item for item in drafts(manifest(**entry), CATALOG) if isinstance(item, Remark)]
+    return [item for item in drafts(manifest(**entry), CATALOG) if isinstance(item, Diagnostic)]
 
 
 @pytest.mark.parametrize(

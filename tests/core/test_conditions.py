@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from batchgen.core.conditions import ConditionError, compile_condition
-from batchgen.core.manifest import parse_manifest
+from batchgen.core.manifest.rows.where import ConditionError, compile_condition
+from batchgen.core.manifest.schema import parse_manifest
 from batchgen.errors import ManifestError
 
 

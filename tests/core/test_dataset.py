@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchgen.core.dataset import FILES, LOADER_NAMES, Record, Source, Survey
-from batchgen.core.dataset_kinds import Kind, as_kind, kind_of, wider
+from batchgen.core.dataset.columns import FILES, LOADER_NAMES, ColumnSource, Record, Survey
+from batchgen.core.dataset.types import ColumnType, as_kind, kind_of, wider
 
 OWN = dict.fromkeys(FILES.natural)
 
@@ -33,21 +33,21 @@ def rows_of(*records):
 @pytest.mark.parametrize(
     ("values", "kind"),
     [
-        ([None, None], Kind.NOTHING),
-        ([True, None], Kind.FLAG),
-        ([1, 2], Kind.WHOLE),
-        ([1, 2**53 + 1], Kind.LARGE),
-        ([2**63], Kind.JSON),
-        ([1, 2.5], Kind.NUMBER),
-        ([2**53 + 1, 2.5], Kind.JSON),
-        ([1, True], Kind.JSON),
-        (["a", None], Kind.TEXT),
-        (["2024-01-02", "2024-01-02T03:04:05Z"], Kind.STAMP),
-        (["2024-01-02", "2024-02-31"], Kind.TEXT),
-        (["2024-01-02", "soon"], Kind.TEXT),
-        (["1", 1], Kind.JSON),
-        ([["a"], "a"], Kind.JSON),
-        ([{"a": 1}], Kind.JSON),
+        ([None, None], ColumnType.NOTHING),
+        ([True, None], ColumnType.FLAG),
+        ([1, 2], ColumnType.WHOLE),
+        ([1, 2**53 + 1], ColumnType.LARGE),
+        ([2**63], ColumnType.JSON),
+        ([1, 2.5], ColumnType.NUMBER),
+        ([2**53 + 1, 2.5], ColumnType.JSON),
+        ([1, True], ColumnType.JSON),
+        (["a", None], ColumnType.TEXT),
+        (["2024-01-02", "2024-01-02T03:04:05Z"], ColumnType.STAMP),
+        (["2024-01-02", "2024-02-31"], ColumnType.TEXT),
+        (["2024-01-02", "soon"], ColumnType.TEXT),
+        (["1", 1], ColumnType.JSON),
+        ([["a"], "a"], ColumnType.JSON),
+        ([{"a": 1}], ColumnType.JSON),
     ],
 )
 def test_the_kind_of_a_column(values, kind):
@@ -157,9 +157,9 @@ def test_every_row_has_the_same_columns_each_of_one_kind_and_no_value_is_lost(re
         assert list(row) == names
         for column in columns.all:
             written = kind_of(row[column.name])
-            expected = Kind.TEXT if column.kind is Kind.JSON else column.kind
-            assert wider(written, expected) is expected or column.kind is Kind.JSON
-            assert column.kind is not Kind.JSON or isinstance(row[column.name], str | None)
+            expected = ColumnType.TEXT if column.kind is ColumnType.JSON else column.kind
+            assert wider(written, expected) is expected or column.kind is ColumnType.JSON
+            assert column.kind is not ColumnType.JSON or isinstance(row[column.name], str | None)
     assert_no_value_is_lost(columns, records)
 
 
@@ -167,7 +167,7 @@ def assert_no_value_is_lost(columns, records):
     by_key = {(c.source, c.key): c for c in columns.all}
     for one in records:
         row = columns.row(one)
-        for source, values in ((Source.PARAM, one.params), (Source.ROW, one.row)):
+        for source, values in ((ColumnSource.PARAM, one.params), (ColumnSource.ROW, one.row)):
             for name, value in values.items():
                 column = by_key.get((source, name))
                 if column is None:
@@ -175,14 +175,14 @@ def assert_no_value_is_lost(columns, records):
                     assert value is None or over == value
                     continue
                 found = row[column.name]
-                decoded = json.loads(found) if column.kind is Kind.JSON and found else found
+                decoded = json.loads(found) if column.kind is ColumnType.JSON and found else found
                 assert decoded == value
 
 
 @given(st.lists(JSON, max_size=6), st.randoms())
 def test_a_kind_does_not_depend_on_the_order(values, random):
     def kind(some):
-        found = Kind.NOTHING
+        found = ColumnType.NOTHING
         for value in some:
             found = wider(found, kind_of(value))
         return found

@@ -5,8 +5,7 @@ from dataclasses import replace
 import pytest
 import yaml
 
-from batchgen.core.dataset import Record, Survey
-from batchgen.core.dataset_card import (
+from batchgen.core.dataset.card import (
     About,
     Medium,
     NameSurvey,
@@ -14,6 +13,7 @@ from batchgen.core.dataset_card import (
     parquet_card,
     tar_card,
 )
+from batchgen.core.dataset.columns import Record, Survey
 from tests.core.test_dataset import columns_of, record
 
 ABOUT = About("cups", "runs/cups/outputs", "0123456789abcdef")

@@ -9,14 +9,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchgen.catalog import load
-from batchgen.core.expand import FEW, Draft, Drafts, drafts, expand, unused_fields
-from batchgen.core.manifest import parse_manifest
-from batchgen.core.names import check_part, check_stem
-from batchgen.core.place import Remark, Spot
-from batchgen.core.rows import Row, RowFault, SourceError
-from batchgen.core.spec import ApiVersion
+from batchgen.core.jobs.spec import ApiVersion
+from batchgen.core.manifest.expansion.expand import (
+    FEW,
+    Draft,
+    Drafts,
+    drafts,
+    expand,
+    unused_fields,
+)
+from batchgen.core.manifest.rows.row import Row, RowFault, SourceError
+from batchgen.core.manifest.schema import parse_manifest
+from batchgen.core.manifest.text.filenames import check_part, check_stem
+from batchgen.core.manifest.text.locations import Diagnostic, RowLocation
 from batchgen.errors import ManifestError
+from batchgen.providers.segmind.catalog import load
 
 CATALOG = load()
 
@@ -31,7 +38,7 @@ def jobs(*entries, **parts):
 
 def remarks(*entries, **parts):
     found = list(drafts(manifest(*entries, **parts), CATALOG))
-    return [item for item in found if isinstance(item, Remark)]
+    return [item for item in found if isinstance(item, Diagnostic)]
 
 
 def test_one_job():
@@ -193,7 +200,7 @@ def test_all_that_is_wrong_with_an_entry_is_told_and_the_others_go_on():
             CATALOG,
         )
     )
-    assert [item.path[-1] for item in found if isinstance(item, Remark)] == ["id", "p", "q"]
+    assert [item.path[-1] for item in found if isinstance(item, Diagnostic)] == ["id", "p", "q"]
     assert [item.spec.id for item in found if isinstance(item, Draft)] == ["good"]
 
 
@@ -218,7 +225,7 @@ def test_no_field_leads_out_of_outputs(values, filename, job_id):
     if job_id:
         entry["id"] = job_id
     for item in drafts(manifest(entry, output={"filename": filename}), CATALOG):
-        if isinstance(item, Remark):
+        if isinstance(item, Diagnostic):
             assert item.path in {("jobs", 0, "id"), ("output", "filename")}
             continue
         check_part(item.spec.id)
@@ -249,7 +256,7 @@ class Shelved:
     def rows(self):
         for number, item in enumerate(self._items, start=1):
             if isinstance(item, str):
-                yield RowFault(Spot(self._name, number), item, "mend it")
+                yield RowFault(RowLocation(self._name, number), item, "mend it")
             else:
                 yield Row(self._name, number, number, {**item, "row": number})
 
@@ -267,7 +274,7 @@ def test_rows_fill_templates_and_are_numbered():
     assert [item.spec.id for item in made] == ["flux-pro-001-0000001", "flux-pro-001-0000002"]
     assert json.loads(made[1].spec.body) == {"prompt": "2: a cup, oil", "seed": 8}
     assert made[1].spec.fields == {"style": "oil", "seed": 8, "row": 2}
-    assert made[1].spot == Spot("cups", 2)
+    assert made[1].spot == RowLocation("cups", 2)
 
 
 def test_rows_name_ids_models_and_files():
@@ -353,7 +360,7 @@ def test_what_is_wrong_with_a_source_as_a_whole_is_told_once(entry, sources, wha
 def test_faulty_rows_are_told_and_the_others_are_made():
     sources = Shelf(cups=[{"a": 1}, "not JSON", {"a": 2}])
     first, fault, last = from_rows({"params": {"p": "{a}"}}, sources)
-    assert (fault.what, fault.spot) == ("not JSON", Spot("cups", 2))
+    assert (fault.what, fault.spot) == ("not JSON", RowLocation("cups", 2))
     assert (first.spec.body, last.spec.body) == ('{"p":1}', '{"p":2}')
 
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchgen.core.dataset import Record
-from batchgen.core.export import (
+from batchgen.core.dataset.columns import Record
+from batchgen.core.dataset.export import (
     Cutter,
     Filter,
     PlannedFile,
@@ -17,7 +17,7 @@ from batchgen.core.export import (
     pair_key,
     parse_size,
 )
-from batchgen.core.ledger_table import cell
+from batchgen.core.dataset.tables import cell
 
 
 @given(st.lists(st.integers(0, 50), max_size=60), st.integers(1, 9), st.integers(1, 60))

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchgen import catalog
-from batchgen.core.forecast import BYTES_OF_KIND, Experience, Forecast, PriceSource
-from batchgen.core.freight import Freight
-from batchgen.core.model import OutputKind
-from batchgen.core.spec import ApiVersion, InputFile, JobSpec
-from batchgen.core.standing import TO_SUBMIT, Standing
+from batchgen.core.catalog.model import OutputKind
+from batchgen.core.forecast.diff import TO_SUBMIT, JobDiff
+from batchgen.core.forecast.forecast import BYTES_OF_KIND, Experience, Forecast, PriceSource
+from batchgen.core.forecast.upload_volume import Freight
+from batchgen.core.jobs.spec import ApiVersion, InputFile, JobSpec
+from batchgen.providers.segmind import catalog
 
 CATALOG = catalog.load()
 MAX = "flux-kontext-max"  # $0.10 in the catalogue
@@ -54,7 +54,7 @@ def test_nothing_comes_to_nothing():
     ],
 )
 def test_what_a_job_costs_at_least_and_at_most(model, price, low, high, sources):
-    result = forecast_of([(spec(model=model, price_usd=price), Standing.NEW)] * 3, SEEN)
+    result = forecast_of([(spec(model=model, price_usd=price), JobDiff.NEW)] * 3, SEEN)
 
     told = result.models[model]
     assert (told.low_usd, told.high_usd, told.sources) == (low, high, sources)
@@ -63,30 +63,30 @@ def test_what_a_job_costs_at_least_and_at_most(model, price, low, high, sources)
     assert result.unpriced == (3 if low is None else 0)
 
 
-@pytest.mark.parametrize("standing", Standing)
+@pytest.mark.parametrize("standing", JobDiff)
 def test_only_what_is_submitted_costs(standing):
     result = forecast_of([(spec(price_usd=0.1), standing)])
 
     assert result.standings == Counter([standing])
     assert result.submits == result.left == (standing in TO_SUBMIT)
     assert result.highest_usd == (0.1 if standing in TO_SUBMIT else 0.0)
-    assert result.rerun_usd == (0.1 if standing is Standing.CONTESTED else 0.0)
-    leaves = TO_SUBMIT | {Standing.UNDER_WAY}
+    assert result.rerun_usd == (0.1 if standing is JobDiff.CONTESTED else 0.0)
+    leaves = TO_SUBMIT | {JobDiff.UNDER_WAY}
     assert bool(result.output_bytes) == (standing in leaves)
-    assert bool(result.state_bytes) == (standing is Standing.NEW)
+    assert bool(result.state_bytes) == (standing is JobDiff.NEW)
 
 
 def test_a_contested_job_without_a_price_is_counted():
-    result = forecast_of([(spec(model="new"), Standing.CONTESTED)])
+    result = forecast_of([(spec(model="new"), JobDiff.CONTESTED)])
 
     assert (result.rerun_usd, result.models["new"].rerun_unpriced) == (0.0, 1)
     assert result.unpriced == 0
 
 
 def test_a_limit_takes_the_first_that_are_to_be_submitted():
-    done = (spec(1, price_usd=0.1), Standing.DONE)
-    waiting = [(spec(n, price_usd=0.1), Standing.WAITING) for n in range(2, 5)]
-    other = (spec(9, "new", api=ApiVersion.V1), Standing.NEW)
+    done = (spec(1, price_usd=0.1), JobDiff.DONE)
+    waiting = [(spec(n, price_usd=0.1), JobDiff.WAITING) for n in range(2, 5)]
+    other = (spec(9, "new", api=ApiVersion.V1), JobDiff.NEW)
 
     result = forecast_of([done, *waiting, other], limit=2)
 
@@ -106,7 +106,7 @@ def test_a_limit_takes_the_first_that_are_to_be_submitted():
     ],
 )
 def test_sizes_are_seen_or_guessed(model, size):
-    result = forecast_of([(spec(model=model), Standing.NEW)] * 4, SEEN)
+    result = forecast_of([(spec(model=model), JobDiff.NEW)] * 4, SEEN)
 
     assert result.output_bytes == 4 * size
     assert result.is_size_known == (model == "seen")
@@ -114,7 +114,7 @@ def test_sizes_are_seen_or_guessed(model, size):
 
 PRICES = st.none() | st.floats(0, 10)
 JOBS = st.lists(
-    st.tuples(st.sampled_from(["new", "seen", MAX]), PRICES, st.sampled_from(Standing)), max_size=30
+    st.tuples(st.sampled_from(["new", "seen", MAX]), PRICES, st.sampled_from(JobDiff)), max_size=30
 )
 
 
@@ -160,8 +160,8 @@ def test_every_content_that_is_not_there_counts_once(mentioned, there):
 
 def test_the_inputs_of_what_is_submitted_are_freight():
     files = [InputFile(f"{n}.png", 10 * n, "image/png", content(n)) for n in (1, 2, 3)]
-    jobs = [(spec(1, inputs=(files[0], files[1])), Standing.NEW),
-            (spec(2, inputs=(files[0],)), Standing.WAITING),
-            (spec(3, inputs=(files[2],)), Standing.DONE)]  # fmt: skip
+    jobs = [(spec(1, inputs=(files[0], files[1])), JobDiff.NEW),
+            (spec(2, inputs=(files[0],)), JobDiff.WAITING),
+            (spec(3, inputs=(files[2],)), JobDiff.DONE)]  # fmt: skip
 
     assert forecast_of(jobs).freight.without(Freight()) == (2, 30)

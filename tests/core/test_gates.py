@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from batchgen.core.event import EventKind as E
-from batchgen.core.gates import OUTAGE_AFTER, GateKind, Gates, Patience
-from batchgen.core.signals import CallKind as C
-from batchgen.core.signals import Signal
+from batchgen.core.jobs.events import EventKind as E
+from batchgen.core.jobs.outcomes import CallKind as C
+from batchgen.core.jobs.outcomes import Signal
+from batchgen.core.scheduling.gates import OUTAGE_AFTER, GateKind, Gates, Patience
 from tests.core.builders import NOW, event
 
 K = GateKind

@@ -6,16 +6,16 @@ from dataclasses import replace
 
 import pytest
 
-from batchgen.core.budget import Rates, RateWindow
-from batchgen.core.event import EventKind as E
-from batchgen.core.gates import GateKind
-from batchgen.core.gauges import Gauges, eta_s
-from batchgen.core.job import JobState as S
-from batchgen.core.lifecycle import apply
-from batchgen.core.limits import Limits, RateScope
-from batchgen.core.money import Money
-from batchgen.core.placement import Load
-from batchgen.core.summary import Tally
+from batchgen.core.jobs.events import EventKind as E
+from batchgen.core.jobs.job import JobState as S
+from batchgen.core.jobs.lifecycle import apply
+from batchgen.core.jobs.policies import Limits, RateScope
+from batchgen.core.progress.eta import SnapshotReader, eta_s
+from batchgen.core.progress.tally import Tally
+from batchgen.core.scheduling.gates import GateKind
+from batchgen.core.scheduling.poll_schedule import Load
+from batchgen.core.scheduling.rate_limit import Rates, RateWindow
+from batchgen.core.scheduling.spending import Money
 from tests.core.builders import NOW, board, event, job, saved
 
 
@@ -72,8 +72,8 @@ def test_a_block_of_the_service_is_waited_for():
     free_s = eta_s(left(10), made, NOW)
     made.rate.refuse_until(NOW + 42, NOW)
     assert eta_s(left(10), made, NOW) >= free_s + 42
-    assert Gauges(left(10), board=made).read(NOW).limited_until == NOW + 42
-    assert Gauges(left(10), board=made).read(NOW + 43).limited_until is None
+    assert SnapshotReader(left(10), board=made).read(NOW).limited_until == NOW + 42
+    assert SnapshotReader(left(10), board=made).read(NOW + 43).limited_until is None
 
 
 @pytest.mark.parametrize("kind", [kind for kind in GateKind if kind is not GateKind.HISTORY])
@@ -81,7 +81,7 @@ def test_nobody_knows_when_a_gate_opens(kind):
     made = placed(concurrency=10)
     made.gates.close(kind, "because", NOW)
     assert eta_s(left(10), made, NOW) is None
-    assert len(Gauges(left(10), board=made).read(NOW).waiting_for) == 1
+    assert len(SnapshotReader(left(10), board=made).read(NOW).waiting_for) == 1
 
 
 def test_there_is_no_eta_for_nothing_or_for_nobody_knows_how_much():
@@ -91,7 +91,7 @@ def test_there_is_no_eta_for_nothing_or_for_nobody_knows_how_much():
     coming = left(10)
     coming.awaiting = True
     assert eta_s(coming, made, NOW) is None
-    assert Gauges(coming, board=made).read(NOW).total_text == "10+"
+    assert SnapshotReader(coming, board=made).read(NOW).total_text == "10+"
 
 
 def test_jobs_beyond_the_limit_of_a_taste_are_not_this_runs():
@@ -113,9 +113,9 @@ def test_what_a_display_is_told():
     tally.spent_usd = 1.5
     change = apply(job(S.FETCHING), event(E.SAVED, NOW))
     tally.take_in(replace(change, files=(replace(saved(), size=6_000_000),)))
-    glance = Gauges(tally, 20.0, made).read(NOW + 30)
+    glance = SnapshotReader(tally, 20.0, made).read(NOW + 30)
     assert (glance.spent_usd, glance.reserved_usd, glance.cap_usd) == (1.5, 0.25, 20.0)
     assert (glance.calls, glance.allowed) == (1, 50)
     assert glance.bytes_per_s == pytest.approx(200_000)
-    assert Gauges(tally).read(NOW + 100).bytes_per_s == 0
-    assert Gauges(tally).read(NOW).calls is None
+    assert SnapshotReader(tally).read(NOW + 100).bytes_per_s == 0
+    assert SnapshotReader(tally).read(NOW).calls is None

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchgen.core.glance import (
-    Glance,
+from batchgen.core.jobs.job import JobState as S
+from batchgen.core.progress.snapshot import (
+    RunSnapshot,
     Segment,
     budget_segments,
     end_segments,
@@ -17,11 +18,10 @@ from batchgen.core.glance import (
     job_segments,
     one_line,
 )
-from batchgen.core.job import JobState as S
 
 NOW = 1_000_000.0
 COUNTS = {S.DONE: 380, S.SUBMITTED: 14, S.SUBMITTING: 2, S.FETCHING: 3, S.PENDING: 588, S.FAILED: 4}
-FULL = Glance(
+FULL = RunSnapshot(
     at=NOW,
     counts={**COUNTS, S.UNKNOWN: 1, S.LOST: 2},
     spent_usd=3.2,
@@ -95,13 +95,13 @@ def test_a_deadline_that_is_near_comes_first():
 
 
 def test_without_a_budget_there_is_only_what_is_known():
-    plain = Glance(NOW, {S.PENDING: 2}, submits=0, polls=0, calls=3)
+    plain = RunSnapshot(NOW, {S.PENDING: 2}, submits=0, polls=0, calls=3)
     assert lines(plain, 200) == [
         "0 %",
         "0 done, 0 running, 2 queued",
         "$0.00 spent, 0 submits + 0 polls/min",
     ]
-    assert lines(Glance(NOW, {}), 200) == ["", "0 done, 0 running", "$0.00 spent"]
+    assert lines(RunSnapshot(NOW, {}), 200) == ["", "0 done, 0 running", "$0.00 spent"]
 
 
 def test_one_line_holds_everything():

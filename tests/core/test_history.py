@@ -8,19 +8,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchgen.core.calls import history_call
-from batchgen.core.history import (
+from batchgen.core.net.http import Answer
+from batchgen.core.reconciliation.history import (
     DAY_S,
     MAX_PAGES,
     PAGE_ROWS,
     SKEW_S,
     SPAN_S,
     HistoryRead,
-    Row,
+    HistoryRow,
     comparable,
-    rows_of,
 )
-from batchgen.core.http import Answer
+from batchgen.providers.segmind.history import rows_of
+from batchgen.providers.segmind.requests import history_call
 from tests.core.builders import NOW, answer
 from tests.core.test_http import JSON
 
@@ -30,13 +30,13 @@ ITEM = {
     "request_body": {"prompt": "a cup"},
     "model_created": "2027-01-15T08:00:00Z",
 }
-ROW = Row("r-1", "flux-pro", '{"prompt":"a cup"}', NOW)
+ROW = HistoryRow("r-1", "flux-pro", '{"prompt":"a cup"}', NOW)
 
 
 def page(*instants, start=0):
     """A page of rows created at these instants."""
     return [
-        Row(f"r-{number}", "flux-pro", "{}", at) for number, at in enumerate(instants, start)
+        HistoryRow(f"r-{number}", "flux-pro", "{}", at) for number, at in enumerate(instants, start)
     ]  # fmt: skip
 
 
@@ -89,17 +89,17 @@ def test_an_empty_list_is_one():
         ({"model_created": None, "created_at": "2027-01-15 08:00:00"}, ROW),
         ({"model_created": "soon", "createdAt": "1800000000000"}, ROW),
         ({"model_created": None, "timestamp": 1_800_000_000}, ROW),
-        ({"model_created": None}, Row("r-1", "flux-pro", ROW.body, None)),
-        ({"model_created": {"at": 1}}, Row("r-1", "flux-pro", ROW.body, None)),
+        ({"model_created": None}, HistoryRow("r-1", "flux-pro", ROW.body, None)),
+        ({"model_created": {"at": 1}}, HistoryRow("r-1", "flux-pro", ROW.body, None)),
         ({"request_body": '{"prompt": "a cup"}'}, ROW),
-        ({"request_body": '{"prompt": "a c'}, Row("r-1", "flux-pro", "", NOW)),
-        ({"request_body": None}, Row("r-1", "flux-pro", "", NOW)),
-        ({"request_body": [1]}, Row("r-1", "flux-pro", "", NOW)),
-        ({"model_name": None}, Row("r-1", "", ROW.body, NOW)),
-        ({"request_id": None}, Row("", "flux-pro", ROW.body, NOW)),
-        ({"request_id": 7}, Row("", "flux-pro", ROW.body, NOW)),
-        ({"request_id": "\ud800"}, Row("", "flux-pro", ROW.body, NOW)),
-        ({"request_id": "a\nb"}, Row("", "flux-pro", ROW.body, NOW)),
+        ({"request_body": '{"prompt": "a c'}, HistoryRow("r-1", "flux-pro", "", NOW)),
+        ({"request_body": None}, HistoryRow("r-1", "flux-pro", "", NOW)),
+        ({"request_body": [1]}, HistoryRow("r-1", "flux-pro", "", NOW)),
+        ({"model_name": None}, HistoryRow("r-1", "", ROW.body, NOW)),
+        ({"request_id": None}, HistoryRow("", "flux-pro", ROW.body, NOW)),
+        ({"request_id": 7}, HistoryRow("", "flux-pro", ROW.body, NOW)),
+        ({"request_id": "\ud800"}, HistoryRow("", "flux-pro", ROW.body, NOW)),
+        ({"request_id": "a\nb"}, HistoryRow("", "flux-pro", ROW.body, NOW)),
     ],
 )
 def test_a_row_keeps_what_can_be_used(changes, row):
@@ -214,7 +214,7 @@ def test_the_clocks_may_differ_a_little(age_s, complete):
 def test_pages_in_disorder_may_hold_anything_further_on(instants):
     read = HistoryRead(NOW, NOW - 600)
 
-    read.take_in([*page(*instants), Row("last", "flux-pro", "{}", None)])
+    read.take_in([*page(*instants), HistoryRow("last", "flux-pro", "{}", None)])
 
     assert not read.ended
 
@@ -238,7 +238,7 @@ def test_a_service_that_knows_only_one_page_proves_nothing():
 
 def test_nameless_rows_are_kept_once_and_push_on():
     read = HistoryRead(NOW, NOW - 600)
-    nameless = Row("", "flux-pro", "{}", NOW)
+    nameless = HistoryRow("", "flux-pro", "{}", NOW)
 
     read.take_in([nameless])
     assert not read.ended
@@ -301,7 +301,7 @@ def test_a_complete_read_saw_the_end_or_the_time_before(pages):
         if read.ended:
             break
         rows = [
-            Row(f"r-{id_}", "m", "{}", None if age is None else NOW + age)
+            HistoryRow(f"r-{id_}", "m", "{}", None if age is None else NOW + age)
             for id_, age in given_page
         ]
         read.take_in(rows)

@@ -9,7 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchgen.core.calls import (
+from batchgen.core.common.json import canonical_json
+from batchgen.core.jobs.spec import ApiVersion, JobSpec
+from batchgen.core.net.http import MAX_JSON_DEPTH, MAX_MEDIA_BYTES, Answer, Host
+from batchgen.core.reconciliation.history import HistoryRead
+from batchgen.providers.segmind.requests import (
     credits_call,
     history_call,
     record_call,
@@ -17,9 +21,6 @@ from batchgen.core.calls import (
     status_call,
     submit_call,
 )
-from batchgen.core.history import HistoryRead
-from batchgen.core.http import MAX_JSON_DEPTH, MAX_MEDIA_BYTES, Answer, Host, canonical_json
-from batchgen.core.spec import ApiVersion, JobSpec
 from tests.core.builders import NOW, job
 
 JSON = st.recursive(

@@ -4,14 +4,14 @@ import json
 
 import pytest
 
-from batchgen import catalog
-from batchgen.core.expand import Drafts
-from batchgen.core.inputs import InputError, family_of, path_in
-from batchgen.core.manifest import parse_manifest
-from batchgen.core.place import Remark, Source
-from batchgen.core.review import Reviewer, Text
-from batchgen.core.spec import InputFile
-from batchgen.core.uploads import Content, missing
+from batchgen.core.jobs.placeholders import Content, missing
+from batchgen.core.jobs.spec import InputFile
+from batchgen.core.manifest.expansion.expand import Drafts
+from batchgen.core.manifest.expansion.input_files import InputError, family_of, path_in
+from batchgen.core.manifest.schema import parse_manifest
+from batchgen.core.manifest.text.locations import Diagnostic, ManifestText
+from batchgen.core.manifest.validate.review import Reviewer, Text
+from batchgen.providers.segmind import catalog
 
 CATALOG = catalog.load()
 MODEL = "flux-kontext-max"
@@ -49,7 +49,7 @@ def jobs(params, files, model=MODEL, **entry):
             {"id": "a{n}", "matrix": {"n": [1, 2]}, "model": model, "params": params, **entry}
         ],
     }
-    manifest = parse_manifest(document, Source())
+    manifest = parse_manifest(document, ManifestText())
     return list(Drafts(manifest, CATALOG, inputs=files))
 
 
@@ -150,7 +150,7 @@ def test_addresses_pass_as_they_are(value):
 def test_what_cannot_be_is_told_at_its_parameter(params, what, remedy):
     made = jobs({"prompt": "a cup", **params}, Files(film="video/mp4"))
 
-    assert all(isinstance(item, Remark) for item in made)
+    assert all(isinstance(item, Diagnostic) for item in made)
     assert what in made[0].what
     assert remedy in made[0].remedy
     assert made[0].path[:3] == ("jobs", 0, "params")
@@ -168,7 +168,7 @@ def test_a_job_with_a_file_passes_the_catalogue():
         "name": "x",
         "jobs": [{"model": MODEL, "params": {"prompt": "p", "input_image": "cup.png"}}],
     }
-    manifest = parse_manifest(document, Source())
+    manifest = parse_manifest(document, ManifestText())
     reviewer = Reviewer(Text(manifest, CATALOG, inputs=Files(cup="image/png")))
 
     (spec,) = reviewer.jobs()

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchgen.core.instant import instant_of
+from batchgen.core.common.timestamps import instant_of
 
 AT = 1_800_000_000.0  # 2027-01-15 08:00:00 UTC
 

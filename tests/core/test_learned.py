@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchgen.core.learned import Learned, Limited, learned_of, limited_of, quantile
+from batchgen.core.scheduling.learned import Learned, Limited, learned_of, limited_of, quantile
 
 NOW = 1_800_000_000.0
 

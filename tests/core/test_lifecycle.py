@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchgen.core.event import EventKind as E
-from batchgen.core.job import ENDED, IN_FLIGHT, AttemptState, Job, Receipt
-from batchgen.core.job import JobState as S
-from batchgen.core.lifecycle import TABLE, apply, diagram, found_at_start
-from batchgen.core.spec import ApiVersion
+from batchgen.core.jobs.events import EventKind as E
+from batchgen.core.jobs.job import ENDED, IN_FLIGHT, AttemptState, Job, Receipt
+from batchgen.core.jobs.job import JobState as S
+from batchgen.core.jobs.lifecycle import TABLE, apply, diagram, found_at_start
+from batchgen.core.jobs.spec import ApiVersion
 from batchgen.errors import IllegalTransitionError
 from tests.core.builders import NOW, event, job, output, saved
 

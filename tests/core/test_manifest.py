@@ -10,24 +10,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
-from batchgen.core.limits import OnExpired, RateScope, WhenAbsent
-from batchgen.core.manifest import (
+from batchgen.core.jobs.policies import OnExpired, RateScope, WhenAbsent
+from batchgen.core.jobs.spec import ApiVersion
+from batchgen.core.manifest.schema import (
     SCHEMA_DIALECT,
     Budget,
     Defaults,
     Entry,
     Manifest,
-    Output,
+    OutputSettings,
     Reconcile,
     Retry,
     json_schema,
     parse_manifest,
 )
-from batchgen.core.spec import ApiVersion
 from batchgen.errors import ManifestError
 
 LEAST = {"version": 1, "name": "x", "jobs": [{}]}
-PARTS = (Manifest, Budget, Retry, Reconcile, Output, Defaults, Entry)
+PARTS = (Manifest, Budget, Retry, Reconcile, OutputSettings, Defaults, Entry)
 PYDANTIC_WORDS = re.compile(
     r"Input should|pydantic|extra inputs|type=|ctx|Field required", re.IGNORECASE
 )

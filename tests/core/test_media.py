@@ -9,10 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from batchgen.core import media
-from batchgen.core.dimensions import dimensions
-from batchgen.core.inflate import SLICE_BYTES, Inflater, is_plain
-from batchgen.core.media import (
+from batchgen.core.media import formats as media
+from batchgen.core.media.dimensions import dimensions
+from batchgen.core.media.formats import (
     decode_base64_media,
     decode_data_uri,
     is_html,
@@ -20,6 +19,7 @@ from batchgen.core.media import (
     sniff,
     text_kind,
 )
+from batchgen.core.net.decompression import SLICE_BYTES, Inflater, is_plain
 
 
 def picture(form, size=(37, 21), **options):

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchgen.core.job import JobState as S
-from batchgen.core.money import TOLERANCE_USD, Money
+from batchgen.core.jobs.job import JobState as S
+from batchgen.core.scheduling.spending import TOLERANCE_USD, Money
 from tests.core.builders import job
 
 SEEDS = st.integers(0, 2**32)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchgen.core.names import (
+from batchgen.core.manifest.text.filenames import (
     MAX_FIELD_BYTES,
     NameFaultError,
     check_part,
@@ -18,7 +18,7 @@ from batchgen.core.names import (
     collision_key,
     safe_text,
 )
-from batchgen.core.twins import Twins, digest
+from batchgen.core.manifest.validate.duplicates import Twins, digest
 
 
 @pytest.mark.parametrize(

@@ -6,12 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from batchgen.core.exit_code import ExitCode
-from batchgen.core.gates import GateKind
-from batchgen.core.job import JobState as S
-from batchgen.core.notice import (
+from batchgen.core.common.exit_codes import ExitCode
+from batchgen.core.jobs.job import JobState as S
+from batchgen.core.manifest.notice_kinds import NoticeKind
+from batchgen.core.progress.notifications import (
     Facts,
-    NoticeKind,
     budget_notice,
     called,
     end_notice,
@@ -19,6 +18,7 @@ from batchgen.core.notice import (
     gate_notice,
     unknown_notice,
 )
+from batchgen.core.scheduling.gates import GateKind
 
 FACTS = Facts(
     name="cups",

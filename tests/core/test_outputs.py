@@ -9,15 +9,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchgen.core.http import Answer
-from batchgen.core.outputs import MAX_OUTPUTS, Found, TooManyOutputsError, find_outputs, is_url
+from batchgen.core.net.http import Answer
+from batchgen.providers.segmind.outputs import (
+    MAX_OUTPUTS,
+    FoundOutput,
+    TooManyOutputsError,
+    find_outputs,
+    is_url,
+)
 from tests.core.builders import PNG
 from tests.core.test_http import JSON
 
 A, B = "https://cdn.example/a.png", "https://cdn.example/b.png"
 BASE64 = base64.b64encode(PNG).decode()
 DATA_URI = f"data:image/png;base64,{BASE64}"
-UA, UB = Found(url=A), Found(url=B)
+UA, UB = FoundOutput(url=A), FoundOutput(url=B)
 
 SHAPES = [
     ("a url", {"output": A}, [UA]),
@@ -27,15 +33,15 @@ SHAPES = [
     (
         "a list of objects",
         {"output": [{"url": A, "content_type": "image/png"}, {"url": B}]},
-        [Found(url=A, media_type="image/png"), UB],
+        [FoundOutput(url=A, media_type="image/png"), UB],
     ),
     ("nested", {"output": {"images": [{"sizes": {"large": [A]}}]}}, [UA]),
-    ("a data uri", {"output": DATA_URI}, [Found(data=PNG, media_type="image/png")]),
-    ("bare base64", {"output": BASE64}, [Found(data=PNG)]),
+    ("a data uri", {"output": DATA_URI}, [FoundOutput(data=PNG, media_type="image/png")]),
+    ("bare base64", {"output": BASE64}, [FoundOutput(data=PNG)]),
     (
         "a data uri as url",
         {"output": {"url": DATA_URI}},
-        [Found(data=PNG, media_type="image/png")],
+        [FoundOutput(data=PNG, media_type="image/png")],
     ),
     (
         "images",
@@ -45,12 +51,12 @@ SHAPES = [
                 {"url": A, "content_type": "image/png", "file_name": "a.png", "file_size": 3}
             ],
         },
-        [Found(url=A, media_type="image/png")],
+        [FoundOutput(url=A, media_type="image/png")],
     ),
     (
         "video",
         {"video": {"url": A, "content_type": "video/mp4"}},
-        [Found(url=A, media_type="video/mp4")],
+        [FoundOutput(url=A, media_type="video/mp4")],
     ),
     ("named twice", {"output": A, "images": [{"url": A}, {"url": B}]}, [UA, UB]),
     ("twice in a list", {"output": [A, A]}, [UA]),
@@ -58,28 +64,28 @@ SHAPES = [
     (
         "text",
         {"output": "a cup on a table"},
-        [Found(data=b"a cup on a table", media_type="text/plain")],
+        [FoundOutput(data=b"a cup on a table", media_type="text/plain")],
     ),
     (
         "text that looks like base64",
         {"output": "cup"},
-        [Found(data=b"cup", media_type="text/plain")],
+        [FoundOutput(data=b"cup", media_type="text/plain")],
     ),
     (
         "text with a url in it",
         {"output": f"see {A}"},
-        [Found(data=f"see {A}".encode(), media_type="text/plain")],
+        [FoundOutput(data=f"see {A}".encode(), media_type="text/plain")],
     ),
     (
         "json",
         {"output": {"b": 1, "a": [2]}},
-        [Found(data=b'{"a":[2],"b":1}', media_type="application/json")],
+        [FoundOutput(data=b'{"a":[2],"b":1}', media_type="application/json")],
     ),
-    ("a number", {"output": 7}, [Found(data=b"7", media_type="application/json")]),
+    ("a number", {"output": 7}, [FoundOutput(data=b"7", media_type="application/json")]),
     (
         "json beside the accounting",
         {"status": "COMPLETED", "metrics": {"cost": 1}, "text": "hi"},
-        [Found(data=b'{"text":"hi"}', media_type="application/json")],
+        [FoundOutput(data=b'{"text":"hi"}', media_type="application/json")],
     ),
     ("empty text", {"output": ""}, []),
     ("empty list", {"output": []}, []),
@@ -89,17 +95,17 @@ SHAPES = [
     (
         "a hostile url is text",
         {"output": "file:///etc/passwd"},
-        [Found(data=b"file:///etc/passwd", media_type="text/plain")],
+        [FoundOutput(data=b"file:///etc/passwd", media_type="text/plain")],
     ),
     (
         "half a surrogate pair",
         {"output": "a\ud800b"},
-        [Found(data=b"a?b", media_type="text/plain")],
+        [FoundOutput(data=b"a?b", media_type="text/plain")],
     ),
     (
         "the same in json",
         {"output": {"x": "\ud800"}},
-        [Found(data=b'{"x":"?"}', media_type="application/json")],
+        [FoundOutput(data=b'{"x":"?"}', media_type="application/json")],
     ),
 ]
 

@@ -9,21 +9,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchgen.core.budget import Rates, RateWindow
-from batchgen.core.effect import EffectKind as F
-from batchgen.core.ending import Verdict
-from batchgen.core.event import Event
-from batchgen.core.event import EventKind as E
-from batchgen.core.gates import GateKind
-from batchgen.core.job import JobState as S
-from batchgen.core.lifecycle import apply
-from batchgen.core.limits import Limits, RateScope
-from batchgen.core.money import Money
-from batchgen.core.pacing import submit_share, tick
-from batchgen.core.planner import BACKLOG_FACTOR, SCOUTS, plan
-from batchgen.core.polling import Latencies
-from batchgen.core.spec import ApiVersion
-from batchgen.core.treatment import WINDOW_S
+from batchgen.core.jobs.events import Event
+from batchgen.core.jobs.events import EventKind as E
+from batchgen.core.jobs.job import JobState as S
+from batchgen.core.jobs.lifecycle import apply
+from batchgen.core.jobs.policies import Limits, RateScope
+from batchgen.core.jobs.spec import ApiVersion
+from batchgen.core.scheduling.completion import Verdict
+from batchgen.core.scheduling.effects import EffectKind as F
+from batchgen.core.scheduling.gates import GateKind
+from batchgen.core.scheduling.latency import Latencies
+from batchgen.core.scheduling.planner import BACKLOG_FACTOR, SCOUTS, plan
+from batchgen.core.scheduling.rate_limit import Rates, RateWindow
+from batchgen.core.scheduling.spending import Money
+from batchgen.core.scheduling.tick import submit_share, tick
+from batchgen.providers.segmind.treatments import WINDOW_S
 from tests.core.builders import NOW, board, job, output
 
 

@@ -9,19 +9,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchgen.core.job import JobState as S
-from batchgen.core.placement import (
+from batchgen.core.jobs.job import JobState as S
+from batchgen.core.scheduling.latency import Latencies
+from batchgen.core.scheduling.poll_schedule import (
     ENOUGH_POLLS,
+    FETCHING_S,
     FREE_PRICE_S,
-    LAST_CHANCE_S,
     MAX_INTERVAL_S,
-    Placement,
     PollBudget,
+    PollScheduler,
     schedule,
 )
-from batchgen.core.polling import Latencies
-from batchgen.core.treatment import WINDOW_S
+from batchgen.providers.segmind.treatments import WINDOW_S
 from tests.core.builders import NOW, job
+
+LAST_CHANCE_S = WINDOW_S - FETCHING_S
+
 
 SAMPLES = st.lists(st.floats(0.1, 1_000), min_size=1, max_size=9).map(sorted)
 UNIFORM = tuple(18.0 + number / 5 for number in range(41))
@@ -110,7 +113,7 @@ def placed(requests_per_minute, places, sample=UNIFORM):
     for latency_s in sample:
         latencies.learn("flux-pro", latency_s)
     budget = PollBudget(requests_per_minute and requests_per_minute / 60, places)
-    placement = Placement(latencies, budget)
+    placement = PollScheduler(latencies, budget)
     placement.next_poll_at(job(S.SUBMITTED, sent_at=NOW), NOW)
     return placement
 
@@ -151,7 +154,7 @@ def test_whatever_was_told_the_first_poll_comes_well_within_the_hour(
     guess_s, age_s, polls, requests_per_minute
 ):
     budget = PollBudget(requests_per_minute and requests_per_minute / 60, 16)
-    placement = Placement(Latencies({"flux-pro": guess_s}), budget)
+    placement = PollScheduler(Latencies({"flux-pro": guess_s}), budget, retention_s=WINDOW_S)
     asked = job(S.SUBMITTED, sent_at=NOW - age_s, polls=polls)
 
     at = placement.next_poll_at(asked, NOW)
@@ -164,7 +167,7 @@ def test_whatever_was_told_the_first_poll_comes_well_within_the_hour(
 
 
 def test_the_time_of_a_submit_is_added_to_what_the_service_took():
-    placement = Placement(Latencies({"flux-pro": 20.0}), PollBudget(None, 16))
+    placement = PollScheduler(Latencies({"flux-pro": 20.0}), PollBudget(None, 16))
     asked = job(S.SUBMITTED, sent_at=NOW - 2.0)
 
     before = placement.next_poll_at(asked, asked.sent_at)
@@ -203,7 +206,7 @@ def test_more_in_flight_than_can_be_brought_home_would_only_grow_old():
 
 
 def test_of_a_model_nobody_knows_no_more_than_fits_into_the_hour():
-    placement = Placement(Latencies(), PollBudget(50 / 60, 10_000))
+    placement = PollScheduler(Latencies(), PollBudget(50 / 60, 10_000), retention_s=WINDOW_S)
 
     most = placement.drainable("unknown")
 
@@ -216,7 +219,7 @@ def test_models_share_one_price():
     for number in range(40):
         latencies.learn("quick", 4.0 + number * 7 % 40 / 20)
         latencies.learn("slow", 50.0 + number * 7 % 40 / 2)
-    made = Placement(latencies, PollBudget(2.0, 30))
+    made = PollScheduler(latencies, PollBudget(2.0, 30))
     for model in ("quick", "slow"):
         for _ in range(10):
             made.accepted(job(S.SUBMITTED, model=model, sent_at=NOW), NOW)

@@ -9,17 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchgen.core.budget import MARGIN_S, RateWindow
-from batchgen.core.effect import EffectKind as F
-from batchgen.core.ending import Verdict
-from batchgen.core.gates import GateKind, Gates
-from batchgen.core.history import HistoryRead
-from batchgen.core.http import Host
-from batchgen.core.job import JobState as S
-from batchgen.core.limits import Limits, RateScope
-from batchgen.core.money import Money
-from batchgen.core.planner import Plan, plan
-from batchgen.core.spec import ApiVersion
+from batchgen.core.jobs.job import JobState as S
+from batchgen.core.jobs.policies import Limits, RateScope
+from batchgen.core.jobs.spec import ApiVersion
+from batchgen.core.net.http import Host
+from batchgen.core.reconciliation.history import HistoryRead
+from batchgen.core.scheduling.completion import Verdict
+from batchgen.core.scheduling.effects import EffectKind as F
+from batchgen.core.scheduling.gates import GateKind, Gates
+from batchgen.core.scheduling.planner import PlannedEffects, plan
+from batchgen.core.scheduling.rate_limit import MARGIN_S, RateWindow
+from batchgen.core.scheduling.spending import Money
 from tests.core.builders import NOW, board, job, output
 
 K = GateKind
@@ -183,7 +183,7 @@ def test_with_all_slots_under_way_only_an_answer_can_help():
     made = board([job(S.SUBMITTED, 1), job(S.SUBMITTED, 2)], rate=window)
     made.begin(1)
 
-    assert plan(made, NOW) == Plan()
+    assert plan(made, NOW) == PlannedEffects()
 
 
 def test_after_a_429_every_counted_call_waits():
@@ -191,7 +191,7 @@ def test_after_a_429_every_counted_call_waits():
 
     decided = plan(board([job(key=1), job(S.SUBMITTED, 2)], rate=window), NOW)
 
-    assert decided == Plan(wake_at=NOW + 17)
+    assert decided == PlannedEffects(wake_at=NOW + 17)
 
 
 def test_saves_are_bounded_and_count_those_under_way():
@@ -261,14 +261,14 @@ def test_what_a_gate_leaves_to_do(kind, effects):
 def test_before_the_next_probe_the_run_sleeps_until_it(kind):
     decided = plan(board([job()], gates=closed(kind)), NOW)
 
-    assert decided == Plan(wake_at=NOW + 1)
+    assert decided == PlannedEffects(wake_at=NOW + 1)
 
 
 @pytest.mark.parametrize("kind", [K.KEY, K.OUTAGE, K.DISK])
 def test_one_probe_at_a_time(kind):
     decided = plan(board([job()], gates=closed(kind, at=NOW - 1), probing=True), NOW)
 
-    assert decided == Plan()
+    assert decided == PlannedEffects()
 
 
 def test_a_probe_and_a_look_at_the_disk_do_not_overlap():
@@ -342,7 +342,7 @@ def test_jobs_of_a_closed_model_do_not_fill_the_stock():
 
 
 def test_without_any_job_the_run_is_complete():
-    assert plan(board(), NOW) == Plan(verdict=Verdict.COMPLETE)
+    assert plan(board(), NOW) == PlannedEffects(verdict=Verdict.COMPLETE)
 
 
 def test_as_long_as_the_state_may_hold_more_it_is_not():
@@ -356,7 +356,7 @@ def test_as_long_as_the_state_may_hold_more_it_is_not():
 def test_a_stop_waits_for_what_is_under_way(kind):
     made = board([job(S.SUBMITTING), job(key=2)], gates=closed(kind))
     made.begin(1)
-    assert plan(made, NOW) == Plan()
+    assert plan(made, NOW) == PlannedEffects()
 
     made.release(1)
     made.roster.drop(1)
@@ -441,7 +441,7 @@ def test_while_a_reservation_may_come_back_the_run_goes_on():
 
     decided = plan(board(jobs, money=money(1.0)), NOW)
 
-    assert decided == Plan(wake_at=NOW + 5)
+    assert decided == PlannedEffects(wake_at=NOW + 5)
 
 
 # ------------------------------------------------------------------ what holds on any board

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchgen.core.polling import (
+from batchgen.core.scheduling.latency import (
     BELIEVED_COUNT,
     DEFAULT_LATENCY_S,
     FLOOR_FACTOR,

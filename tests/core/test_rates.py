@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchgen.core.budget import (
+from batchgen.core.scheduling.rate_limit import (
     RATE_WINDOW_S,
     RECOVERY_S,
     SAME_CONGESTION_S,

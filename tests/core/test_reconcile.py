@@ -8,10 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchgen.core.history import DAY_S, SKEW_S, HistoryRead, OwnRequest, Row
-from batchgen.core.job import Doubt
-from batchgen.core.job import JobState as S
-from batchgen.core.reconcile import (
+from batchgen.core.jobs.backoff import FIRST_READS_S
+from batchgen.core.jobs.job import Doubt
+from batchgen.core.jobs.job import JobState as S
+from batchgen.core.jobs.spec import ApiVersion
+from batchgen.core.reconciliation.history import DAY_S, SKEW_S, HistoryRead, HistoryRow, OwnRequest
+from batchgen.core.reconciliation.reconcile import (
     CONTROL_LATE_S,
     GRACE_S,
     LATER_READS_S,
@@ -21,8 +23,6 @@ from batchgen.core.reconcile import (
     needs_lookup,
     next_read_at,
 )
-from batchgen.core.retry import FIRST_READS_S
-from batchgen.core.spec import ApiVersion
 from tests.core.builders import NOW, job
 
 SETTLE_S = 120.0
@@ -36,11 +36,11 @@ CUP = job(
 OTHER_BODY = '{"prompt":"a jug"}'
 CONTROL_ID = "control"
 CONTROL = OwnRequest("flux-pro", OTHER_BODY, UNCLEAR_AT + 30)
-CONTROL_ROW = Row(CONTROL_ID, "flux-pro", OTHER_BODY, UNCLEAR_AT + 31)
+CONTROL_ROW = HistoryRow(CONTROL_ID, "flux-pro", OTHER_BODY, UNCLEAR_AT + 31)
 
 
 def row(id_="r-1", at=SENT_AT + 1, body=BODY, model="flux-pro"):
-    return Row(id_, model, body, at)
+    return HistoryRow(id_, model, body, at)
 
 
 def read_of(*rows, started_at=SETTLED_AT + 1, back_to=SENT_AT, complete=True, failed=""):
@@ -493,8 +493,8 @@ def worlds(draw):
     name = draw(st.sampled_from(["flux-pro", "flux-pro", "Flux Pro"]))
     arrived_s = draw(st.floats(0, SETTLE_S))
     shift_s = zone_s + skew_s
-    true_row = Row("true", name, BODY, SENT_AT + arrived_s + shift_s)
-    control = Row(CONTROL_ID, name, OTHER_BODY, CONTROL.sent_at + 1 + shift_s)
+    true_row = HistoryRow("true", name, BODY, SENT_AT + arrived_s + shift_s)
+    control = HistoryRow(CONTROL_ID, name, OTHER_BODY, CONTROL.sent_at + 1 + shift_s)
     rows = [mangled(draw, true_row)]
     if draw(st.booleans()):
         rows.append(control)

@@ -3,12 +3,12 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchgen.catalog import load
-from batchgen.core.expand import expand
-from batchgen.core.http import canonical_json
-from batchgen.core.manifest import parse_manifest
-from batchgen.core.refeed import is_report, manifest_of
-from batchgen.core.uploads import MARK
+from batchgen.core.common.json import canonical_json
+from batchgen.core.jobs.placeholders import MARK
+from batchgen.core.manifest.expansion.expand import expand
+from batchgen.core.manifest.from_failures import is_report, manifest_of
+from batchgen.core.manifest.schema import parse_manifest
+from batchgen.providers.segmind.catalog import load
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"])).filter(lambda text: MARK not in text)
 VALUES = st.recursive(

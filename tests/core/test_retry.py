@@ -7,7 +7,7 @@ from statistics import mean
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchgen.core.retry import MAX_BACKOFF_S, backoff_at
+from batchgen.core.jobs.backoff import MAX_BACKOFF_S, backoff_at
 from tests.core.builders import NOW
 
 

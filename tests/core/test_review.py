@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from batchgen.catalog import load
-from batchgen.core.manifest import parse_manifest
-from batchgen.core.review import Reviewer, Text, review
-from batchgen.core.rows import Row
+from batchgen.core.manifest.rows.row import Row
+from batchgen.core.manifest.schema import parse_manifest
+from batchgen.core.manifest.validate.review import Reviewer, Text, review
+from batchgen.providers.segmind.catalog import load
 
 
 def reviewed(*jobs, **parts):

@@ -8,10 +8,10 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchgen.core.job import IN_FLIGHT
-from batchgen.core.job import JobState as S
-from batchgen.core.roster import Line, Roster, line_of
-from batchgen.core.spec import ApiVersion
+from batchgen.core.jobs.job import IN_FLIGHT
+from batchgen.core.jobs.job import JobState as S
+from batchgen.core.jobs.spec import ApiVersion
+from batchgen.core.scheduling.queues import JobQueues, QueueKind, line_of
 from tests.core.builders import NOW, job, output
 
 STATES = [state for state in S if not job(state).ended]
@@ -32,7 +32,7 @@ def any_job(chance, key):
 
 @given(st.integers(0, 2**32))
 def test_queues_and_counts_follow_the_jobs(seed):
-    chance, roster, now = Random(seed), Roster(), NOW
+    chance, roster, now = Random(seed), JobQueues(), NOW
     for _ in range(60):
         key = chance.randint(1, 8)
         match chance.choice(["put", "put", "begin", "release", "drop", "wait", "look"]):
@@ -47,7 +47,7 @@ def test_queues_and_counts_follow_the_jobs(seed):
             case "wait":
                 now += chance.choice([0.1, 5.0, 30.0])
             case "look":
-                for line in Line:
+                for line in QueueKind:
                     roster.queues[line].next_at(now)
         check(roster, now)
 
@@ -58,7 +58,7 @@ def check(roster, now):
     for line, queue in roster.queues.items():
         waiting = [each for each in idle if line_of(each) is line]
         due = [each for each in waiting if each.due_at <= now]
-        rank = (lambda each: each.key) if line is Line.SUBMIT else (lambda each: each.sent_at)
+        rank = (lambda each: each.key) if line is QueueKind.SUBMIT else (lambda each: each.sent_at)
         assert queue.due(now) == [e.key for e in sorted(due, key=lambda e: (rank(e), e.key))]
         assert list(queue.iter_due(now)) == queue.due(now)
         assert sorted(queue.keys()) == sorted(each.key for each in waiting)
@@ -71,11 +71,13 @@ def check(roster, now):
     assert +roster.in_flight == Counter(e.model for e in standing if e.state in IN_FLIGHT)
     assert +roster.fetching == Counter(e.model for e in standing if e.state is S.FETCHING)
     assert roster.polled == sum(e.state in IN_FLIGHT and e.api is ApiVersion.V2 for e in standing)
-    assert roster.saving == sum(line_of(e) is Line.SAVE for e in standing if e.key in roster.busy)
+    assert roster.saving == sum(
+        line_of(e) is QueueKind.SAVE for e in standing if e.key in roster.busy
+    )
 
 
 def test_rosters_with_the_same_jobs_are_equal():
-    one, other = Roster(), Roster()
+    one, other = JobQueues(), JobQueues()
     for roster in (one, other):
         roster.put(job(S.PENDING, 1))
     assert one == other

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchgen.core.rows import MAX_DEPTH, NoSources, RowError, SourceError, parse_row
+from batchgen.core.manifest.rows.row import MAX_DEPTH, NoSources, RowError, SourceError, parse_row
 
 NESTED = '{"a": ' + "[" * MAX_DEPTH + "]" * MAX_DEPTH + "}"
 BEYOND_C = '{"a": ' + "[" * 200_000 + "]" * 200_000 + "}"

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchgen.core.scalars import MAX_INTEGER, ScalarError, resolve
+from batchgen.core.manifest.text.scalars import MAX_INTEGER, ScalarError, resolve
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batchgen.catalog import load
-from batchgen.core.expand import drafts
-from batchgen.core.manifest import parse_manifest
-from batchgen.core.place import Remark
-from batchgen.core.rows import Row, RowFault, Spot
+from batchgen.core.manifest.expansion.expand import drafts
+from batchgen.core.manifest.rows.row import Row, RowFault, RowLocation
+from batchgen.core.manifest.schema import parse_manifest
+from batchgen.core.manifest.text.locations import Diagnostic
+from batchgen.providers.segmind.catalog import load
 
 CATALOG = load()
 
@@ -32,7 +32,7 @@ class Rows:
         self.read_count += 1
         for number, fields in enumerate(self._rows, start=1):
             if isinstance(fields, str):
-                yield RowFault(Spot("rows", number + 1), fields, "mend it")
+                yield RowFault(RowLocation("rows", number + 1), fields, "mend it")
             else:
                 line = number + 1
                 yield Row("rows", line, number, {**fields, "row": number}, self._untyped)
@@ -46,12 +46,12 @@ def found(source, **entry):
 
 def taken(source, **entry):
     items = found(source, **entry)
-    assert not [item for item in items if isinstance(item, Remark)]
+    assert not [item for item in items if isinstance(item, Diagnostic)]
     return [item.spec.fields["row"] for item in items]
 
 
 def told(source, **entry):
-    return [item for item in found(source, **entry) if isinstance(item, Remark)]
+    return [item for item in found(source, **entry) if isinstance(item, Diagnostic)]
 
 
 HUNDRED = [{"n": str(n), "even": "true" if n % 2 == 0 else "false"} for n in range(1, 101)]
@@ -98,7 +98,7 @@ MANY = Rows(*[{}] * 400)
 @settings(max_examples=30)
 @given(st.floats(0.001, 0.999))
 def test_a_share_is_about_as_large_as_it_says(share):
-    rows = [item for item in found(MANY, sample=share) if not isinstance(item, Remark)]
+    rows = [item for item in found(MANY, sample=share) if not isinstance(item, Diagnostic)]
     assert abs(len(rows) - share * 400) < 5 * (400 * share * (1 - share)) ** 0.5 + 1
 
 

@@ -6,18 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchgen.core.http import Answer
-from batchgen.core.signals import (
-    MAX_ERROR_CHARACTERS,
-    TABLE,
-    CallKind,
-    Signal,
-    Treatment,
-    error_text,
-    printable,
-    signal_of,
-)
+from batchgen.core.common.text import MAX_ERROR_CHARACTERS, printable
+from batchgen.core.jobs.outcomes import TABLE, CallKind, Signal, Treatment
+from batchgen.core.net.http import Answer
 from batchgen.errors import NetFault, TransportError
+from batchgen.providers.segmind.errors import error_text, signal_of
 from tests.core.builders import answer
 
 CALLS = (

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from batchgen.core.job import JobState
-from batchgen.core.standing import TO_SUBMIT, Known, Standing, standing
+from batchgen.core.forecast.diff import TO_SUBMIT, JobDiff, Known, standing
+from batchgen.core.jobs.job import JobState
 
 S = JobState
 
@@ -13,17 +13,17 @@ S = JobState
 @pytest.mark.parametrize(
     ("state", "billable", "same", "changed"),
     [
-        (S.PENDING, 0, Standing.WAITING, Standing.CHANGED),
-        (S.PENDING, 1, Standing.WAITING, Standing.CONTESTED),
-        (S.SUBMITTING, 1, Standing.UNDER_WAY, Standing.CONTESTED),
-        (S.SUBMITTED, 1, Standing.UNDER_WAY, Standing.CONTESTED),
-        (S.FETCHING, 1, Standing.UNDER_WAY, Standing.CONTESTED),
-        (S.RECOVERING, 1, Standing.UNDER_WAY, Standing.CONTESTED),
-        (S.AMBIGUOUS, 1, Standing.UNDER_WAY, Standing.CONTESTED),
-        (S.DONE, 1, Standing.DONE, Standing.CONTESTED),
-        (S.FAILED, 1, Standing.FAILED, Standing.CHANGED),
-        (S.UNKNOWN, 1, Standing.UNKNOWN, Standing.CONTESTED),
-        (S.LOST, 1, Standing.LOST, Standing.CONTESTED),
+        (S.PENDING, 0, JobDiff.WAITING, JobDiff.CHANGED),
+        (S.PENDING, 1, JobDiff.WAITING, JobDiff.CONTESTED),
+        (S.SUBMITTING, 1, JobDiff.UNDER_WAY, JobDiff.CONTESTED),
+        (S.SUBMITTED, 1, JobDiff.UNDER_WAY, JobDiff.CONTESTED),
+        (S.FETCHING, 1, JobDiff.UNDER_WAY, JobDiff.CONTESTED),
+        (S.RECOVERING, 1, JobDiff.UNDER_WAY, JobDiff.CONTESTED),
+        (S.AMBIGUOUS, 1, JobDiff.UNDER_WAY, JobDiff.CONTESTED),
+        (S.DONE, 1, JobDiff.DONE, JobDiff.CONTESTED),
+        (S.FAILED, 1, JobDiff.FAILED, JobDiff.CHANGED),
+        (S.UNKNOWN, 1, JobDiff.UNKNOWN, JobDiff.CONTESTED),
+        (S.LOST, 1, JobDiff.LOST, JobDiff.CONTESTED),
     ],
 )
 def test_standings(state, billable, same, changed):
@@ -34,5 +34,5 @@ def test_standings(state, billable, same, changed):
 
 
 def test_what_the_record_does_not_have_is_new():
-    assert standing(None, "any") is Standing.NEW
-    assert {Standing.NEW, Standing.WAITING, Standing.CHANGED} == TO_SUBMIT
+    assert standing(None, "any") is JobDiff.NEW
+    assert {JobDiff.NEW, JobDiff.WAITING, JobDiff.CHANGED} == TO_SUBMIT

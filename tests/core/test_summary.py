@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchgen.core.event import EventKind as E
-from batchgen.core.job import JobState as S
-from batchgen.core.job import Receipt
-from batchgen.core.lifecycle import TABLE, apply
-from batchgen.core.summary import Tally, duration
-from batchgen.core.treatment import WINDOW_S
+from batchgen.core.jobs.events import EventKind as E
+from batchgen.core.jobs.job import JobState as S
+from batchgen.core.jobs.job import Receipt
+from batchgen.core.jobs.lifecycle import TABLE, apply
+from batchgen.core.progress.tally import Tally, duration
+from batchgen.providers.segmind.treatments import WINDOW_S
 from tests.core.builders import NOW, event, job, output
 
 
@@ -72,7 +72,7 @@ def test_the_eta_goes_by_the_pace_of_the_last_minutes():
 
 
 def test_the_nearest_deadline_is_that_of_a_result_not_here_yet():
-    tally = Tally()
+    tally = Tally(retention_s=WINDOW_S)
     assert tally.next_deadline_at() is None
     take(tally, S.SUBMITTING, E.ACKED, key=1, sent_at=NOW - 100, request_id="r")
     take(tally, S.SUBMITTING, E.ACKED, key=2, sent_at=NOW - 50, request_id="s")

@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from batchgen.core.manifest import parse_manifest
-from batchgen.core.notice import NoticeKind
-from batchgen.core.settings import SETTINGS_NOTE, budget_of, pace_of, settings_text
+from batchgen.core.forecast.run_settings import SETTINGS_NOTE, budget_of, pace_of, settings_text
+from batchgen.core.manifest.notice_kinds import NoticeKind
+from batchgen.core.manifest.schema import parse_manifest
 from batchgen.errors import ManifestError
 
 

@@ -6,7 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchgen.core.templates import TemplateError, as_text, compile_value, names_in, parse
+from batchgen.core.manifest.text.templates import (
+    TemplateError,
+    as_text,
+    compile_value,
+    names_in,
+    parse,
+)
 
 FIELDS = {"style": "ink", "seed": 3, "ratio": 1.5, "bold": True, "none": None}
 

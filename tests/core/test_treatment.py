@@ -10,29 +10,29 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchgen.core.event import EventKind as E
-from batchgen.core.job import Doubt
-from batchgen.core.job import JobState as S
-from batchgen.core.lifecycle import apply
-from batchgen.core.signals import CallKind as C
-from batchgen.core.signals import Signal
-from batchgen.core.treatment import (
+from batchgen.core.jobs.events import EventKind as E
+from batchgen.core.jobs.job import Doubt
+from batchgen.core.jobs.job import JobState as S
+from batchgen.core.jobs.lifecycle import apply
+from batchgen.core.jobs.outcomes import CallKind as C
+from batchgen.core.jobs.outcomes import Signal
+from batchgen.core.scheduling.policy import HOPELESS_WINDOWS, PATIENCE, STRAGGLER_S, overdue
+from batchgen.errors import NetFault, TransportError
+from batchgen.providers.segmind.treatments import (
     DEFAULT_RESET_S,
     HISTORY_PAUSE_S,
-    HOPELESS_S,
     MAX_LAG_S,
     MAX_RESET_S,
     MIN_RESET_S,
-    PATIENCE,
-    STRAGGLER_S,
     WINDOW_S,
     describe,
     failed_call,
-    overdue,
     reset_wait_s,
 )
-from batchgen.errors import NetFault, TransportError
 from tests.core.builders import NOW, answer, event, job
+
+HOPELESS_S = HOPELESS_WINDOWS * WINDOW_S
+
 
 STATE_OF = {C.SUBMIT: S.SUBMITTING, C.STATUS: S.SUBMITTED, C.RESULT: S.FETCHING}
 
@@ -219,7 +219,7 @@ def test_what_is_unfinished_for_too_long_is_not_waited_on(state, kind, age_s, be
     waiting = job(state, sent_at=NOW - age_s)
     told = event(kind, reason="as it was told", signal=Signal.OK)
 
-    judged = overdue(waiting, told)
+    judged = overdue(waiting, told, WINDOW_S)
 
     assert judged.kind is becomes
     assert judged.reason
@@ -232,7 +232,7 @@ def test_a_history_that_does_not_answer_says_nothing_about_an_old_request(signal
     waiting = job(S.RECOVERING, sent_at=NOW - 9 * HOPELESS_S)
     told = event(E.TROUBLE, reason="no answer", signal=signal)
 
-    assert overdue(waiting, told) == told
+    assert overdue(waiting, told, WINDOW_S) == told
 
 
 @pytest.mark.parametrize(

@@ -2,21 +2,22 @@
 
 import pytest
 
-from batchgen.core.budget import RateWindow
-from batchgen.core.effect import EffectKind
-from batchgen.core.ending import Verdict
-from batchgen.core.event import Event, EventKind
-from batchgen.core.gates import GateKind
-from batchgen.core.job import JobState
-from batchgen.core.lifecycle import apply
-from batchgen.core.limits import Limits, RateScope
-from batchgen.core.money import Money
-from batchgen.core.planner import plan
-from batchgen.core.signals import TABLE, CallKind, Signal, Treatment
-from batchgen.core.treatment import PATIENCE
-from batchgen.core.uploading import read_upload, take_in_failure
-from batchgen.core.uploads import Content, UploadDesk, Uploaded
+from batchgen.core.jobs.events import Event, EventKind
+from batchgen.core.jobs.job import JobState
+from batchgen.core.jobs.lifecycle import apply
+from batchgen.core.jobs.outcomes import TABLE, CallKind, Signal, Treatment
+from batchgen.core.jobs.placeholders import Content, Uploaded, UploadQueue
+from batchgen.core.jobs.policies import Limits, RateScope
+from batchgen.core.scheduling.completion import Verdict
+from batchgen.core.scheduling.effects import EffectKind
+from batchgen.core.scheduling.gates import GateKind
+from batchgen.core.scheduling.planner import plan
+from batchgen.core.scheduling.policy import PATIENCE
+from batchgen.core.scheduling.rate_limit import RateWindow
+from batchgen.core.scheduling.spending import Money
+from batchgen.core.scheduling.uploads import take_in_failure
 from batchgen.errors import NetFault, TransportError
+from batchgen.providers.segmind.uploads import read_upload
 from tests.core.builders import NOW, answer, board, job
 
 CONTENT = Content("a" * 64, 10)
@@ -90,32 +91,32 @@ NOT_SENT = TransportError(NetFault.NOT_SENT, "refused")
     ids=str,
 )
 def test_what_one_outcome_means(outcome, ends):
-    assert bool(failed(UploadDesk(), outcome)) is ends
+    assert bool(failed(UploadQueue(), outcome)) is ends
 
 
 def test_what_cannot_be_read_is_tried_a_few_times():
-    assert failed(UploadDesk(), answer(b"<html>"), PATIENCE - 1) == ""
-    assert "cannot be read" in failed(UploadDesk(), answer(b"<html>"), PATIENCE)
+    assert failed(UploadQueue(), answer(b"<html>"), PATIENCE - 1) == ""
+    assert "cannot be read" in failed(UploadQueue(), answer(b"<html>"), PATIENCE)
 
 
 @pytest.mark.parametrize(("outcome", "ends"), [(LOST, True), (NOT_SENT, False)], ids=str)
 def test_a_fault_that_meets_this_content_alone_is_its_own(outcome, ends):
-    desk = UploadDesk(last_success_at=NOW + 1.0)
+    desk = UploadQueue(last_success_at=NOW + 1.0)
     assert bool(failed(desk, outcome, 20)) is ends
-    assert failed(UploadDesk(), outcome, 20) == ""
+    assert failed(UploadQueue(), outcome, 20) == ""
 
 
 def test_a_refusal_of_more_requests_is_waited_out():
-    desk = UploadDesk()
+    desk = UploadQueue()
     failed(desk, answer(b"", 429, retry_after="30"))
     assert desk.due_at(CONTENT) == NOW + 30.0
 
 
 def test_a_fault_is_put_off_and_a_gate_is_not():
-    desk = UploadDesk()
+    desk = UploadQueue()
     failed(desk, LOST)
     assert NOW < desk.due_at(CONTENT) <= NOW + 60.0
-    desk = UploadDesk()
+    desk = UploadQueue()
     failed(desk, answer(b"", 401))
     assert desk.due_at(CONTENT) == 0.0
 

@@ -6,15 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchgen.core.http import canonical_json
-from batchgen.core.uploads import (
+from batchgen.core.common.json import canonical_json
+from batchgen.core.jobs.placeholders import (
     BYTES_AT_ONCE,
     HOPELESS_TRIES,
     MARK,
     UPLOADS_AT_ONCE,
     Content,
-    UploadDesk,
     Uploaded,
+    UploadQueue,
     is_ready,
     missing,
     placed,
@@ -78,7 +78,7 @@ def test_who_waits_for_a_content():
     ],
 )
 def test_few_uploads_and_few_bytes_are_under_way(out, size, takes):
-    desk = UploadDesk()
+    desk = UploadQueue()
     for number, other in enumerate(out):
         desk.begin(Content(f"{number:064x}", other))
 
@@ -86,11 +86,11 @@ def test_few_uploads_and_few_bytes_are_under_way(out, size, takes):
 
 
 def test_what_was_just_decided_on_counts_as_well():
-    assert not UploadDesk().takes(A, {Content(f"{n:064x}", 1) for n in range(UPLOADS_AT_ONCE)})
+    assert not UploadQueue().takes(A, {Content(f"{n:064x}", 1) for n in range(UPLOADS_AT_ONCE)})
 
 
 def test_a_content_is_hopeless_once_others_came_through_meanwhile():
-    desk = UploadDesk()
+    desk = UploadQueue()
     for n in range(HOPELESS_TRIES):
         desk.failed(A, NOW + n, counts=True)
     assert not desk.is_hopeless(A)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchgen.core.urls import (
+from batchgen.core.net.urls import (
     check_media_url,
     check_origin,
     is_loopback_host,

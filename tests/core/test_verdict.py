@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from batchgen.core.ending import Verdict
-from batchgen.core.exit_code import ExitCode
-from batchgen.core.gates import Gate, GateKind
-from batchgen.core.job import JobState as S
-from batchgen.core.verdict import exit_code
+from batchgen.core.common.exit_codes import ExitCode
+from batchgen.core.jobs.job import JobState as S
+from batchgen.core.scheduling.completion import Verdict
+from batchgen.core.scheduling.gates import Gate, GateKind
+from batchgen.core.scheduling.verdict import exit_code
 from tests.core.builders import NOW
 
 

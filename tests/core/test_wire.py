@@ -9,18 +9,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchgen.core.event import EventKind as E
-from batchgen.core.gates import Gates
-from batchgen.core.http import Answer
-from batchgen.core.job import Doubt, Output, Receipt
-from batchgen.core.job import JobState as S
-from batchgen.core.lifecycle import apply
-from batchgen.core.outputs import MAX_OUTPUTS
-from batchgen.core.receipt import read_receipt
-from batchgen.core.signals import CallKind, Signal
-from batchgen.core.spec import ApiVersion
-from batchgen.core.treatment import PATIENCE
-from batchgen.core.wire import (
+from batchgen.core.jobs.events import EventKind as E
+from batchgen.core.jobs.job import Doubt, Output, Receipt
+from batchgen.core.jobs.job import JobState as S
+from batchgen.core.jobs.lifecycle import apply
+from batchgen.core.jobs.outcomes import CallKind, Signal
+from batchgen.core.jobs.spec import ApiVersion
+from batchgen.core.net.http import Answer
+from batchgen.core.scheduling.gates import Gates
+from batchgen.core.scheduling.policy import PATIENCE
+from batchgen.errors import NetFault, TransportError
+from batchgen.providers.segmind.outputs import MAX_OUTPUTS
+from batchgen.providers.segmind.receipts import read_receipt
+from batchgen.providers.segmind.responses import (
     error_text_of,
     history_row,
     read_confirmation,
@@ -29,7 +30,6 @@ from batchgen.core.wire import (
     read_status,
     read_submit,
 )
-from batchgen.errors import NetFault, TransportError
 from tests.core.builders import NOW, PNG, answer, job
 from tests.core.test_http import JSON
 

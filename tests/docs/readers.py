@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import re
 import shlex
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -228,11 +228,9 @@ def _is_environment(node: ast.expr) -> bool:
     return isinstance(node, ast.Attribute) and node.attr == "environ"
 
 
-def too_long(source: str, *, module_lines: int = 300, function_lines: int = 40) -> list[str]:
-    """A module, and functions in it without their docstrings, beyond the house's sizes."""
+def too_long(source: str, *, function_lines: int = 40) -> list[str]:
+    """Functions that are longer, without their docstrings, than the house allows."""
     found = []
-    if source.count("\n") > module_lines:
-        found.append(f"module: {source.count(chr(10))} lines")
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             docstring = ast.get_docstring(node, clean=False)
@@ -241,6 +239,50 @@ def too_long(source: str, *, module_lines: int = 300, function_lines: int = 40) 
             if length > function_lines:
                 found.append(f"{node.name}: {length} lines")
     return found
+
+
+def class_names(sources: Mapping[str, str]) -> dict[str, list[str]]:
+    """Where each class is defined: name to modules."""
+    found: dict[str, list[str]] = {}
+    for module, source in sources.items():
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.ClassDef):
+                found.setdefault(node.name, []).append(module)
+    return found
+
+
+def imported(module: str, source: str, modules: Container[str]) -> set[str]:
+    """Which of `modules` a module imports, anywhere in it, but for the sake of types alone."""
+    found = set()
+    for node in _without_type_checking(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+            found |= {name if name in modules else node.module for name in names}
+        elif isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+    return {name for name in found if name in modules and name != module}
+
+
+def _without_type_checking(tree: ast.AST) -> Iterator[ast.AST]:
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING":
+            continue
+        yield node
+        yield from _without_type_checking(node)
+
+
+def cycle_in(arrows: Mapping[str, set[str]]) -> list[str]:
+    """Modules that import each other in a ring, the first found; empty where there is none."""
+    left = {module: set(targets) for module, targets in arrows.items()}
+    while ends := [module for module, targets in left.items() if not targets & left.keys()]:
+        for module in ends:
+            del left[module]
+    if not left:
+        return []
+    path = [min(left)]
+    while path.count(path[-1]) == 1:
+        path.append(min(left[path[-1]] & left.keys()))
+    return path[path.index(path[-1]) :]
 
 
 HOMES = re.compile(r"/(?:home|Users)/[A-Za-z][\w.-]*/|[A-Za-z]:\\\\?Users\\")

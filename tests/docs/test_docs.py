@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from batchgen.adapters.run_directory import RunDirectory
-from batchgen.core.exit_code import ExitCode
-from batchgen.core.gates import GateKind
-from batchgen.core.job import AttemptState, JobState
-from batchgen.core.lifecycle import diagram
-from batchgen.core.manifest import Manifest
-from batchgen.core.signals import Signal
-from batchgen.simulator.config import SimulatorConfig
-from batchgen.simulator.fault_rules import FaultKind
+from batchgen.core.common.exit_codes import ExitCode
+from batchgen.core.jobs.job import AttemptState, JobState
+from batchgen.core.jobs.lifecycle import diagram
+from batchgen.core.jobs.outcomes import Signal
+from batchgen.core.manifest.schema import Manifest
+from batchgen.core.scheduling.gates import GateKind
+from batchgen.providers.segmind.simulator.config import SimulatorConfig
+from batchgen.providers.segmind.simulator.fault_rules import FaultKind
+from batchgen.system.run_directory import RunDirectory
 from scripts.doc_tables import BLOCKS, commands, manifest_keys
 from scripts.docs import RUNS, SCHEMA, MarkError, documents, regenerated, schema_text
 from tests.docs.readers import (

@@ -6,9 +6,9 @@ import re
 
 import pytest
 
-from batchgen.adapters.manifest_file import load_manifest
-from batchgen.adapters.yaml_document import read_document
-from batchgen.simulator.config import SimulatorConfig
+from batchgen.app.manifest_file import load_manifest
+from batchgen.providers.segmind.simulator.config import SimulatorConfig
+from batchgen.sources.yaml.document import read_document
 from scripts.doc_tables import commands
 from tests.docs.readers import (
     DOCUMENTS,

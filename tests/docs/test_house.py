@@ -1,23 +1,28 @@
-"""The house rules that a machine can check: sizes, and no trace of anybody's machine."""
+"""The house rules that a machine can check: sizes, names, arrows, no trace of a machine."""
 
 from __future__ import annotations
 
 import subprocess
+from collections import Counter
 
 import pytest
 
-from tests.docs.readers import ROOT, developer_paths, too_long
+from tests.docs.readers import ROOT, class_names, cycle_in, developer_paths, imported, too_long
 
-MODULES = sorted((ROOT / "batchgen").rglob("*.py"))
+PACKAGE = ROOT / "batchgen"
+MOST_MODULES = 20
 
 
-def test_modules_and_functions_keep_to_the_sizes_of_the_house():
-    assert len(MODULES) > 50
-    found = {
-        path.relative_to(ROOT).as_posix(): complaints
-        for path in MODULES
-        if (complaints := too_long(path.read_text("utf-8")))
-    }
+def module_of(path):
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+SOURCES = {module_of(path): path.read_text("utf-8") for path in sorted(PACKAGE.rglob("*.py"))}
+
+
+def test_functions_keep_to_the_size_of_the_house():
+    assert len(SOURCES) > 50
+    found = {module: told for module, source in SOURCES.items() if (told := too_long(source))}
     assert found == {}
 
 
@@ -28,8 +33,34 @@ def test_what_is_too_long_is_noticed():
     assert too_long(f"async def f():\n{body}\n") == ["f: 41 lines"]
     assert too_long(f"def f():\n{docstring}{body}\n") == ["f: 41 lines"]
     assert too_long(f"def f():\n{docstring}{body.rpartition(chr(10))[0]}\n") == []
-    assert too_long("x = 1\n" * 301) == ["module: 301 lines"]
-    assert too_long("x = 1\n" * 300) == []
+
+
+def test_a_class_name_stands_once():
+    """One word means one thing: whoever searches for a class finds it at once."""
+    found = {name: where for name, where in class_names(SOURCES).items() if len(where) > 1}
+    assert found == {}
+
+
+def test_a_class_name_that_stands_twice_is_noticed():
+    found = class_names({"a": "class X: ...", "b": "def f():\n    class X: ..."})
+    assert found == {"X": ["a", "b"]}
+
+
+def test_no_folder_holds_more_modules_than_one_can_look_through():
+    counts = Counter(path.parent for path in PACKAGE.rglob("*.py"))
+    assert {str(path): n for path, n in counts.items() if n > MOST_MODULES} == {}
+
+
+def test_modules_do_not_import_each_other_in_rings():
+    arrows = {module: imported(module, source, SOURCES) for module, source in SOURCES.items()}
+    assert cycle_in(arrows) == []
+
+
+def test_a_ring_is_noticed():
+    arrows = {"a": {"b"}, "b": {"c"}, "c": {"b", "d"}, "d": set()}
+    assert cycle_in(arrows) == ["b", "c", "b"]
+    text = "def f():\n    from a import b\nif TYPE_CHECKING:\n    from a import c\nimport d\n"
+    assert imported("x", text, {"a", "a.b", "a.c", "d"}) == {"a.b", "d"}
 
 
 def files_of_the_project():

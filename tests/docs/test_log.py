@@ -5,8 +5,8 @@ import io
 import json
 from pathlib import Path
 
-from batchgen.adapters.run_log import RunLog
-from batchgen.core.log_event import FIELDS, JOB_FIELDS, LogEvent, log_name, logged_kinds
+from batchgen.core.progress.log_events import FIELDS, JOB_FIELDS, LogEvent, log_name, logged_kinds
+from batchgen.observe.run_log import RunLog
 from batchgen.testing.rehearsal import rehearse
 from tests.docs.readers import DOCUMENTS, ROOT, rows_without
 from tests.simulation.scenarios import scenario_of

@@ -4,9 +4,9 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from batchgen.core.effect import Effect, EffectKind
+from batchgen.core.scheduling.effects import Effect, EffectKind
 from batchgen.errors import InternalError
-from batchgen.runner.crew import Crew
+from batchgen.runner.crew import WorkerPool
 
 POLL = Effect(EffectKind.POLL)
 
@@ -33,7 +33,7 @@ class Work:
 async def test_a_task_that_is_free_takes_the_next_effect():
     work = Work()
     work.gate.set()
-    async with Crew(work) as crew:
+    async with WorkerPool(work) as crew:
         for _ in range(4):
             crew.give(POLL)
             await anyio.wait_all_tasks_blocked()
@@ -43,7 +43,7 @@ async def test_a_task_that_is_free_takes_the_next_effect():
 
 async def test_as_many_are_under_way_as_were_given():
     work = Work()
-    async with Crew(work) as crew:
+    async with WorkerPool(work) as crew:
         for _ in range(7):
             crew.give(POLL)
         await anyio.wait_all_tasks_blocked()
@@ -54,7 +54,7 @@ async def test_as_many_are_under_way_as_were_given():
 
 async def test_what_is_cut_off_ends_and_what_is_given_later_does_not():
     work = Work()
-    async with Crew(work) as crew:
+    async with WorkerPool(work) as crew:
         crew.give(POLL)
         await anyio.wait_all_tasks_blocked()
         crew.give(POLL)  # its task has not begun
@@ -70,7 +70,7 @@ async def test_what_is_cut_off_ends_and_what_is_given_later_does_not():
 async def test_an_idle_task_that_is_cut_off_gets_nothing_more():
     work = Work()
     work.gate.set()
-    async with Crew(work) as crew:
+    async with WorkerPool(work) as crew:
         crew.give(POLL)
         await anyio.wait_all_tasks_blocked()
         crew.cut_off()
@@ -84,7 +84,7 @@ async def test_an_effect_given_at_the_last_moment_is_not_lost():
     work = Work()
     work.gate.set()
     with anyio.CancelScope() as scope:
-        async with Crew(work) as crew:
+        async with WorkerPool(work) as crew:
             crew.give(POLL)
             await anyio.wait_all_tasks_blocked()
             work.gate = anyio.Event()
@@ -99,7 +99,7 @@ async def test_a_fault_of_the_work_ends_everything():
         raise LookupError(effect.kind)
 
     async def give_it_a_poll():
-        async with Crew(breaks) as crew:
+        async with WorkerPool(breaks) as crew:
             crew.give(POLL)
             await anyio.sleep_forever()
 
@@ -109,4 +109,4 @@ async def test_a_fault_of_the_work_ends_everything():
 
 async def test_a_crew_that_was_not_entered_says_so():
     with pytest.raises(InternalError, match="async with"):
-        Crew(Work()).give(POLL)
+        WorkerPool(Work()).give(POLL)

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from batchgen.core.board import DENIALS
-from batchgen.core.effect import Effect, EffectKind
-from batchgen.core.event import EventKind as E
-from batchgen.core.gates import OUTAGE_AFTER, GateKind
-from batchgen.core.history import Row
-from batchgen.core.job import JobState as S
-from batchgen.core.signals import CallKind, Signal
-from batchgen.runner.effects import Landed
+from batchgen.core.jobs.events import EventKind as E
+from batchgen.core.jobs.job import JobState as S
+from batchgen.core.jobs.outcomes import CallKind, Signal
+from batchgen.core.reconciliation.history import HistoryRow
+from batchgen.core.scheduling.effects import Effect, EffectKind
+from batchgen.core.scheduling.gates import OUTAGE_AFTER, GateKind
+from batchgen.core.scheduling.state import DENIALS
 from batchgen.runner.history import begin_page, reject_candidate, take_in_page
+from batchgen.runner.outcome import Landed
 from tests.core.builders import NOW, board, event, job
 
-ROW = Row("r-1", "flux-pro", "{}", NOW)
+ROW = HistoryRow("r-1", "flux-pro", "{}", NOW)
 READ = Effect(EffectKind.READ_HISTORY)
 
 

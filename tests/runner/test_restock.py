@@ -6,16 +6,17 @@ import random
 
 import anyio
 
-from batchgen.adapters.sqlite.importer import append_jobs
-from batchgen.core.board import Board
-from batchgen.core.budget import Rates, RateWindow
-from batchgen.core.ending import Verdict
-from batchgen.core.gates import GateKind
-from batchgen.core.limits import Limits
+from batchgen.core.jobs.policies import Limits
+from batchgen.core.scheduling.completion import Verdict
+from batchgen.core.scheduling.gates import GateKind
+from batchgen.core.scheduling.rate_limit import Rates, RateWindow
+from batchgen.core.scheduling.state import SchedulerState
 from batchgen.ports import Ports
+from batchgen.providers.segmind.provider import CAPABILITIES, Segmind
+from batchgen.providers.segmind.simulator import SimulatorConfig
+from batchgen.providers.segmind.simulator.service import Service
 from batchgen.runner.runner import Runner
-from batchgen.simulator import SimulatorConfig
-from batchgen.simulator.service import Service
+from batchgen.store.sqlite.importer import append_jobs
 from batchgen.testing.memory import MemoryOutputs, MemoryState, RecordingProgress
 from batchgen.testing.rehearsal import URLS
 from batchgen.testing.service_api import ServiceApi
@@ -39,8 +40,8 @@ class Scene:
         api = ServiceApi(self.service, world, self.clock)
         outputs = MemoryOutputs(world, disk, api.download)
         limits = Limits(concurrency=4, models=board.pop("models", {}))
-        self.board = Board(limits, Rates(RateWindow(None)), **board)
-        ports = Ports(api, self.state, outputs, self.clock, RecordingProgress())
+        self.board = SchedulerState(limits, Rates(RateWindow(None)), CAPABILITIES, **board)
+        ports = Ports(api, Segmind(), self.state, outputs, self.clock, RecordingProgress())
         self.runner = Runner(self.board, ports)
 
     def add(self, *names, awaiting=True, **fields):

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 
-from batchgen.core.event import EventKind
-from batchgen.core.gates import GateKind
-from batchgen.core.job import JobState
-from batchgen.core.limits import RateScope
-from batchgen.core.spec import ApiVersion
-from batchgen.simulator import Bill, FaultKind, Outcome, Place
-from batchgen.testing.rehearsal import Report, Scenario
+from batchgen.core.jobs.events import EventKind
+from batchgen.core.jobs.job import JobState
+from batchgen.core.jobs.policies import RateScope
+from batchgen.core.jobs.spec import ApiVersion
+from batchgen.core.scheduling.gates import GateKind
+from batchgen.providers.segmind.simulator import Bill, Endpoint, FaultKind, Outcome
+from batchgen.testing.rehearsal import RehearsalReport, Scenario
 
 WINDOW_S = 60.0
 TOLERANCE_USD = 1e-6
@@ -20,7 +20,7 @@ ON_ITS_WAY_S = 60.0
 """An answer may be slow, and submits decided on before it come after it."""
 
 
-def broken_budgets(scenario: Scenario, report: Report) -> list[str]:
+def broken_budgets(scenario: Scenario, report: RehearsalReport) -> list[str]:
     """Everything that budgets should have prevented."""
     return [
         *_crowded_minutes(scenario, report),
@@ -31,7 +31,7 @@ def broken_budgets(scenario: Scenario, report: Report) -> list[str]:
     ]
 
 
-def uncounted(report: Report) -> int:
+def uncounted(report: RehearsalReport) -> int:
     """Requests that arrive after the connection died: nobody could count them in time."""
     ghosts = any(rule.kind is FaultKind.GHOST for rule in report.service.config.faults)
     return report.ghosts + (len(report.service.ledger.bills) if ghosts else 0)
@@ -58,11 +58,11 @@ def most_at_once(bills: Iterable[Bill]) -> int:
     return most
 
 
-def _bills(report: Report, model: str) -> list[Bill]:
+def _bills(report: RehearsalReport, model: str) -> list[Bill]:
     return [bill for bill in report.service.ledger.bills if bill.model == model]
 
 
-def _crowded_minutes(scenario: Scenario, report: Report) -> Iterator[str]:
+def _crowded_minutes(scenario: Scenario, report: RehearsalReport) -> Iterator[str]:
     """Of a model with a rate of its own: its bills, or with `all` every request about them."""
     for model, limit in scenario.model_rates.items():
         bills = _bills(report, model)
@@ -75,14 +75,14 @@ def _crowded_minutes(scenario: Scenario, report: Report) -> Iterator[str]:
             yield f"{busiest} requests about {model} in a minute, {limit} allowed"
 
 
-def _crowded_models(scenario: Scenario, report: Report) -> Iterator[str]:
+def _crowded_models(scenario: Scenario, report: RehearsalReport) -> Iterator[str]:
     for model, limit in scenario.limits.models.items():
         most = most_at_once(_bills(report, model))
         if most > limit + uncounted(report):
             yield f"{most} of {model} in flight, {limit} allowed"
 
 
-def _overspent(scenario: Scenario, report: Report) -> Iterator[str]:
+def _overspent(scenario: Scenario, report: RehearsalReport) -> Iterator[str]:
     """The cap is never overshot where every price is known and true.
 
     Where one is missing or too low, it is overshot by what nobody could know: see `_surprises`.
@@ -96,7 +96,7 @@ def _overspent(scenario: Scenario, report: Report) -> Iterator[str]:
         yield f"{spent_usd} USD charged, {cap_usd} USD allowed, {surprises_usd} USD unforeseeable"
 
 
-def _surprises(scenario: Scenario, report: Report, model: str) -> float:
+def _surprises(scenario: Scenario, report: RehearsalReport, model: str) -> float:
     """What the jobs of a model cost beyond what could be reckoned with.
 
     Of unknown price: one job at a time until a cost is known, so one; and those whose cost never
@@ -117,7 +117,7 @@ def _surprises(scenario: Scenario, report: Report, model: str) -> float:
 _COST_UNKNOWN = (JobState.UNKNOWN, JobState.LOST, JobState.DONE)
 
 
-def _learned_at(report: Report, model: str) -> float:
+def _learned_at(report: RehearsalReport, model: str) -> float:
     """When every process knew a first cost of this model, by the service's own clock."""
     told = (EventKind.RESULT, EventKind.ANSWERED)
     ids = {
@@ -128,12 +128,12 @@ def _learned_at(report: Report, model: str) -> float:
     bills = {bill.request_id: bill for bill in _bills(report, model) if bill.request_id in ids}
     answered = {id_: b.finished_at for id_, b in bills.items() if b.api is ApiVersion.V1}
     for entry in report.service.ledger.log:
-        if entry.place is Place.RESULT and entry.status == OK and entry.request_id in bills:
+        if entry.place is Endpoint.RESULT and entry.status == OK and entry.request_id in bills:
             answered[entry.request_id] = entry.at
     return min(answered.values(), default=math.inf) + ON_ITS_WAY_S
 
 
-def _forgotten(scenario: Scenario, report: Report) -> list[str]:
+def _forgotten(scenario: Scenario, report: RehearsalReport) -> list[str]:
     """No result grows too old while the process lives and nothing strikes it."""
     if not is_quiet(scenario) or report.processes > 1:
         return []
@@ -141,7 +141,7 @@ def _forgotten(scenario: Scenario, report: Report) -> list[str]:
     return [f"{change.after.id} was not fetched within its hour" for change in gone]
 
 
-def _late(scenario: Scenario, report: Report) -> list[str]:
+def _late(scenario: Scenario, report: RehearsalReport) -> list[str]:
     """What is paid for is home before the time is over, where nothing strikes."""
     ends_at, gate = scenario.limits.ends_at, report.end.gate
     if ends_at is None or gate is None or gate.kind is not GateKind.TIME or not is_quiet(scenario):

@@ -10,9 +10,9 @@ import traceback
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 
-from batchgen.core.event import Change, EventKind
-from batchgen.simulator import Place
-from batchgen.testing.rehearsal import Report, Scenario, rehearse
+from batchgen.core.jobs.events import Change, EventKind
+from batchgen.providers.segmind.simulator import Endpoint
+from batchgen.testing.rehearsal import RehearsalReport, Scenario, rehearse
 from tests.simulation.oracle import violations
 from tests.simulation.scenarios import scenario_of
 
@@ -33,7 +33,7 @@ def judged(scenario: Scenario) -> tuple[list[str], Counter[str]]:
         return ["".join(traceback.format_exception(error)[-4:])], Counter()
 
 
-def _counts(report: Report) -> Counter[str]:
+def _counts(report: RehearsalReport) -> Counter[str]:
     kinds = Counter(change.event.kind for change in report.progress.changes)
     counts = Counter(dict(report.counts()))
     counts["nights"] = 1
@@ -44,7 +44,7 @@ def _counts(report: Report) -> Counter[str]:
     counts["faulty answers"] = sum(
         number
         for (place, status), number in report.service.ledger.counts.items()
-        if status != 200 and place is not Place.CDN
+        if status != 200 and place is not Endpoint.CDN
     )
     for kind in (EventKind.UNCLEAR, EventKind.ADOPTED, EventKind.ABSENT, EventKind.RECOVERED):
         counts[f"{kind} events"] = kinds[kind]

@@ -69,8 +69,7 @@ def catcher(mutant: Mutant) -> str:
         # With what is compiled already: a copy keeps the times by which that is known to be valid.
         shutil.copytree(ROOT / "batchgen", home / "batchgen")
         (home / "tests").symlink_to(ROOT / "tests")
-        target = home / mutant.file
-        target.write_text(mutant.applied_to(target.read_text()))
+        mutant.apply_in(home / "batchgen")
         return _by_night(mutant, home) or _by_test(mutant, home) or SURVIVED
 
 

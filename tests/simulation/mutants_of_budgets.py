@@ -4,19 +4,10 @@ from __future__ import annotations
 
 from tests.simulation.mutant import Mutant
 
-BOARD = "batchgen/core/board.py"
-BUDGET = "batchgen/core/budget.py"
-MONEY = "batchgen/core/money.py"
-PACING = "batchgen/core/pacing.py"
-PLANNER = "batchgen/core/planner.py"
-SLOTS = "batchgen/core/slots.py"
-RUNNER = "batchgen/runner/runner.py"
-
 MUTANTS = (
     Mutant(
         "window-forgotten-at-restart",
         "the rate window begins empty after a restart",
-        BUDGET,
         "        if stored is None:\n            return window\n",
         "        if True:\n            return window\n",
         night="26",
@@ -24,7 +15,6 @@ MUTANTS = (
     Mutant(
         "window-not-saved",
         "requests start before the rate log that counts them is on disk",
-        RUNNER,
         'notes = {} if rate is None else {"rate": rate}',
         "notes: dict[str, str] = {}",
         night="26",
@@ -32,7 +22,6 @@ MUTANTS = (
     Mutant(
         "slot-freed-at-request-start",
         "a slot of the window comes free a minute after the request began, not after its answer",
-        RUNNER,
         "self.board.rates.answered(effect.model, self._ports.clock.now())",
         "self.board.rates.answered(effect.model, self._ports.clock.now() - 1.0)",
         night="2",
@@ -40,7 +29,6 @@ MUTANTS = (
     Mutant(
         "429-ignored",
         "a 429 holds back one job instead of the account",
-        BOARD,
         "if event.signal is Signal.RATE_LIMITED:",
         "if event.signal is None:",
         tests="tests/core/test_board.py",
@@ -48,7 +36,6 @@ MUTANTS = (
     Mutant(
         "price-reserved-too-late",
         "several submits at once overshoot max_spend",
-        SLOTS,
         "        self.usd += price_usd or 0.0\n",
         "        self.usd += 0.0\n",
         night="45",
@@ -56,7 +43,6 @@ MUTANTS = (
     Mutant(
         "reservation-forgotten",
         "what is under way does not count against max_spend",
-        MONEY,
         "        if job.state is JobState.PENDING or job.state is JobState.FAILED:\n",
         "        if not job.ended or job.state is JobState.FAILED:\n",
         night="1",
@@ -64,7 +50,6 @@ MUTANTS = (
     Mutant(
         "window-of-a-model-forgotten-at-restart",
         "the rate window of a single model begins empty after a restart",
-        BUDGET,
         "RateWindow.restore(own, kept.get(model), now)",
         "RateWindow.restore(own, None, now)",
         night="killed_under_a_rate_of_a_model",
@@ -72,7 +57,6 @@ MUTANTS = (
     Mutant(
         "requests-of-a-model-not-counted",
         "a limit on the requests of a single model is never used up",
-        BUDGET,
         "return [self.whole] if own is None else [self.whole, own]",
         "return [self.whole] if own is None else [self.whole]",
         night="killed_under_a_rate_of_a_model",
@@ -80,7 +64,6 @@ MUTANTS = (
     Mutant(
         "ceiling-never-lowered",
         "refusals teach nothing: at a limit nobody told us of, 429s go on for ever",
-        BUDGET,
         "        self.ceiling = max(floor, half, ",
         "        self.ceiling = None and max(floor, half, ",
         tests="tests/simulation/test_budgets.py::test_a_lower_limit_than_configured_is_found_and_kept_to",
@@ -88,7 +71,6 @@ MUTANTS = (
     Mutant(
         "unknown-prices-not-held-back",
         "jobs of unknown price fill all places before one has told what it costs",
-        PLANNER,
         "            return True  # the first one tells what the others will cost\n",
         "            return False\n",
         night="unknown_prices",
@@ -96,7 +78,6 @@ MUTANTS = (
     Mutant(
         "more-in-flight-than-comes-home",
         "a slow service is given more jobs than the requests can bring home within the hour",
-        PLANNER,
         "return job.api is ApiVersion.V2 and polled >= board.placement.drainable(model)",
         "return False and polled >= 0",
         tests="tests/core/test_pacing.py",
@@ -104,15 +85,13 @@ MUTANTS = (
     Mutant(
         "new-submits-before-old-polls",
         "submits keep their share although results are about to be forgotten",
-        PACING,
-        "    if oldest_at is not None and now - oldest_at > WINDOW_S / 2:\n",
-        "    if oldest_at is not None and now - oldest_at > 2 * WINDOW_S:\n",
+        "    if oldest_at is not None and now - oldest_at > board.capabilities.retention_s / 2:\n",
+        "    if oldest_at is not None and now - oldest_at > 2 * board.capabilities.retention_s:\n",
         tests="tests/core/test_pacing.py",
     ),
     Mutant(
         "prices-forgotten-at-restart",
         "what a model was seen to cost is not known after a restart",
-        MONEY,
         "            self.learn(model, usd)\n",
         "            pass\n",
         tests="tests/core/test_money.py",
@@ -120,7 +99,6 @@ MUTANTS = (
     Mutant(
         "closed-model-keeps-the-run",
         "a model with limits of its own that is closed keeps the run from its end",
-        BOARD,
         "self.stocks.keys() - self.gates.closed_models.keys()",
         "self.stocks.keys()",
         tests="tests/simulation/test_budgets.py::test_a_model_that_is_closed_on_the_way_does_not_keep_the_run",
@@ -128,8 +106,7 @@ MUTANTS = (
     Mutant(
         "future-dates-believed",
         "after a clock was put back, jobs wait until it is as late again",
-        "batchgen/core/misdated.py",
-        "    if latest_at <= now and job.due_at <= now + WINDOW_S:\n",
+        "    if latest_at <= now and job.due_at <= now + retention_s:\n",
         "    if latest_at >= 0.0:\n",
         tests="tests/simulation/test_budgets.py::test_a_clock_that_was_put_back_costs_no_day_and_no_money",
     ),

@@ -4,19 +4,10 @@ from __future__ import annotations
 
 from tests.simulation.mutant import Mutant
 
-BOARD = "batchgen/core/board.py"
-ENDING = "batchgen/core/ending.py"
-HISTORY = "batchgen/runner/history.py"
-PLANNER = "batchgen/core/planner.py"
-RECONCILE = "batchgen/core/reconcile.py"
-TREATMENT = "batchgen/core/treatment.py"
-WIRE = "batchgen/core/wire.py"
-
 MUTANTS = (
     Mutant(
         "adoption-without-confirmation",
         "a row of a team-mate is taken for ours",
-        HISTORY,
         "            board.candidates[job.key] = finding.request_id\n            return None\n",
         "            found = finding.request_id\n"
         "            return Event(EventKind.ADOPTED, job.key, now, request_id=found)\n",
@@ -25,7 +16,6 @@ MUTANTS = (
     Mutant(
         "denied-once-is-foreign",
         "one glitch while confirming makes a row of ours a team-mate's for good",
-        BOARD,
         "DENIALS = 3\n",
         "DENIALS = 1\n",
         tests="tests/simulation/test_simulation.py::test_glitches_while_confirming_leave_nobody_unknown",
@@ -33,7 +23,6 @@ MUTANTS = (
     Mutant(
         "adoption-ignores-time",
         "an equal request of last week is taken for this one",
-        RECONCILE,
         "            and self._from_at(job) <= row.created_at <= self._to_at(job)\n",
         "",
         tests="tests/core/test_reconcile.py",
@@ -41,7 +30,6 @@ MUTANTS = (
     Mutant(
         "adoption-ignores-our-ledger",
         "one row is adopted by two jobs",
-        RECONCILE,
         "            and row.request_id not in self.own\n",
         "",
         tests="tests/core/test_reconcile.py",
@@ -49,7 +37,6 @@ MUTANTS = (
     Mutant(
         "absence-without-settling",
         "absence is believed while the POST may still arrive",
-        RECONCILE,
         "        if read.started_at < settled_at:\n",
         "        if read.started_at < job.unclear_at:\n",
         night="6",
@@ -57,7 +44,6 @@ MUTANTS = (
     Mutant(
         "absence-without-control",
         "absence is believed of a history that has not caught up",
-        RECONCILE,
         "        is_later = self.control_at > job.unclear_at\n",
         "        is_later = True\n",
         tests="tests/core/test_reconcile.py",
@@ -65,7 +51,6 @@ MUTANTS = (
     Mutant(
         "absence-from-half-a-read",
         "absence is believed of a read that did not go back to the POST",
-        RECONCILE,
         "        return self.read.complete and self.read.covers(",
         "        return True or self.read.covers(",
         tests="tests/core/test_reconcile.py",
@@ -73,7 +58,6 @@ MUTANTS = (
     Mutant(
         "absence-under-a-shadow",
         "absence is believed although a row may be this very POST",
-        RECONCILE,
         "        if shadow is not None:\n",
         "        if False:\n",
         tests="tests/core/test_reconcile.py",
@@ -81,7 +65,6 @@ MUTANTS = (
     Mutant(
         "recovered-v1-without-its-id",
         "a bill of a recovered v1 request is in nobody's ledger",
-        WIRE,
         "        return replace(event, request_id=request_id) if final else event\n",
         "        return event\n",
         night="555",
@@ -89,7 +72,6 @@ MUTANTS = (
     Mutant(
         "endless-v1-request",
         "a v1 request that never ends keeps the run waiting for ever",
-        TREATMENT,
         "_LOOKED_UP = frozenset({JobState.RECOVERING, JobState.AMBIGUOUS})",
         "_LOOKED_UP = frozenset({JobState.RECOVERING})",
         night="endless_requests",
@@ -97,7 +79,6 @@ MUTANTS = (
     Mutant(
         "waits-for-a-place-behind-a-dead-history",
         "what waits for a dead history takes the only place, and the run waits for ever",
-        ENDING,
         "    held = board.gates.holds_submits() or board.in_flight >= board.limits.concurrency\n",
         "    held = board.gates.holds_submits()\n",
         night="dead_history_without_a_place",
@@ -105,7 +86,6 @@ MUTANTS = (
     Mutant(
         "waits-for-money-behind-a-dead-history",
         "what waits for a dead history holds all the money, and the run waits for ever",
-        ENDING,
         "not held and board.money.affords(board.money.expected_usd(job))\n",
         "not held\n",
         night="dead_history_without_money",
@@ -113,7 +93,6 @@ MUTANTS = (
     Mutant(
         "lookups-starve-submits",
         "lookups in a dead history take every slot of the window",
-        PLANNER,
         "            self._submits(submit_share(self.board, self.now))\n",
         "",
         night="dead_history_and_few_slots",

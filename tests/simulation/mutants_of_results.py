@@ -4,17 +4,10 @@ from __future__ import annotations
 
 from tests.simulation.mutant import Mutant
 
-LEDGER = "batchgen/adapters/sqlite/ledger.py"
-LIFECYCLE = "batchgen/core/lifecycle.py"
-POLICY = "batchgen/core/policy.py"
-TREATMENT = "batchgen/core/treatment.py"
-WIRE = "batchgen/core/wire.py"
-
 MUTANTS = (
     Mutant(
         "young-404-is-old",
         "a record that is not visible yet counts as expired",
-        TREATMENT,
         "    if now - job.sent_at < WINDOW_S and job.trouble < PATIENCE:\n",
         "    if now - job.sent_at < 0:\n",
         tests="tests/core/test_treatment.py tests/core/test_wire.py",
@@ -22,7 +15,6 @@ MUTANTS = (
     Mutant(
         "failed-under-200-ignored",
         "a FAILED that comes with a 200 is polled for an hour",
-        WIRE,
         "_BODY_DECIDES = frozenset({Signal.OK, Signal.UNPROCESSABLE})",
         "_BODY_DECIDES = frozenset({Signal.UNPROCESSABLE})",
         tests="tests/core/test_wire.py",
@@ -30,7 +22,6 @@ MUTANTS = (
     Mutant(
         "expired-is-paid-again-at-once",
         "a result whose record is gone is paid for again before the history is asked",
-        LIFECYCLE,
         "        _E.HELD: _S.SUBMITTED,\n        _E.GONE: _S.RECOVERING,\n",
         "        _E.HELD: _S.SUBMITTED,\n        _E.GONE: _S.PENDING,\n",
         night="9",
@@ -38,7 +29,6 @@ MUTANTS = (
     Mutant(
         "done-before-the-rename",
         "a job is done before its files stand under their names",
-        LIFECYCLE,
         "        _E.RESULT: _S.FETCHING,\n        _E.SAVED: _S.DONE,\n",
         "        _E.RESULT: _S.DONE,\n        _E.SAVED: _S.DONE,\n",
         night="0",
@@ -46,7 +36,6 @@ MUTANTS = (
     Mutant(
         "max-attempts-ignored",
         "a result that vanishes every time is paid for without end",
-        POLICY,
         "    if pays_again and job.billable < limits.max_attempts:\n",
         "    if pays_again:\n",
         night="results_that_vanish_every_time",
@@ -54,7 +43,6 @@ MUTANTS = (
     Mutant(
         "outputs-of-the-attempt-before",
         "a death after a new submit saves the old attempt's files as the new one's",
-        LEDGER,
         "if change.event.outputs or change.event.kind is EventKind.INTENDED:",
         "if change.event.outputs:",
         tests="tests/adapters/test_sqlite_ledger.py",

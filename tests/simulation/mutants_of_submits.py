@@ -4,18 +4,10 @@ from __future__ import annotations
 
 from tests.simulation.mutant import Mutant
 
-JOB = "batchgen/core/job.py"
-LIFECYCLE = "batchgen/core/lifecycle.py"
-RUNNER = "batchgen/runner/runner.py"
-SCHEMA = "batchgen/adapters/sqlite/schema.py"
-SIGNALS = "batchgen/core/signals.py"
-TREATMENT = "batchgen/core/treatment.py"
-
 MUTANTS = (
     Mutant(
         "intent-after-post",
         "the POST leaves before its intent is on disk",
-        RUNNER,
         """        if intents or notes:
             await self._record(intents, notes)
         for effect in effects:
@@ -31,7 +23,6 @@ MUTANTS = (
     Mutant(
         "submitting-means-pending",
         "what was being submitted when the process died is submitted again",
-        LIFECYCLE,
         '        EventKind.UNCLEAR, job.key, now, reason=f"the run ended while the {door}',
         '        EventKind.NOT_ACCEPTED, job.key, now, reason=f"the run ended while the {door}',
         night="killed_at_every_step",
@@ -39,7 +30,6 @@ MUTANTS = (
     Mutant(
         "retry-on-a-lost-reply",
         "a POST whose answer was lost is posted again",
-        SIGNALS,
         "Signal.LOST: _row(_T.AMBIGUOUS,",
         "Signal.LOST: _row(_T.RETRY,",
         night="5",
@@ -47,7 +37,6 @@ MUTANTS = (
     Mutant(
         "5xx-is-retried-blindly",
         "a 5xx to a submit is posted again without asking the history",
-        SIGNALS,
         "Signal.SERVER_ERROR: _row(_T.AMBIGUOUS_OR_RETRY,",
         "Signal.SERVER_ERROR: _row(_T.RETRY,",
         night="49",
@@ -55,7 +44,6 @@ MUTANTS = (
     Mutant(
         "504-is-retried-blindly",
         "a 504 to a submit is posted again without asking the history",
-        SIGNALS,
         "Signal.GATEWAY_TIMEOUT: _row(_T.AMBIGUOUS,",
         "Signal.GATEWAY_TIMEOUT: _row(_T.RETRY,",
         night="71",
@@ -63,7 +51,6 @@ MUTANTS = (
     Mutant(
         "unreadable-200-may-be-absent",
         "a submit that was accepted without an id is believed absent",
-        TREATMENT,
         "    if 200 <= outcome.status < 300 or signal is Signal.UNREADABLE:\n",
         "    if False:\n",
         tests="tests/core/test_treatment.py tests/core/test_wire.py",
@@ -71,7 +58,6 @@ MUTANTS = (
     Mutant(
         "post-not-shielded",
         "a cancelled run throws away the answers of its POSTs",
-        RUNNER,
         "anyio.CancelScope(shield=True) as scope",
         "anyio.CancelScope(shield=False) as scope",
         night="cancelled_at_every_step",
@@ -79,7 +65,6 @@ MUTANTS = (
     Mutant(
         "record-not-shielded",
         "a cancelled run throws away answers that are just being recorded",
-        RUNNER,
         """                with anyio.CancelScope(shield=True):
                     await self._ports.state.record(changes, notes, uploaded)
 """,
@@ -91,7 +76,6 @@ MUTANTS = (
     Mutant(
         "told-before-recorded",
         "the watcher hears of what a death may still undo",
-        RUNNER,
         "            changes = self._changes(events)\n            try:\n",
         "            changes = self._changes(events)\n"
         "            self._ports.progress.changed(changes)\n            try:\n",
@@ -100,7 +84,6 @@ MUTANTS = (
     Mutant(
         "ambiguous-takes-no-place",
         "concurrency does not count what may be running",
-        JOB,
         "IN_FLIGHT = frozenset({JobState.SUBMITTING, JobState.SUBMITTED, JobState.AMBIGUOUS})",
         "IN_FLIGHT = frozenset({JobState.SUBMITTING, JobState.SUBMITTED})",
         night="6",
@@ -108,7 +91,6 @@ MUTANTS = (
     Mutant(
         "set-aside-is-submitted-again",
         "what nobody can tell is submitted again instead of being left to the user",
-        LIFECYCLE,
         "        _E.HELD: _S.AMBIGUOUS,\n        _E.SET_ASIDE: _S.UNKNOWN,\n",
         "        _E.HELD: _S.AMBIGUOUS,\n        _E.SET_ASIDE: _S.PENDING,\n",
         night="1",
@@ -116,7 +98,6 @@ MUTANTS = (
     Mutant(
         "two-live-attempts-allowed",
         "the state file does not forbid a second POST beside a live one",
-        SCHEMA,
         "CREATE UNIQUE INDEX one_live_attempt ON",
         "CREATE INDEX one_live_attempt ON",
         tests="tests/adapters/test_sqlite_schema.py",
@@ -124,7 +105,6 @@ MUTANTS = (
     Mutant(
         "duplicate-id-accepted",
         "a request_id that another attempt already has is believed",
-        SCHEMA,
         "  request_id TEXT UNIQUE,\n",
         "  request_id TEXT,\n",
         night="19",

@@ -4,17 +4,10 @@ from __future__ import annotations
 
 from tests.simulation.mutant import Mutant
 
-RUNNER = "batchgen/runner/runner.py"
-UPLOADS = "batchgen/core/uploads.py"
-UPLOADING = "batchgen/core/uploading.py"
-ENDING = "batchgen/core/ending.py"
-LEDGER = "batchgen/adapters/sqlite/ledger.py"
-
 MUTANTS = (
     Mutant(
         "placeholder-is-sent",
         "a job is submitted although a file that it names is not at the service",
-        UPLOADS,
         "    return MARK not in body\n",
         "    return bool(body)\n",
         night="uploads_killed_at_every_step",
@@ -22,7 +15,6 @@ MUTANTS = (
     Mutant(
         "submitted-before-the-address-is-recorded",
         "a job names an address that a death may still undo",
-        RUNNER,
         """        while True:
             changes = self._changes(events)
 """,
@@ -36,7 +28,6 @@ MUTANTS = (
     Mutant(
         "uploaded-again-after-a-restart",
         "what stands at the service is uploaded once more by every process",
-        LEDGER,
         "        return [placed_job(self.connection, job_of(row)) for row in rows]\n",
         "        return [job_of(row) for row in rows]\n",
         night="uploads_killed_at_every_step",
@@ -44,7 +35,6 @@ MUTANTS = (
     Mutant(
         "another-body-after-a-restart",
         "what was sent before a death is looked for with placeholders in it",
-        LEDGER,
         "        return [placed_job(self.connection, job) for job in jobs]\n",
         "        return jobs\n",
         night="uploads_killed_at_every_step",
@@ -52,7 +42,6 @@ MUTANTS = (
     Mutant(
         "every-job-uploads-for-itself",
         "a content that many jobs name is uploaded for each of them",
-        "batchgen/core/planner.py",
         "        if content in self.board.uploads.under_way or content in self.uploads:\n",
         "        if False:\n",
         night="uploads_killed_at_every_step",
@@ -60,7 +49,6 @@ MUTANTS = (
     Mutant(
         "cut-off-upload-keeps-its-place",
         "an upload that was cut off is waited for, for ever",
-        "batchgen/runner/uploads.py",
         "    desk.release(content)\n",
         "    if landed.event is not None:\n        desk.release(content)\n",
         night="uploads_stopped_at_every_step",
@@ -68,7 +56,6 @@ MUTANTS = (
     Mutant(
         "dead-uploads-keep-the-run",
         "where files cannot be uploaded, the run waits for ever",
-        ENDING,
         "    if no_uploads is not None and _next_pending(board, now) is None:\n",
         "    if False:\n",
         night="uploads_are_dead",
@@ -76,7 +63,6 @@ MUTANTS = (
     Mutant(
         "refused-file-is-tried-for-ever",
         "a file that the service refuses is uploaded again and again",
-        UPLOADING,
         "    if treatment is Treatment.FINAL:\n        return word.reason\n",
         "",
         tests="tests/core/test_uploading.py",
@@ -84,7 +70,6 @@ MUTANTS = (
     Mutant(
         "any-address-is-believed",
         "whatever an answer calls an address goes into bodies",
-        UPLOADING,
         '    return url if fit else ""\n',
         "    return url\n",
         tests="tests/core/test_uploading.py",
@@ -92,7 +77,6 @@ MUTANTS = (
     Mutant(
         "changed-file-is-uploaded",
         "a file that was written over since is sent under the old one's name",
-        "batchgen/adapters/inputs.py",
         "        if len(data) != file.size or hashlib.sha256(data).hexdigest() != file.sha256:\n",
         "        if len(data) != file.size:\n",
         tests="tests/adapters/test_inputs.py",

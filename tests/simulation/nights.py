@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from batchgen.core.gates import Patience
-from batchgen.core.http import canonical_json
-from batchgen.core.limits import Limits, OnExpired, RateScope
-from batchgen.core.spec import ApiVersion, JobSpec
-from batchgen.simulator import FaultKind, FaultRule, ModelSettings, Place, SimulatorConfig
+from batchgen.core.common.json import canonical_json
+from batchgen.core.jobs.policies import Limits, OnExpired, RateScope
+from batchgen.core.jobs.spec import ApiVersion, JobSpec
+from batchgen.core.scheduling.gates import Patience
+from batchgen.providers.segmind.simulator import (
+    Endpoint,
+    FaultKind,
+    FaultRule,
+    ModelSettings,
+    SimulatorConfig,
+)
 from batchgen.testing.rehearsal import Interruption, Mishap, Scenario
 from tests.simulation.uploading import naming, path_of, picture
 
@@ -67,8 +73,12 @@ def stopped_at_every_step() -> list[Scenario]:
 
 def glitches_while_confirming() -> list[Scenario]:
     """Lost answers, and a history that sometimes says 404 to what is ours."""
-    lost = FaultRule(where=Place.SUBMIT, kind=FaultKind.DROP_AFTER, probability=0.5, until_s=3600)
-    glitch = FaultRule(where=Place.HISTORY, kind=FaultKind.HTTP_404, probability=0.3, until_s=3600)
+    lost = FaultRule(
+        where=Endpoint.SUBMIT, kind=FaultKind.DROP_AFTER, probability=0.5, until_s=3600
+    )
+    glitch = FaultRule(
+        where=Endpoint.HISTORY, kind=FaultKind.HTTP_404, probability=0.3, until_s=3600
+    )
     return [
         Scenario(jobs(12), service(lost, glitch), Limits(concurrency=4), seed=seed)
         for seed in range(6)
@@ -77,7 +87,7 @@ def glitches_while_confirming() -> list[Scenario]:
 
 def endless_requests() -> list[Scenario]:
     """Requests of both doors that never finish, their answers lost or not."""
-    lost = FaultRule(where=Place.ANY, kind=FaultKind.CUT, probability=0.3, until_s=600)
+    lost = FaultRule(where=Endpoint.ANY, kind=FaultKind.CUT, probability=0.3, until_s=600)
     never = service(lost, never_finish_probability=1.0, sync_timeout_s=30.0)
     return [
         Scenario(jobs(2, api), never, Limits(concurrency=2), seed=seed, longest_process_s=SHORT_S)
@@ -105,8 +115,8 @@ IMPATIENT = Patience(history_s=60.0)
 
 def dead_history_without_a_place() -> list[Scenario]:
     """What waits for a dead history takes the only place: nothing can be submitted."""
-    cut = FaultRule(where=Place.SYNC, kind=FaultKind.CUT, count=1)
-    refused = FaultRule(where=Place.HISTORY, kind=FaultKind.HTTP_403)
+    cut = FaultRule(where=Endpoint.SYNC, kind=FaultKind.CUT, count=1)
+    refused = FaultRule(where=Endpoint.HISTORY, kind=FaultKind.HTTP_403)
     specs = [*jobs(1, ApiVersion.V1), *jobs(4)[1:]]
     dead = service(cut, refused)
     return [
@@ -123,7 +133,7 @@ def dead_history_without_a_place() -> list[Scenario]:
 
 def dead_history_without_money() -> list[Scenario]:
     """What waits for a dead history holds all the money: nothing can be submitted."""
-    refused = FaultRule(where=Place.HISTORY, kind=FaultKind.HTTP_403)
+    refused = FaultRule(where=Endpoint.HISTORY, kind=FaultKind.HTTP_403)
     dead = service(refused, vanish_probability=1.0)
     return [
         Scenario(
@@ -140,7 +150,7 @@ def dead_history_without_money() -> list[Scenario]:
 
 def dead_history_and_few_slots() -> list[Scenario]:
     """Lookups that bring nothing must leave slots to submits."""
-    broken = FaultRule(where=Place.HISTORY, kind=FaultKind.HTTP_502)
+    broken = FaultRule(where=Endpoint.HISTORY, kind=FaultKind.HTTP_502)
     dead = service(broken, vanish_probability=1.0)
     return [
         Scenario(
@@ -212,7 +222,7 @@ def uploads_are_dead() -> list[Scenario]:
     return [
         Scenario(
             [*jobs(4)[2:], *(naming(spec, [0]) for spec in jobs(2))],
-            service(FaultRule(where=Place.UPLOAD, kind=kind)),
+            service(FaultRule(where=Endpoint.UPLOAD, kind=kind)),
             Limits(concurrency=2),
             inputs={path_of(0): picture(0)},
             patience=Patience(outage_s=300.0),

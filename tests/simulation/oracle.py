@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 
-from batchgen.core.ending import Verdict
-from batchgen.core.event import Change, EventKind
-from batchgen.core.gates import GateKind
-from batchgen.core.job import JobState
-from batchgen.core.limits import RateScope
-from batchgen.simulator import FaultRule, Outcome, Place
-from batchgen.testing.rehearsal import Report, Scenario
+from batchgen.core.jobs.events import Change, EventKind
+from batchgen.core.jobs.job import JobState
+from batchgen.core.jobs.policies import RateScope
+from batchgen.core.scheduling.completion import Verdict
+from batchgen.core.scheduling.gates import GateKind
+from batchgen.providers.segmind.simulator import Endpoint, FaultRule, Outcome
+from batchgen.testing.rehearsal import RehearsalReport, Scenario
 from tests.simulation.budget_oracle import broken_budgets, uncounted
 from tests.simulation.upload_oracle import broken_uploads
 
@@ -19,7 +19,7 @@ COMING_TO_REST = {JobState.DONE, JobState.FAILED, JobState.UNKNOWN, JobState.LOS
 BEHIND_HISTORY = {_S.AMBIGUOUS, _S.RECOVERING, _S.PENDING}
 
 
-def violations(scenario: Scenario, report: Report) -> list[str]:
+def violations(scenario: Scenario, report: RehearsalReport) -> list[str]:
     """Everything that should not be; empty after a good night."""
     return [
         *_unaccounted_bills(report),
@@ -36,7 +36,7 @@ def violations(scenario: Scenario, report: Report) -> list[str]:
     ]
 
 
-def _unaccounted_bills(report: Report) -> list[str]:
+def _unaccounted_bills(report: RehearsalReport) -> list[str]:
     """Every bill is in our ledger by its request_id, or its job is set aside as unknown.
 
     What FAILED is not charged, and a v1 call that FAILED tells no id.
@@ -55,7 +55,7 @@ def _unaccounted_bills(report: Report) -> list[str]:
     return found
 
 
-def _double_payments(report: Report) -> list[str]:
+def _double_payments(report: RehearsalReport) -> list[str]:
     """A job is accepted twice only where its paid result was gone and the policy said: again."""
     accepted = Counter(key for key, _, state, _ in report.attempts() if state == "acked")
     again = Counter(change.after.key for change in _changes(report, EventKind.AGAIN))
@@ -69,14 +69,14 @@ def _double_payments(report: Report) -> list[str]:
 _MAY_BE_BILLED = {"intent", "acked", "ambiguous", "abandoned"}
 
 
-def _too_many_attempts(scenario: Scenario, report: Report) -> list[str]:
+def _too_many_attempts(scenario: Scenario, report: RehearsalReport) -> list[str]:
     """`retry.max_attempts` limits the submits of a job that may be billed."""
     billable = Counter(key for key, _, state, _ in report.attempts() if state in _MAY_BE_BILLED)
     most = scenario.limits.max_attempts
     return [f"job {key}: {n} of {most} attempts" for key, n in billable.items() if n > most]
 
 
-def _missing_files(report: Report) -> list[str]:
+def _missing_files(report: RehearsalReport) -> list[str]:
     """A done job has its files, whole and its own, and nothing else is under a final name."""
     found, expected = [], set()
     rows = report.state.ledger.connection.execute(
@@ -105,7 +105,7 @@ def _missing_files(report: Report) -> list[str]:
     ]
 
 
-def _changes(report: Report, kind: EventKind) -> list[Change]:
+def _changes(report: RehearsalReport, kind: EventKind) -> list[Change]:
     return [change for change in report.progress.changes if change.event.kind is kind]
 
 
@@ -113,7 +113,7 @@ def _stem(name: str) -> str:
     return name.rsplit(".", 1)[0].split("~", maxsplit=1)[0]
 
 
-def _unfinished(scenario: Scenario, report: Report) -> list[str]:
+def _unfinished(scenario: Scenario, report: RehearsalReport) -> list[str]:
     """Liveness: the faults have stopped, so every job has come to rest.
 
     Unless money or time ran out for good, the history is dead for good, or a model is closed so.
@@ -123,16 +123,16 @@ def _unfinished(scenario: Scenario, report: Report) -> list[str]:
         capped = scenario.max_spend_usd is not None and gate and "max_spend" in gate.reason
         if capped:
             return []
-        dead = gate and gate.kind is GateKind.HISTORY and _for_ever(scenario, Place.HISTORY)
+        dead = gate and gate.kind is GateKind.HISTORY and _for_ever(scenario, Endpoint.HISTORY)
         dead = dead or (
-            gate and gate.kind is GateKind.UPLOADS and _for_ever(scenario, Place.UPLOAD)
+            gate and gate.kind is GateKind.UPLOADS and _for_ever(scenario, Endpoint.UPLOAD)
         )
         if not dead and not (gate and gate.kind is GateKind.TIME):
             return [f"ended as {report.end}"]
     # Behind what a dead history could clear up, others wait for their place or for the money.
     behind = {_S.PENDING} if gate and gate.kind is GateKind.TIME else BEHIND_HISTORY
     waiting = COMING_TO_REST | (behind if gate else set())
-    closed = set().union(*(rule.models for rule in _for_ever(scenario, Place.SUBMIT)))
+    closed = set().union(*(rule.models for rule in _for_ever(scenario, Endpoint.SUBMIT)))
     for job in report.jobs():
         shut_out = job.state is JobState.PENDING and job.model in closed
         if job.state not in waiting and not shut_out:
@@ -140,13 +140,13 @@ def _unfinished(scenario: Scenario, report: Report) -> list[str]:
     return found
 
 
-def _for_ever(scenario: Scenario, place: Place) -> list[FaultRule]:
+def _for_ever(scenario: Scenario, place: Endpoint) -> list[FaultRule]:
     """Faults of a call that never stop."""
     rules = scenario.service.faults
     return [rule for rule in rules if rule.where is place and rule.until_s is None]
 
 
-def _broken_budget(scenario: Scenario, report: Report) -> list[str]:
+def _broken_budget(scenario: Scenario, report: RehearsalReport) -> list[str]:
     """The windows as the service counted them.
 
     Requests that arrive after the connection died are beyond anybody's counting; so many more are
@@ -154,7 +154,9 @@ def _broken_budget(scenario: Scenario, report: Report) -> list[str]:
     """
     ledger, found = report.service.ledger, []
     late = uncounted(report)
-    places = (Place.SUBMIT, Place.SYNC) if scenario.limits.rate_scope is RateScope.SUBMIT else ()
+    places = (
+        (Endpoint.SUBMIT, Endpoint.SYNC) if scenario.limits.rate_scope is RateScope.SUBMIT else ()
+    )
     busiest = ledger.busiest_window_count(places=places)
     limit = scenario.requests_per_minute
     if limit is not None and busiest > limit + late:
@@ -167,7 +169,7 @@ def _broken_budget(scenario: Scenario, report: Report) -> list[str]:
     return found
 
 
-def _wrong_money(scenario: Scenario, report: Report) -> list[str]:
+def _wrong_money(scenario: Scenario, report: RehearsalReport) -> list[str]:
     """What we say was spent is what the service charged for the requests we know."""
     known = {request_id for *_, request_id in report.attempts()}
     now = report.service.ledger.bills[-1].finished_at + 1e6 if report.service.ledger.bills else 0.0
@@ -183,7 +185,7 @@ def _wrong_money(scenario: Scenario, report: Report) -> list[str]:
     return []
 
 
-def _leaks(report: Report) -> list[str]:
+def _leaks(report: RehearsalReport) -> list[str]:
     count = report.service.ledger.leaked_key_count
     return [f"the key reached the CDN {count} times"] if count else []
 
@@ -192,7 +194,7 @@ LONGEST_LAST_WORDS_S = 600.0 + 5.0
 """A v1 call may take so long, and a stopped run waits for it."""
 
 
-def _bad_ends(report: Report) -> list[str]:
+def _bad_ends(report: RehearsalReport) -> list[str]:
     """A stopped or cancelled run brings its POSTs home, in bounded time."""
     found = [f"{job_id} was left submitting" for job_id in report.left_behind]
     slow = [took_s for took_s in report.last_words_s if took_s > LONGEST_LAST_WORDS_S]

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import random
 
-from batchgen.core.http import canonical_json
-from batchgen.core.limits import Limits, OnExpired, RateScope, WhenAbsent
-from batchgen.core.spec import ApiVersion, JobSpec
+from batchgen.core.common.json import canonical_json
+from batchgen.core.jobs.policies import Limits, OnExpired, RateScope, WhenAbsent
+from batchgen.core.jobs.spec import ApiVersion, JobSpec
 from batchgen.ports import SaveFault
-from batchgen.simulator import (
+from batchgen.providers.segmind.simulator import (
+    Endpoint,
     FaultKind,
     FaultRule,
     ModelSettings,
     OutputShape,
-    Place,
     ResetHeader,
     SimulatorConfig,
 )
@@ -59,7 +59,7 @@ READ_FAULTS = (
     FaultKind.BACKWARDS,
     FaultKind.NO_OUTPUT,
 )
-READ_PLACES = (Place.POLL, Place.RESULT, Place.HISTORY, Place.CREDITS)
+READ_PLACES = (Endpoint.POLL, Endpoint.RESULT, Endpoint.HISTORY, Endpoint.CREDITS)
 SHAPES = (
     OutputShape.URL,
     OutputShape.URLS,
@@ -117,7 +117,7 @@ def _duplicate_ids(seed: int) -> Scenario:
         JobSpec(f"job-{i:03d}", "flux-pro", canonical_json({"prompt": f"cup {i}"}), f"job-{i:03d}")
         for i in range(12)
     ]
-    rule = _rule(chance, Place.SUBMIT, FaultKind.DUPLICATE_ID)
+    rule = _rule(chance, Endpoint.SUBMIT, FaultKind.DUPLICATE_ID)
     service = SimulatorConfig(seed=seed, pictures="tiny", faults=(rule,))
     return Scenario(specs, service, Limits(concurrency=1), 50, seed=seed)
 
@@ -177,7 +177,7 @@ def _service(chance: random.Random, seed: int, limit: int) -> SimulatorConfig:
 
 def _submit_rules(chance: random.Random) -> list[FaultRule]:
     kinds = chance.sample(SUBMIT_FAULTS, chance.randint(0, 4))
-    places = [chance.choice([Place.SUBMIT, Place.SUBMIT, Place.SYNC]) for _ in kinds]
+    places = [chance.choice([Endpoint.SUBMIT, Endpoint.SUBMIT, Endpoint.SYNC]) for _ in kinds]
     return [_rule(chance, place, kind) for place, kind in zip(places, kinds, strict=True)]
 
 
@@ -186,7 +186,7 @@ def _read_rules(chance: random.Random) -> list[FaultRule]:
     return [_rule(chance, chance.choice(READ_PLACES), kind) for kind in kinds]
 
 
-def _rule(chance: random.Random, place: Place, kind: FaultKind) -> FaultRule:
+def _rule(chance: random.Random, place: Endpoint, kind: FaultKind) -> FaultRule:
     return FaultRule(
         where=place,
         kind=kind,

@@ -5,15 +5,21 @@ from __future__ import annotations
 
 import pytest
 
-from batchgen.core.ending import Verdict
-from batchgen.core.event import EventKind as E
-from batchgen.core.gates import GateKind
-from batchgen.core.http import canonical_json
-from batchgen.core.job import JobState as S
-from batchgen.core.limits import Limits, RateScope
-from batchgen.core.signals import Signal
-from batchgen.core.spec import JobSpec
-from batchgen.simulator import FaultKind, FaultRule, ModelSettings, Place, SimulatorConfig
+from batchgen.core.common.json import canonical_json
+from batchgen.core.jobs.events import EventKind as E
+from batchgen.core.jobs.job import JobState as S
+from batchgen.core.jobs.outcomes import Signal
+from batchgen.core.jobs.policies import Limits, RateScope
+from batchgen.core.jobs.spec import JobSpec
+from batchgen.core.scheduling.completion import Verdict
+from batchgen.core.scheduling.gates import GateKind
+from batchgen.providers.segmind.simulator import (
+    Endpoint,
+    FaultKind,
+    FaultRule,
+    ModelSettings,
+    SimulatorConfig,
+)
 from batchgen.testing.rehearsal import Interruption, Mishap, Scenario, rehearse
 from batchgen.testing.virtual_time import START_AT
 from tests.simulation.oracle import violations
@@ -107,7 +113,7 @@ def test_limits_of_a_model_hold_beside_those_of_the_run():
 def test_a_model_that_is_closed_on_the_way_does_not_keep_the_run():
     """Its jobs are drawn apart, and after the refusal no more."""
     closed = FaultRule(
-        where=Place.SUBMIT, kind=FaultKind.HTTP_410, models=frozenset({"flux-pro"}), since_s=30.0
+        where=Endpoint.SUBMIT, kind=FaultKind.HTTP_410, models=frozenset({"flux-pro"}), since_s=30.0
     )
     night = Scenario(
         [*specs(20), *specs(5, "flux-kontext-max", prefix="other")],

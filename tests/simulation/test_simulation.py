@@ -6,12 +6,18 @@ from collections import Counter
 
 import pytest
 
-from batchgen.core.ending import Verdict
-from batchgen.core.event import EventKind
-from batchgen.core.job import JobState
-from batchgen.core.limits import Limits
-from batchgen.simulator import FaultKind, FaultRule, Place, ResetHeader, SimulatorConfig
-from batchgen.testing.rehearsal import Interruption, Mishap, Report, Scenario, rehearse
+from batchgen.core.jobs.events import EventKind
+from batchgen.core.jobs.job import JobState
+from batchgen.core.jobs.policies import Limits
+from batchgen.core.scheduling.completion import Verdict
+from batchgen.providers.segmind.simulator import (
+    Endpoint,
+    FaultKind,
+    FaultRule,
+    ResetHeader,
+    SimulatorConfig,
+)
+from batchgen.testing.rehearsal import Interruption, Mishap, RehearsalReport, Scenario, rehearse
 from tests.simulation.hunt import judged, night, sentence
 from tests.simulation.nights import NIGHTS, jobs
 from tests.simulation.oracle import violations
@@ -62,7 +68,7 @@ def test_nothing_is_violated_in_a_slice_of_nights():
     assert not too_few
 
 
-def story(report: Report) -> list[str]:
+def story(report: RehearsalReport) -> list[str]:
     return [sentence(change) for change in report.progress.changes]
 
 
@@ -83,11 +89,11 @@ def test_different_seeds_tell_different_stories():
 
 EIGHT_HOURS_S = 8 * 3600.0
 NIGHT_FAULTS = (
-    (Place.SUBMIT, FaultKind.DROP_AFTER),
-    (Place.SUBMIT, FaultKind.HTTP_502),
-    (Place.SUBMIT, FaultKind.HTTP_429),
-    (Place.POLL, FaultKind.HTTP_500),
-    (Place.RESULT, FaultKind.CUT),
+    (Endpoint.SUBMIT, FaultKind.DROP_AFTER),
+    (Endpoint.SUBMIT, FaultKind.HTTP_502),
+    (Endpoint.SUBMIT, FaultKind.HTTP_429),
+    (Endpoint.POLL, FaultKind.HTTP_500),
+    (Endpoint.RESULT, FaultKind.CUT),
 )
 
 
@@ -127,7 +133,7 @@ def test_a_piece_of_the_eight_hour_night_passes_twice_in_the_same_way():
     assert first.elapsed_s == second.elapsed_s > 3600
 
 
-def kinds(report: Report) -> Counter[EventKind]:
+def kinds(report: RehearsalReport) -> Counter[EventKind]:
     return Counter(change.event.kind for change in report.progress.changes)
 
 

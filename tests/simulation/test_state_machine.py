@@ -11,23 +11,24 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from batchgen.adapters.sqlite.importer import import_jobs
-from batchgen.adapters.sqlite.ledger import Ledger
-from batchgen.adapters.sqlite.retrying import put_back, select
-from batchgen.adapters.sqlite.schema import create_schema
-from batchgen.core.board import Board
-from batchgen.core.budget import Rates
-from batchgen.core.effect import Effect, EffectKind
-from batchgen.core.ending import Verdict
-from batchgen.core.event import Event, EventKind
-from batchgen.core.gates import GateKind
-from batchgen.core.job import Job, JobState, Output, Receipt, SavedFile
-from batchgen.core.lifecycle import TABLE, apply, found_at_start
-from batchgen.core.limits import Limits, OnExpired
-from batchgen.core.money import Money
-from batchgen.core.pacing import tick
-from batchgen.core.planner import plan
-from batchgen.core.signals import CallKind, Signal
+from batchgen.core.jobs.events import Event, EventKind
+from batchgen.core.jobs.job import Job, JobState, Output, Receipt, SavedFile
+from batchgen.core.jobs.lifecycle import TABLE, apply, found_at_start
+from batchgen.core.jobs.outcomes import CallKind, Signal
+from batchgen.core.jobs.policies import Limits, OnExpired
+from batchgen.core.scheduling.completion import Verdict
+from batchgen.core.scheduling.effects import Effect, EffectKind
+from batchgen.core.scheduling.gates import GateKind
+from batchgen.core.scheduling.planner import plan
+from batchgen.core.scheduling.rate_limit import Rates
+from batchgen.core.scheduling.spending import Money
+from batchgen.core.scheduling.state import SchedulerState
+from batchgen.core.scheduling.tick import tick
+from batchgen.providers.segmind.provider import CAPABILITIES
+from batchgen.store.sqlite.importer import import_jobs
+from batchgen.store.sqlite.ledger import Ledger
+from batchgen.store.sqlite.retrying import put_back, select
+from batchgen.store.sqlite.schema import create_schema
 from tests.simulation.nights import PRICE_USD, jobs
 
 JOB_COUNT = 6
@@ -82,9 +83,10 @@ class Run(RuleBasedStateMachine):
         """A process starts from what the ledger holds."""
         active = self.ledger.active()
         self.under_way: list[Effect] = []
-        self.board = Board(
+        self.board = SchedulerState(
             limits=Limits(concurrency=2, on_expired=OnExpired.RECOVER, max_attempts=2),
             rates=Rates.restore(30, {}, self.ledger.note("rate"), self.now),
+            capabilities=CAPABILITIES,
             money=Money.of(CAP_USD, self.ledger.totals(), active),
         )
         self.board.put(active)

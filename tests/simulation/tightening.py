@@ -7,9 +7,9 @@ import random
 from collections.abc import Callable
 from dataclasses import replace
 
-from batchgen.core.limits import RateScope
-from batchgen.core.spec import JobSpec
-from batchgen.simulator import ModelSettings, SimulatorConfig
+from batchgen.core.jobs.policies import RateScope
+from batchgen.core.jobs.spec import JobSpec
+from batchgen.providers.segmind.simulator import ModelSettings, SimulatorConfig
 from batchgen.testing.rehearsal import Scenario
 from batchgen.testing.virtual_time import START_AT
 from tests.simulation.widening import DAY_S, REBOOT_S

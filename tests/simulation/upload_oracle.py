@@ -5,18 +5,18 @@ from __future__ import annotations
 import hashlib
 import re
 
-from batchgen.core.event import EventKind
-from batchgen.core.job import JobState
-from batchgen.core.spec import InputFile
-from batchgen.core.uploads import Content, missing, placed
-from batchgen.simulator import Place
-from batchgen.simulator.messages import Fate
-from batchgen.testing.rehearsal import URLS, Report, Scenario
+from batchgen.core.jobs.events import EventKind
+from batchgen.core.jobs.job import JobState
+from batchgen.core.jobs.placeholders import Content, missing, placed
+from batchgen.core.jobs.spec import InputFile
+from batchgen.providers.segmind.simulator import Endpoint
+from batchgen.providers.segmind.simulator.messages import DeliveryFault
+from batchgen.testing.rehearsal import URLS, RehearsalReport, Scenario
 
 _ASSET = re.compile(rf'"{re.escape(URLS.cdn)}(/assets/[0-9a-f]+\.png)"')
 
 
-def broken_uploads(scenario: Scenario, report: Report) -> list[str]:
+def broken_uploads(scenario: Scenario, report: RehearsalReport) -> list[str]:
     """Everything that should not be about input files; empty after a good night."""
     found = _sent_too_early(report) + _needless(report)
     if report.placeholders_sent:
@@ -28,7 +28,7 @@ def broken_uploads(scenario: Scenario, report: Report) -> list[str]:
     return found
 
 
-def _sent_too_early(report: Report) -> list[str]:
+def _sent_too_early(report: RehearsalReport) -> list[str]:
     """Every file that a job names was there when the job was accepted."""
     first_at = {path: min(times) for path, times in report.service.ledger.uploads.items()}
     return [
@@ -39,7 +39,7 @@ def _sent_too_early(report: Report) -> list[str]:
     ]
 
 
-def _other_bodies(scenario: Scenario, report: Report) -> list[str]:
+def _other_bodies(scenario: Scenario, report: RehearsalReport) -> list[str]:
     """A job is only ever sent in one way, whichever process sends it."""
 
     def url_of(content: Content) -> str:
@@ -53,7 +53,7 @@ def _other_bodies(scenario: Scenario, report: Report) -> list[str]:
     ]
 
 
-def _unrecorded(report: Report) -> list[str]:
+def _unrecorded(report: RehearsalReport) -> list[str]:
     """What was submitted is in the record with all of its addresses."""
     return [
         f"{job.id} was submitted, and the record lacks the address of a file"
@@ -62,14 +62,15 @@ def _unrecorded(report: Report) -> list[str]:
     ]
 
 
-def _needless(report: Report) -> list[str]:
+def _needless(report: RehearsalReport) -> list[str]:
     """A content is uploaded once, unless something went wrong."""
     ledger = report.service.ledger
     found = []
     if report.needless_uploads:
         found.append(f"{report.needless_uploads} contents were uploaded again")
     fruitless = sum(
-        entry.place is Place.UPLOAD and (entry.status != 200 or entry.fate is not Fate.WHOLE)
+        entry.place is Endpoint.UPLOAD
+        and (entry.status != 200 or entry.fate is not DeliveryFault.WHOLE)
         for entry in ledger.log
     )
     most = fruitless + report.processes
@@ -79,12 +80,12 @@ def _needless(report: Report) -> list[str]:
     return found
 
 
-def _lost_jobs(scenario: Scenario, report: Report) -> list[str]:
+def _lost_jobs(scenario: Scenario, report: RehearsalReport) -> list[str]:
     """A job ends over its files where one is not what it was, and else only by the service."""
     needs_lost = {
         spec.id for spec in scenario.specs if any(_is_lost(scenario, file) for file in spec.inputs)
     }
-    refusing = any(rule.where is Place.UPLOAD for rule in scenario.service.faults)
+    refusing = any(rule.where is Endpoint.UPLOAD for rule in scenario.service.faults)
     found = [
         f"{change.after.id} ended over its files: {change.event.reason}"
         for change in report.progress.changes

@@ -8,10 +8,10 @@ import random
 from collections.abc import Sequence
 from dataclasses import replace
 
-from batchgen.core.http import canonical_json
-from batchgen.core.spec import InputFile, JobSpec
-from batchgen.core.uploads import Content
-from batchgen.simulator import FaultKind, FaultRule, Place
+from batchgen.core.common.json import canonical_json
+from batchgen.core.jobs.placeholders import Content
+from batchgen.core.jobs.spec import InputFile, JobSpec
+from batchgen.providers.segmind.simulator import Endpoint, FaultKind, FaultRule
 from batchgen.testing.rehearsal import Scenario
 
 UPLOADING = frozenset({3, 8, 17})
@@ -80,7 +80,7 @@ def with_uploads(scenario: Scenario, seed: int) -> Scenario:
         del inputs[path_of(0)]
     rules = [
         FaultRule(
-            where=Place.UPLOAD,
+            where=Endpoint.UPLOAD,
             kind=kind,
             probability=chance.choice([0.1, 0.3]),
             until_s=FAULTS_END_S,

@@ -6,8 +6,8 @@ import random
 from collections.abc import Callable
 from dataclasses import replace
 
-from batchgen.core.gates import Patience
-from batchgen.simulator import FaultKind, FaultRule, Place
+from batchgen.core.scheduling.gates import Patience
+from batchgen.providers.segmind.simulator import Endpoint, FaultKind, FaultRule
 from batchgen.testing.rehearsal import Interruption, Mishap, Scenario
 
 DAY_S = 86_400.0
@@ -69,12 +69,12 @@ def _endless_jobs(scenario: Scenario, chance: random.Random) -> Scenario:
 
 
 def _refused_key(scenario: Scenario, chance: random.Random) -> Scenario:
-    return _with_outage(scenario, chance, Place.ANY, FaultKind.HTTP_401)
+    return _with_outage(scenario, chance, Endpoint.ANY, FaultKind.HTTP_401)
 
 
 def _dead_service(scenario: Scenario, chance: random.Random) -> Scenario:
     kind = chance.choice([FaultKind.DROP_BEFORE, FaultKind.HTTP_503, FaultKind.STALL])
-    return _with_outage(scenario, chance, Place.ANY, kind)
+    return _with_outage(scenario, chance, Endpoint.ANY, kind)
 
 
 def _closed_model(scenario: Scenario, chance: random.Random) -> Scenario:
@@ -86,7 +86,7 @@ def _closed_model(scenario: Scenario, chance: random.Random) -> Scenario:
         scenario,
         *(
             FaultRule(where=place, kind=kind, models=models, since_s=since_s)
-            for place in (Place.SUBMIT, Place.SYNC)
+            for place in (Endpoint.SUBMIT, Endpoint.SYNC)
         ),
     )
 
@@ -104,7 +104,7 @@ def _dead_history(scenario: Scenario, chance: random.Random) -> Scenario:
     kind = chance.choice(HISTORY_FAULTS)
     since_s = chance.choice([0.0, 0.0, 30.0])
     impatient = replace(scenario, patience=Patience(history_s=60.0), again_after_s=6 * 3600.0)
-    return _with_rules(impatient, FaultRule(where=Place.HISTORY, kind=kind, since_s=since_s))
+    return _with_rules(impatient, FaultRule(where=Endpoint.HISTORY, kind=kind, since_s=since_s))
 
 
 def _terse_history(scenario: Scenario, chance: random.Random) -> Scenario:
@@ -133,13 +133,13 @@ def _vanishing_results(scenario: Scenario, chance: random.Random) -> Scenario:
 def _failing_cdn(scenario: Scenario, chance: random.Random) -> Scenario:
     kind = chance.choice(CDN_FAULTS)
     if chance.random() < 0.5:
-        return _with_outage(scenario, chance, Place.CDN, kind)
-    rule = FaultRule(where=Place.CDN, kind=kind, probability=0.3, until_s=OPEN_AGAIN_S)
+        return _with_outage(scenario, chance, Endpoint.CDN, kind)
+    rule = FaultRule(where=Endpoint.CDN, kind=kind, probability=0.3, until_s=OPEN_AGAIN_S)
     return _with_rules(scenario, rule)
 
 
 def _with_outage(
-    scenario: Scenario, chance: random.Random, place: Place, kind: FaultKind
+    scenario: Scenario, chance: random.Random, place: Endpoint, kind: FaultKind
 ) -> Scenario:
     since_s = chance.choice([0.0, 10.0, 60.0])
     for_s = chance.choice([30.0, LONG_OUTAGE_S, OPEN_AGAIN_S - since_s])

@@ -3,7 +3,14 @@
 import json
 from dataclasses import dataclass, field
 
-from batchgen.simulator import Place, Request, Service, SimulatorConfig, Urls, body_bytes
+from batchgen.providers.segmind.simulator import (
+    Endpoint,
+    ReceivedRequest,
+    Service,
+    SimulatorConfig,
+    Urls,
+    body_bytes,
+)
 
 KEY = "SG_0123456789abcdef"
 START_AT = 1_800_000_000.0
@@ -24,7 +31,9 @@ class Caller:
         sent = dict(self.headers) if headers is None else dict(headers)
         if body is not None:
             sent.setdefault("content-type", "application/json")
-        request = Request(method, path, query or {}, sent, data if body is not None else b"")
+        request = ReceivedRequest(
+            method, path, query or {}, sent, data if body is not None else b""
+        )
         return self.service.handle(request, self.now)
 
     def get(self, path, **query):
@@ -51,7 +60,7 @@ class Caller:
     def download(self, url, headers=None, method="GET"):
         path, _, query = url.removeprefix(CDN).partition("?")
         fields = dict([query.split("=")]) if query else {}
-        return self.service.cdn(Request(method, path, fields, headers or {}), self.now)
+        return self.service.cdn(ReceivedRequest(method, path, fields, headers or {}), self.now)
 
     def later(self, seconds):
         self.now += seconds
@@ -72,4 +81,4 @@ def read(reply):
 
 
 def submits(client):
-    return client.service.ledger.count(Place.SUBMIT)
+    return client.service.ledger.count(Endpoint.SUBMIT)

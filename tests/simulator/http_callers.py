@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from batchgen.simulator import SimulatorConfig
+from batchgen.providers.segmind.simulator import SimulatorConfig
 from tests.simulator.callers import KEY
 
 SUBMIT = "/v2/flux-kontext-pro"

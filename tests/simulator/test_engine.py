@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batchgen.simulator import Outcome, Service, SimulatorConfig, Urls
-from batchgen.simulator.engine import BLOCKED
+from batchgen.providers.segmind.simulator import Outcome, Service, SimulatorConfig, Urls
+from batchgen.providers.segmind.simulator.engine import BLOCKED
 from tests.simulator.callers import API, CDN, START_AT, Caller, caller, read
 
 DICE = {

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import aiohttp
 import pytest
 
-from batchgen.simulator.server import serve
+from batchgen.providers.segmind.simulator.http.server import serve
 from tests.simulator.callers import KEY
 from tests.simulator.http_callers import (
     PROMPT,

@@ -5,7 +5,13 @@ from datetime import datetime
 import pytest
 from pydantic import ValidationError
 
-from batchgen.simulator import Fate, FaultKind, FaultRule, Place, SimulatorConfig
+from batchgen.providers.segmind.simulator import (
+    DeliveryFault,
+    Endpoint,
+    FaultKind,
+    FaultRule,
+    SimulatorConfig,
+)
 from tests.simulator.callers import CDN, START_AT, caller, read
 
 RESET = "x-rate-limit-reset-at-utc"
@@ -17,38 +23,38 @@ def faulty(*rules, **settings):
 
 # kind, more of the rule, then status, fate and accepted jobs of a submit that meets it
 SUBMITS = [
-    ("refuse", {}, 0, Fate.DROP_BEFORE, 0),
-    ("drop_before", {}, 0, Fate.DROP_BEFORE, 0),
-    ("drop_after", {}, 200, Fate.DROP_AFTER, 1),
-    ("ghost", {}, 0, Fate.DROP_AFTER, 0),
-    ("stall", {}, 200, Fate.STALL, 1),
-    ("cut", {}, 200, Fate.CUT, 1),
-    ("cut_silently", {}, 200, Fate.CUT_SILENTLY, 1),
-    ("garbled", {}, 200, Fate.GARBLED, 1),
-    ("drip", {}, 200, Fate.DRIP, 1),
-    ("slow", {}, 200, Fate.WHOLE, 1),
-    ("400", {}, 400, Fate.WHOLE, 0),
-    ("401", {}, 401, Fate.WHOLE, 0),
-    ("403", {}, 403, Fate.WHOLE, 0),
-    ("404", {}, 404, Fate.WHOLE, 0),
-    ("405", {}, 405, Fate.WHOLE, 0),
-    ("406_credits", {}, 406, Fate.WHOLE, 0),
-    ("406_limit", {}, 406, Fate.WHOLE, 0),
-    ("406_parameter", {}, 406, Fate.WHOLE, 0),
-    ("406_content_type", {}, 406, Fate.WHOLE, 0),
-    ("410", {}, 410, Fate.WHOLE, 0),
-    ("429", {}, 429, Fate.WHOLE, 0),
-    ("http_500", {}, 500, Fate.WHOLE, 0),
-    ("http_502", {}, 502, Fate.WHOLE, 0),
-    ("http_503", {}, 503, Fate.WHOLE, 0),
-    ("http_504", {}, 504, Fate.WHOLE, 0),
-    ("http_500", {"accepted": True}, 500, Fate.WHOLE, 1),
-    ("http_502", {"accepted": True}, 502, Fate.WHOLE, 1),
-    ("http_503", {"accepted": True}, 503, Fate.WHOLE, 1),
-    ("http_504", {"accepted": True}, 504, Fate.WHOLE, 1),
-    ("redirect", {}, 302, Fate.WHOLE, 0),
-    ("no_id", {}, 200, Fate.WHOLE, 1),
-    ("duplicate_id", {}, 200, Fate.WHOLE, 1),
+    ("refuse", {}, 0, DeliveryFault.DROP_BEFORE, 0),
+    ("drop_before", {}, 0, DeliveryFault.DROP_BEFORE, 0),
+    ("drop_after", {}, 200, DeliveryFault.DROP_AFTER, 1),
+    ("ghost", {}, 0, DeliveryFault.DROP_AFTER, 0),
+    ("stall", {}, 200, DeliveryFault.STALL, 1),
+    ("cut", {}, 200, DeliveryFault.CUT, 1),
+    ("cut_silently", {}, 200, DeliveryFault.CUT_SILENTLY, 1),
+    ("garbled", {}, 200, DeliveryFault.GARBLED, 1),
+    ("drip", {}, 200, DeliveryFault.DRIP, 1),
+    ("slow", {}, 200, DeliveryFault.WHOLE, 1),
+    ("400", {}, 400, DeliveryFault.WHOLE, 0),
+    ("401", {}, 401, DeliveryFault.WHOLE, 0),
+    ("403", {}, 403, DeliveryFault.WHOLE, 0),
+    ("404", {}, 404, DeliveryFault.WHOLE, 0),
+    ("405", {}, 405, DeliveryFault.WHOLE, 0),
+    ("406_credits", {}, 406, DeliveryFault.WHOLE, 0),
+    ("406_limit", {}, 406, DeliveryFault.WHOLE, 0),
+    ("406_parameter", {}, 406, DeliveryFault.WHOLE, 0),
+    ("406_content_type", {}, 406, DeliveryFault.WHOLE, 0),
+    ("410", {}, 410, DeliveryFault.WHOLE, 0),
+    ("429", {}, 429, DeliveryFault.WHOLE, 0),
+    ("http_500", {}, 500, DeliveryFault.WHOLE, 0),
+    ("http_502", {}, 502, DeliveryFault.WHOLE, 0),
+    ("http_503", {}, 503, DeliveryFault.WHOLE, 0),
+    ("http_504", {}, 504, DeliveryFault.WHOLE, 0),
+    ("http_500", {"accepted": True}, 500, DeliveryFault.WHOLE, 1),
+    ("http_502", {"accepted": True}, 502, DeliveryFault.WHOLE, 1),
+    ("http_503", {"accepted": True}, 503, DeliveryFault.WHOLE, 1),
+    ("http_504", {"accepted": True}, 504, DeliveryFault.WHOLE, 1),
+    ("redirect", {}, 302, DeliveryFault.WHOLE, 0),
+    ("no_id", {}, 200, DeliveryFault.WHOLE, 1),
+    ("duplicate_id", {}, 200, DeliveryFault.WHOLE, 1),
 ]
 
 
@@ -58,7 +64,7 @@ def test_a_submit_that_meets_a_fault(kind, more, status, fate, accepted):
     reply = client.submit()
     assert (reply.status, reply.fate) == (status, fate)
     assert len(client.service.ledger.bills) == accepted
-    assert client.service.ledger.count(Place.SUBMIT, status) == 1
+    assert client.service.ledger.count(Endpoint.SUBMIT, status) == 1
 
 
 def test_every_fault_of_a_submit_is_in_the_table():

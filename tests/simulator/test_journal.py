@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from batchgen.errors import StateError
-from batchgen.simulator.server import serve
+from batchgen.providers.segmind.simulator.http.server import serve
 from tests.simulator.http_callers import SUBMIT, client, config
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batchgen.simulator import Fate, Ledger, LogEntry, Place
+from batchgen.providers.segmind.simulator import BillingLedger, DeliveryFault, Endpoint, LogEntry
 from tests.simulator.callers import START_AT, caller, read
 
 RESET = "x-rate-limit-reset-at-utc"
@@ -69,12 +69,12 @@ def test_the_ledger_counts_by_place_and_status():
     client.result("nobody")
     client.poll(request_id)
     ledger = client.service.ledger
-    assert ledger.count(Place.POLL) == 3
-    assert ledger.count(Place.POLL, 200) == 2
+    assert ledger.count(Endpoint.POLL) == 3
+    assert ledger.count(Endpoint.POLL, 200) == 2
     assert ledger.count(status=429) == 1
     assert ledger.count() == 5
     assert ledger.polls == {request_id: 3}
-    assert [entry.place for entry in ledger.log][:2] == [Place.SUBMIT, Place.POLL]
+    assert [entry.place for entry in ledger.log][:2] == [Endpoint.SUBMIT, Endpoint.POLL]
 
 
 def test_in_flight_counts_what_is_accepted_and_not_ended():
@@ -92,12 +92,12 @@ def test_in_flight_counts_what_is_accepted_and_not_ended():
     ("instants", "busiest"), [([], 0), ([0, 30, 59.9], 3), ([0, 60], 1), ([0, 30, 61, 90, 91], 3)]
 )
 def test_the_busiest_window_is_half_open(instants, busiest):
-    ledger = Ledger(100)
+    ledger = BillingLedger(100)
     for at in instants:
-        ledger.note(LogEntry(at, Place.POLL, 200, Fate.WHOLE, "a"))
-        ledger.note(LogEntry(at, Place.CDN, 200, Fate.WHOLE, ""))
+        ledger.note(LogEntry(at, Endpoint.POLL, 200, DeliveryFault.WHOLE, "a"))
+        ledger.note(LogEntry(at, Endpoint.CDN, 200, DeliveryFault.WHOLE, ""))
     assert ledger.busiest_window_count() == busiest
-    assert ledger.busiest_window_count(places=[Place.SUBMIT]) == 0
+    assert ledger.busiest_window_count(places=[Endpoint.SUBMIT]) == 0
 
 
 def test_the_log_forgets_but_the_counts_do_not():
@@ -105,7 +105,7 @@ def test_the_log_forgets_but_the_counts_do_not():
     for _ in range(5):
         client.get("/v1/get-user-credits")
     assert len(client.service.ledger.log) == 2
-    assert client.service.ledger.count(Place.CREDITS) == 5
+    assert client.service.ledger.count(Endpoint.CREDITS) == 5
 
 
 def test_equal_bodies_are_found_whatever_the_order_of_their_keys():

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from batchgen.core.media import sniff
-from batchgen.simulator import MediaKind, body_bytes, tiny_media
-from batchgen.simulator.shelf import MAX_SIDE_PX, picture_size
+from batchgen.core.media.formats import sniff
+from batchgen.providers.segmind.simulator import MediaKind, body_bytes, tiny_media
+from batchgen.providers.segmind.simulator.media.shelf import MAX_SIDE_PX, picture_size
 from tests.simulator.callers import CDN, START_AT, caller, read
 
 

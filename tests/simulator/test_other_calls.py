@@ -5,7 +5,7 @@ from email.utils import parsedate_to_datetime
 
 import pytest
 
-from batchgen.simulator import Place
+from batchgen.providers.segmind.simulator import Endpoint
 from tests.simulator.callers import START_AT, caller, read
 
 PROMPT = {"prompt": "a cup"}
@@ -89,7 +89,7 @@ def test_the_ledger_and_the_faults_are_reached_without_a_key():
     assert client.call("POST", "/_simulator/credits", {}, headers={}).status == 400
     assert client.call("PUT", "/_simulator/ledger", headers={}).status == 405
     assert client.call("GET", "/_simulator/x", headers={}).status == 404
-    assert client.service.ledger.count(Place.OTHER) == 0
+    assert client.service.ledger.count(Endpoint.OTHER) == 0
 
 
 def test_bodies_are_ascii_and_text_survives():

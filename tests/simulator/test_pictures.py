@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from batchgen.simulator import MediaKind, MediaRef, SimulatorConfig, tiny_media
-from batchgen.simulator.backgrounds import STYLES, Canvas
-from batchgen.simulator.pictures import draw
-from batchgen.simulator.server import serve
-from batchgen.simulator.studio import Studio
+from batchgen.providers.segmind.simulator import MediaKind, MediaRef, SimulatorConfig, tiny_media
+from batchgen.providers.segmind.simulator.http.server import serve
+from batchgen.providers.segmind.simulator.media.backgrounds import STYLES, Canvas
+from batchgen.providers.segmind.simulator.media.pictures import draw
+from batchgen.providers.segmind.simulator.media.studio import MediaRenderer
 from tests.simulator.http_callers import download, finished
 
 LONG = "a street in the rain, " * 60
@@ -104,7 +104,10 @@ def test_the_prompt_is_written_in_white_where_the_ground_is_dark():
 
 
 def test_the_package_alone_brings_neither_server_nor_pillow():
-    program = "import sys, batchgen.simulator; print({'aiohttp', 'PIL'} & set(sys.modules))"
+    program = (
+        "import sys, batchgen.providers.segmind.simulator\n"
+        "print({'aiohttp', 'PIL'} & set(sys.modules))"
+    )
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
@@ -112,7 +115,7 @@ def test_the_package_alone_brings_neither_server_nor_pillow():
 
 
 def test_the_studio_keeps_the_last_pictures_only():
-    studio = Studio(SimulatorConfig(cached_pictures=2))
+    studio = MediaRenderer(SimulatorConfig(cached_pictures=2))
     try:
         references = [ref(index=index) for index in range(3)]
         first = [studio.render(reference) for reference in references]
@@ -124,7 +127,7 @@ def test_the_studio_keeps_the_last_pictures_only():
 
 
 def test_the_studio_draws_nothing_but_pictures():
-    studio = Studio(SimulatorConfig())
+    studio = MediaRenderer(SimulatorConfig())
     try:
         for kind in (MediaKind.TEXT, MediaKind.VIDEO, MediaKind.UPLOAD):
             assert studio.render(ref(kind=kind)) == tiny_media(ref(kind=kind))

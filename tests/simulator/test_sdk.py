@@ -11,8 +11,8 @@ from segmind.exceptions import SegmindError
 from segmind.files import Files
 from segmind.v2 import InferenceFailed, InferenceTimeout
 
-from batchgen.simulator import SimulatorConfig
-from batchgen.simulator.server import serve
+from batchgen.providers.segmind.simulator import SimulatorConfig
+from batchgen.providers.segmind.simulator.http.server import serve
 from tests.simulator.callers import KEY
 
 SLUG = "flux-kontext-pro"

@@ -8,8 +8,8 @@ from io import BytesIO
 import pytest
 
 from batchgen.errors import UserError
-from batchgen.simulator import Place, tiny_media
-from batchgen.simulator.server import _is_local, serve
+from batchgen.providers.segmind.simulator import Endpoint, tiny_media
+from batchgen.providers.segmind.simulator.http.server import _is_local, serve
 from tests.simulator.callers import KEY
 from tests.simulator.http_callers import (
     SUBMIT,
@@ -154,4 +154,4 @@ async def test_many_clients_at_once_are_all_counted():
 
         urls = await asyncio.gather(*(job(number) for number in range(100)))
         ledger = running.service.ledger
-        assert len(set(urls)) == len(ledger.bills) == ledger.count(Place.RESULT, 200) == 100
+        assert len(set(urls)) == len(ledger.bills) == ledger.count(Endpoint.RESULT, 200) == 100

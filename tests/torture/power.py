@@ -13,8 +13,8 @@ import tempfile
 from contextlib import closing
 from pathlib import Path
 
-from batchgen.adapters.sqlite.state import SqliteState
 from batchgen.errors import BatchgenError
+from batchgen.store.sqlite.state import SqliteState
 from tests.torture import trace
 from tests.torture.disk_model import Disk
 from tests.torture.ground import QUICK, Outcome, ground, lived_for, missing, traced

@@ -84,7 +84,7 @@ def crowds():
 _PARENT = """
 import subprocess, sys, time
 from pathlib import Path
-from batchgen.adapters.sqlite.lock import RunLock
+from batchgen.store.sqlite.lock import RunLock
 with RunLock(Path(sys.argv[1])):
     child = subprocess.Popen(["sleep", "60"], close_fds=False)
     print(child.pid, flush=True)

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 
 from PIL import Image, ImageDraw
 
-from batchgen.adapters.run_directory import RunDirectory
-from batchgen.adapters.sqlite.schema import connect
+from batchgen.store.sqlite.schema import connect
+from batchgen.system.run_directory import RunDirectory
 
 START_AT = 1_790_000_000.0
 LATER_AT = START_AT + 86_400

@@ -5,10 +5,10 @@ import sys
 
 import pytest
 
-from batchgen.adapters.clock import SystemClock
-from batchgen.adapters.run_directory import RunDirectory
 from batchgen.cli.beside import page_beside
 from batchgen.cli.serve import DEFAULT_PORT
+from batchgen.system.clock import SystemClock
+from batchgen.system.run_directory import RunDirectory
 from tests.cli.processes import Simulator
 
 

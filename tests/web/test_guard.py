@@ -2,7 +2,7 @@
 
 import pytest
 
-from batchgen.web.guard import Guard, Refusal, Request, host_of
+from batchgen.web.guard import AccessRefusal, Guard, PageRequest, host_of
 from batchgen.web.outputs import headers_of
 
 TOKEN = "correct horse battery"
@@ -12,7 +12,7 @@ OPEN = Guard("0.0.0.0", TOKEN, frozenset({"mill"}))
 
 def asked(method="GET", path="/", token="", cookie="", **headers):
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return Request(method, path, {"host": "127.0.0.1:8710"} | named, token, cookie)
+    return PageRequest(method, path, {"host": "127.0.0.1:8710"} | named, token, cookie)
 
 
 @pytest.mark.parametrize(
@@ -27,23 +27,23 @@ def asked(method="GET", path="/", token="", cookie="", **headers):
         (asked(sec_fetch_site="same-origin"), None),
         (asked(sec_fetch_site="none"), None),
         (asked(sec_fetch_site="cross-site", sec_fetch_mode="navigate"), None),
-        (asked("POST"), Refusal.METHOD),
-        (asked("OPTIONS"), Refusal.METHOD),
-        (asked("DELETE", host="evil.example"), Refusal.METHOD),
-        (asked(host=""), Refusal.HOST),
-        (asked(host="evil.example"), Refusal.HOST),
-        (asked(host="127.0.0.1.evil.example"), Refusal.HOST),
-        (asked(host="evil.example:8710"), Refusal.HOST),
-        (asked(host="127.0.0.1@evil.example"), Refusal.HOST),
-        (asked(host="127.0.0.1:x"), Refusal.HOST),
-        (asked(host="192.168.0.9"), Refusal.HOST),
-        (asked(origin="http://evil.example"), Refusal.ORIGIN),
-        (asked(origin="null"), Refusal.ORIGIN),
-        (asked(origin="http://127.0.0.1:3000"), Refusal.ORIGIN),
-        (asked(sec_fetch_site="cross-site", sec_fetch_mode="no-cors"), Refusal.ORIGIN),
-        (asked(sec_fetch_site="same-site", sec_fetch_mode="cors"), Refusal.ORIGIN),
+        (asked("POST"), AccessRefusal.METHOD),
+        (asked("OPTIONS"), AccessRefusal.METHOD),
+        (asked("DELETE", host="evil.example"), AccessRefusal.METHOD),
+        (asked(host=""), AccessRefusal.HOST),
+        (asked(host="evil.example"), AccessRefusal.HOST),
+        (asked(host="127.0.0.1.evil.example"), AccessRefusal.HOST),
+        (asked(host="evil.example:8710"), AccessRefusal.HOST),
+        (asked(host="127.0.0.1@evil.example"), AccessRefusal.HOST),
+        (asked(host="127.0.0.1:x"), AccessRefusal.HOST),
+        (asked(host="192.168.0.9"), AccessRefusal.HOST),
+        (asked(origin="http://evil.example"), AccessRefusal.ORIGIN),
+        (asked(origin="null"), AccessRefusal.ORIGIN),
+        (asked(origin="http://127.0.0.1:3000"), AccessRefusal.ORIGIN),
+        (asked(sec_fetch_site="cross-site", sec_fetch_mode="no-cors"), AccessRefusal.ORIGIN),
+        (asked(sec_fetch_site="same-site", sec_fetch_mode="cors"), AccessRefusal.ORIGIN),
         (asked(path="/outputs/a.png", sec_fetch_site="cross-site", sec_fetch_mode="navigate"),
-         Refusal.ORIGIN),
+         AccessRefusal.ORIGIN),
     ],
 )  # fmt: skip
 def test_on_this_machine(request_, refusal):
@@ -58,13 +58,13 @@ def test_on_this_machine(request_, refusal):
         (asked(authorization=f"Bearer {TOKEN}"), None),
         (asked(token=TOKEN, host="192.168.0.9:8710"), None),
         (asked(token=TOKEN, host="mill:8710"), None),
-        (asked(), Refusal.TOKEN),
-        (asked(token=TOKEN[:-1]), Refusal.TOKEN),
-        (asked(token=f"{TOKEN}x"), Refusal.TOKEN),
-        (asked(token="\ud800"), Refusal.TOKEN),
-        (asked(authorization=f"Basic {TOKEN}"), Refusal.TOKEN),
-        (asked(token=TOKEN, host="evil.example"), Refusal.HOST),
-        (asked(token=TOKEN, origin="http://evil.example"), Refusal.ORIGIN),
+        (asked(), AccessRefusal.TOKEN),
+        (asked(token=TOKEN[:-1]), AccessRefusal.TOKEN),
+        (asked(token=f"{TOKEN}x"), AccessRefusal.TOKEN),
+        (asked(token="\ud800"), AccessRefusal.TOKEN),
+        (asked(authorization=f"Basic {TOKEN}"), AccessRefusal.TOKEN),
+        (asked(token=TOKEN, host="evil.example"), AccessRefusal.HOST),
+        (asked(token=TOKEN, origin="http://evil.example"), AccessRefusal.ORIGIN),
     ],
 )
 def test_beyond_this_machine(request_, refusal):

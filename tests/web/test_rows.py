@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batchgen.adapters.sqlite.gallery import LATENCY_GRAIN_S, ShownFile, ShownJob, Told
+from batchgen.core.progress.reasons import MOST_TEXT, Told, grouped, plain_address, why
+from batchgen.store.sqlite.gallery import LATENCY_GRAIN_S, ShownFile, ShownJob
 from batchgen.web.charts import (
     MOST_BINS,
     MOST_MODELS,
@@ -20,7 +21,7 @@ from batchgen.web.charts import (
     steps_over,
 )
 from batchgen.web.page import as_json, assets, page, policy
-from batchgen.web.rows import MOST_TEXT, grouped, plain_address, prompt_of, row_of, shown, why
+from batchgen.web.rows import prompt_of, row_of, shown
 from batchgen.web.summary import flat, settings_of
 
 

@@ -16,9 +16,9 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from PIL import Image
 
-from batchgen.adapters.clock import SystemClock
-from batchgen.adapters.outputs_place import FolderFiles
 from batchgen.errors import UserError
+from batchgen.outputs.reading import FolderFiles
+from batchgen.system.clock import SystemClock
 from batchgen.web.feed import Watched
 from batchgen.web.outputs import send_output
 from batchgen.web.server import ServeSettings, needs_token, serving

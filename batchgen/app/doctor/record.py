@@ -1,0 +1,114 @@
+"""The health of a run's state file, read only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime
+
+from batchgen.app.doctor.findings import Diagnosis, Level
+from batchgen.core.common.formatting import size_text
+from batchgen.core.jobs.job import JobState
+from batchgen.errors import StateError
+from batchgen.providers.segmind.provider import CAPABILITIES
+from batchgen.store.sqlite.reader import StateReader
+from batchgen.system.run_directory import RunDirectory
+from batchgen.system.run_holder import LOCK_NAME, holder_of
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What was seen of a state file; `pending_usd` is what its jobs that wait are reckoned at."""
+
+    lines: tuple[Diagnosis, ...]
+    pending_usd: float = 0.0
+
+
+class _Doctor(StateReader):
+    """A reader that also looks at the pages themselves."""
+
+    def faults(self) -> list[str]:
+        """What SQLite finds wrong with the pages; empty when nothing is."""
+        with self._told():
+            rows = self._connection.execute("PRAGMA quick_check(5)").fetchall()
+        told = [str(row[0]) for row in rows]
+        return [] if told == ["ok"] else told
+
+    def pending_usd(self) -> float:
+        """What the jobs that wait are reckoned to cost, where that is known."""
+        with self._told():
+            return float(
+                self._one(
+                    "SELECT coalesce(sum(price_usd), 0) FROM jobs "
+                    "WHERE state = 'pending' AND listed = 1"
+                )
+            )
+
+
+def check(run: RunDirectory, now: float) -> Checked:
+    """Everything about the record of a run; `now` in epoch seconds."""
+    try:
+        with closing(_Doctor(run.state)) as reader:
+            faults = reader.faults()
+            lines = () if faults else tuple(_of_jobs(run, reader, now))
+            pending_usd = 0.0 if faults else reader.pending_usd()
+    except StateError as error:
+        return Checked((Diagnosis("state", Level.FAIL, str(error), _RECOVER),))
+    if faults:
+        what = f"{run.state} is damaged: {'; '.join(faults)}"
+        return Checked((Diagnosis("state", Level.FAIL, what, _RECOVER),))
+    size = size_text(run.state.stat().st_size)
+    whole = Diagnosis("state", Level.OK, f"{run.state} is whole ({size})")
+    return Checked((whole, *lines), pending_usd)
+
+
+_RECOVER = "keep a copy of the whole run directory before anything else; see docs/reliability.md"
+
+
+def process(run: RunDirectory) -> Iterator[Diagnosis]:
+    """Who works on a run, and how the last one ended, if there is anything to say.
+
+    To be asked before the state is opened: whoever reads it lays a write-ahead log where there is
+    none.
+    """
+    holder = holder_of(run.path)
+    if holder is not None:
+        yield Diagnosis("process", Level.OK, f"process {holder} works on it")
+        return
+    try:
+        words = (run.path / LOCK_NAME).read_text("ascii", "replace").split()
+    except OSError:
+        return
+    if "recording" not in words:
+        return
+    if not run.state.with_name(f"{run.state.name}-wal").exists():
+        what = "the last run died, and its write-ahead log is gone: request_ids may be missing"
+        remedy = f"put {run.state.name}-wal back beside {run.state.name} before the next run"
+        yield Diagnosis("process", Level.FAIL, what, remedy)
+        return
+    what = "the last run died; its write-ahead log is there"
+    yield Diagnosis("process", Level.WARN, what, "start it again: nothing is paid for twice")
+
+
+def _of_jobs(run: RunDirectory, reader: StateReader, now: float) -> Iterator[Diagnosis]:
+    overview = reader.overview(now)
+    counts = overview.counts
+    undecided = counts.get(JobState.UNKNOWN, 0)
+    told = ", ".join(f"{counts[s]:,} {s.value}" for s in JobState if counts.get(s))
+    if undecided:
+        remedy = f"`batchgen retry {run.path} --unknown` says what may be billed twice"
+        yield Diagnosis("jobs", Level.WARN, f"{told}: {undecided:,} need a decision", remedy)
+    else:
+        yield Diagnosis("jobs", Level.OK, told or "none")
+    deadline = CAPABILITIES.deadline_at(overview.oldest_unfetched_at)
+    if deadline is None or holder_of(run.path) is not None:
+        return
+    at = datetime.fromtimestamp(deadline).astimezone().strftime("%H:%M:%S")
+    if deadline > now:
+        what = f"paid results wait at the service until {at}"
+        yield Diagnosis("results", Level.WARN, what, "start the run again before that")
+    else:
+        what = f"paid results have waited at the service since before {at}; their hour is over"
+        remedy = "start the run again: what the history still names is recovered"
+        yield Diagnosis("results", Level.WARN, what, remedy)

@@ -1,0 +1,165 @@
+"""A manifest file: read, checked as far as it is small, and ready to be expanded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from batchgen.core.jobs.spec import JobSpec
+from batchgen.core.manifest.from_failures import KEY, is_report
+from batchgen.core.manifest.rows.row import SourceError
+from batchgen.core.manifest.schema import Manifest, parse_manifest
+from batchgen.core.manifest.text.locations import MAX_PROBLEMS, Below, ManifestText, SourceMap
+from batchgen.core.manifest.validate.review import Reviewer, Text
+from batchgen.errors import ManifestError, Problem
+from batchgen.outputs.reading import own_folders
+from batchgen.providers.segmind.catalog import Catalog, load
+from batchgen.sources.input_files import FileInputs
+from batchgen.sources.rows import FileSources, Stamp
+from batchgen.sources.yaml.document import read_document
+from batchgen.store.sqlite.inputs import open_known_inputs
+from batchgen.system.run_directory import RunDirectory, default_directory
+
+MAX_PRINTED = 50
+"""Problems told at once; the rest is counted."""
+SAMPLE = 2_000
+"""A manifest with fewer jobs from matrices and rows is checked as a whole before anything else."""
+
+
+@dataclass(slots=True)
+class ManifestFile:
+    """A manifest in whose sample nothing is wrong.
+
+    `notices` are warnings, in the order of the text. `kept` are all its jobs, or None where they
+    are too many to be held: then `notices` are about the sample, until `jobs` was read to its end.
+    `stamps` tell what its files of rows were, by name, before anything of them was read.
+    """
+
+    path: Path
+    text: Text
+    kept: tuple[JobSpec, ...] | None = None
+    notices: tuple[Problem, ...] = ()
+    stamps: Mapping[str, Stamp] = field(default_factory=dict)
+    inputs: FileInputs = field(default_factory=lambda: FileInputs(Path()))
+    """The local files that its jobs name."""
+    files: FileSources = field(default_factory=lambda: FileSources(Path()))
+    """The files of rows that its entries name."""
+
+    @property
+    def manifest(self) -> Manifest:
+        """The manifest as a checked value."""
+        return self.text.manifest
+
+    @property
+    def job_count(self) -> int | None:
+        """How many jobs it comes to, or None where that is not known before they were read."""
+        return None if self.kept is None else len(self.kept)
+
+    def jobs(self) -> Iterator[JobSpec]:
+        """The jobs in the order of the text; anew at each call.
+
+        Jobs that are not `kept` are made and checked as they are asked for. Raises `ManifestError`
+        after the last one, with everything that is wrong with any of them.
+        """
+        if self.kept is not None:
+            yield from self.kept
+            return
+        reviewer = Reviewer(self.text)
+        yield from reviewer.jobs()
+        self.take_in(reviewer)
+
+    def take_in(self, reviewer: Reviewer) -> None:
+        """The end of a review: its notices. Raises `ManifestError`."""
+        found = reviewer.conclude()
+        if found.problems:
+            raise refusal(found.problems)
+        self.notices = found.notices
+
+
+def read_manifest(path: Path) -> tuple[Manifest, ManifestText]:
+    """Read a manifest and check its shape, not its jobs. Raises `ManifestError`."""
+    try:
+        document = read_document(path)
+        value = document.value
+        places: SourceMap = document.positions
+        if is_report(value):
+            value, places = _of_report(value, path), Below(places, (KEY,))
+        source = ManifestText(str(path), places)
+        return parse_manifest(value, source), source
+    except ManifestError as error:
+        raise refusal(error.problems) from error
+
+
+def _of_report(report: Mapping[str, Any], path: Path) -> Any:
+    """The manifest in what `status --failed --json` printed. Raises `ManifestError`."""
+    if report[KEY] is None:
+        remedy = "there is nothing to do; `batchgen status` shows how the run stands"
+        raise ManifestError([Problem("no job failed in that run", remedy, str(path))])
+    return report[KEY]
+
+
+def load_manifest(
+    path: Path,
+    catalog: Catalog | None = None,
+    *,
+    run_dir: Path | None = None,
+    lazily: bool = False,
+) -> ManifestFile:
+    """Read and check a manifest against a catalogue, by default the one that ships.
+
+    Local files that its jobs name need not be read where the state of its run (in `run_dir`, else
+    where it is by default) knows them, or `lazily` where it cannot know them.
+    Every job that is written out is checked, and of matrices and rows the first, some `SAMPLE`.
+    Raises `ManifestError` with all problems of the first of three stages that has any: YAML, shape
+    of the manifest, jobs. At most `MAX_PRINTED` are told, and the number of the others.
+    """
+    manifest, source = read_manifest(path)
+    directory = RunDirectory(run_dir) if run_dir else default_directory(manifest.name)
+    files = FileSources(path.parent, own_folders(manifest.output.dir, path.parent, directory))
+    inputs = FileInputs(path.parent, partial(open_known_inputs, directory.state), lazily=lazily)
+    models = load() if catalog is None else catalog
+    return checked(path, Text(manifest, models, source, files, inputs), files, inputs)
+
+
+def checked(path: Path, text: Text, files: FileSources, inputs: FileInputs) -> ManifestFile:
+    """A manifest of good shape, its sample made and checked; `path` is what messages call it.
+
+    `files` and `inputs` are those of the text. Raises `ManifestError`.
+    """
+    stamps = _stamps(text.manifest, files)
+    reviewer = Reviewer(text, SAMPLE)
+    try:
+        kept = tuple(reviewer.jobs())
+        listed = None if reviewer.cut else kept
+        loaded = ManifestFile(path, text, listed, (), stamps, inputs, files)
+        loaded.take_in(reviewer)
+    finally:
+        inputs.release()
+    return loaded
+
+
+def _stamps(manifest: Manifest, files: FileSources) -> dict[str, Stamp]:
+    """Those of all sources that are there; a review tells of the others."""
+    stamps = {}
+    for name in sorted({entry.from_ for entry in manifest.jobs if entry.from_ is not None}):
+        with suppress(SourceError):
+            stamps[name] = files.stamp(name)
+    return stamps
+
+
+def refusal(problems: tuple[Problem, ...]) -> ManifestError:
+    """The error that tells of them, at most `MAX_PRINTED`."""
+    return ManifestError(_first(problems))
+
+
+def _first(problems: tuple[Problem, ...]) -> tuple[Problem, ...]:
+    more = len(problems) - MAX_PRINTED
+    if more <= 0:
+        return problems
+    at_least = " at least" if len(problems) >= MAX_PROBLEMS else ""
+    rest = Problem(f"and {more:,} more problems{at_least}", "mend these first", problems[0].file)
+    return (*problems[:MAX_PRINTED], rest)

@@ -1,0 +1,99 @@
+"""A run from its manifest to its end, for whoever started it: the command line or a program."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from batchgen.app import service as services
+from batchgen.app.manifest_file import ManifestFile
+from batchgen.app.options import RunOptions
+from batchgen.app.outputs import default_run_directory, write_metadata
+from batchgen.app.session import Session, opened, refuse_unknown_prices
+from batchgen.app.stopping import Stopping
+from batchgen.core.common.exit_codes import ExitCode
+from batchgen.core.jobs.job import JobState, Totals
+from batchgen.observe.progress import ProgressDisplay
+from batchgen.ports import Progress
+from batchgen.runner.runner import RunEnd
+
+
+@dataclass(frozen=True, slots=True)
+class RunOutcome:
+    """How a run ended. `code` also tells of dataset files that could not be written.
+
+    `counts` are jobs by state, without those states that no job is in.
+    """
+
+    end: RunEnd
+    code: ExitCode
+    totals: Totals
+    counts: Mapping[JobState, int]
+
+    @property
+    def reason(self) -> str:
+        """Why it stopped early; empty where it did not."""
+        return self.end.gate.reason if self.end.gate else ""
+
+
+class OpenRun:
+    """A run whose directory is locked and whose state agrees with the manifest."""
+
+    def __init__(
+        self, session: Session, service: services.ServiceAccess, options: RunOptions
+    ) -> None:
+        self.session = session
+        self.began_at = session.clock.now()
+        """On the clock of the run."""
+        self._service = service
+        self._options = options
+
+    def display(self) -> ProgressDisplay:
+        """A display on stderr, to be entered and given to `to_the_end`."""
+        session = self.session
+        session.gauges.cap_usd = self._options.cap_usd(session.manifest.manifest)
+        return ProgressDisplay(session.gauges, session.clock)
+
+    async def to_the_end(self, watchers: list[Progress]) -> RunOutcome:
+        """Run until nothing is left or somebody stops it, and write the dataset files.
+
+        Raises `DiskError`. Where not all jobs of the manifest came into the state,
+        `session.fault` says why; the caller raises it once all else is said.
+        """
+        session = self.session
+        end = await session.run(self._service, self._options, watchers)
+        totals = await session.state.totals()
+        counts = {JobState(state): count for state, count in totals.counts.items() if count}
+        code = session.exit_code(end, counts)
+        title = session.manifest.manifest.name
+        if not await write_metadata(session.directory, session.state, title):
+            code = max(code, ExitCode.STOPPED)
+        return RunOutcome(end, code, totals, counts)
+
+
+@asynccontextmanager
+async def opened_run(
+    manifest: ManifestFile, options: RunOptions, stopping: Stopping | None = None
+) -> AsyncIterator[OpenRun]:
+    """Lock the run directory, and bring its state in line with the manifest.
+
+    `stopping` says who may end the run early; by default the signals of the process do. Raises
+    `UserError` before anything is submitted, and `DiskError`.
+    """
+    # A missing key is told before anything is made.
+    service = None if options.simulate else services.service_from_environment()
+    name = service.name if service else services.REHEARSAL_NAME
+    directory = default_run_directory(manifest, options.directory)
+    async with AsyncExitStack() as stack:
+        session = await stack.enter_async_context(
+            opened(manifest, directory, name, options.changed)
+        )
+        if stopping is not None:
+            session.stopping = stopping
+        if options.needs_prices(manifest.manifest):
+            refuse_unknown_prices(session.state)
+        if service is None:
+            rehearsal = services.rehearsal(directory, options.speed)
+            service = await stack.enter_async_context(rehearsal)
+        yield OpenRun(session, service, options)

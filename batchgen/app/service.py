@@ -1,0 +1,80 @@
+"""Which service a run talks to: the real one, another origin, or a rehearsal."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from urllib.parse import urlsplit
+from zlib import crc32
+
+from batchgen.core.net.urls import is_loopback_host
+from batchgen.errors import UserError
+from batchgen.system.run_directory import RunDirectory
+
+KEY_VARIABLE = "SEGMIND_API_KEY"
+BASE_URL_VARIABLE = "SEGMIND_BASE_URL"
+REHEARSAL_KEY = "SG_0000000000000000"
+REHEARSAL_NAME = "the simulator"
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceAccess:
+    """Where a run's calls go. `name` is written into the state, so that runs do not mix."""
+
+    key: str
+    base_url: str | None
+    name: str
+    local: bool
+    speed: float = 1.0
+    """How many times faster than real models it generates; only a rehearsal knows."""
+
+
+def key_of_environment() -> str:
+    """The key, empty where none is set."""
+    return os.environ.get(KEY_VARIABLE, "").strip()
+
+
+def base_url_of_environment() -> str | None:
+    """The origin that takes the place of all of Segmind's, if there is one."""
+    return os.environ.get(BASE_URL_VARIABLE, "").strip() or None
+
+
+def service_from_environment() -> ServiceAccess:
+    """The real service, or the one `SEGMIND_BASE_URL` names. Raises `UserError` without a key."""
+    key = key_of_environment()
+    if not key:
+        raise UserError(
+            f"{KEY_VARIABLE} is not set.\n    export {KEY_VARIABLE}=SG_… (from the Segmind "
+            "console), or rehearse for free with --simulate"
+        )
+    base_url = base_url_of_environment()
+    if base_url is None:
+        return ServiceAccess(key, None, "segmind", local=False)
+    host = urlsplit(base_url).hostname or base_url
+    return ServiceAccess(key, base_url, f"host {host}", local=is_loopback_host(host))
+
+
+@asynccontextmanager
+async def rehearsal(directory: RunDirectory, speed: float) -> AsyncIterator[ServiceAccess]:
+    """A simulator inside this process, which remembers its requests from run to run."""
+    from batchgen.providers.segmind.simulator import SimulatorConfig
+    from batchgen.providers.segmind.simulator.http.server import serve
+
+    config = SimulatorConfig(speed=speed, unknown_models="accept")
+    async with AsyncExitStack() as stack:
+        serving = partial(serve, config, journal=directory.rehearsal)
+        try:
+            port = _cdn_port(directory)
+            running = await stack.enter_async_context(serving(cdn_port=port))
+        except UserError:
+            # Taken by somebody else: files noted at the old address are then recovered anew.
+            running = await stack.enter_async_context(serving())
+        yield ServiceAccess(REHEARSAL_KEY, running.url, REHEARSAL_NAME, local=True, speed=speed)
+
+
+def _cdn_port(directory: RunDirectory) -> int:
+    """A port of its own for every run directory: URLs noted before an interruption stay good."""
+    return 20_000 + crc32(str(directory.path.resolve()).encode()) % 10_000

@@ -1,0 +1,247 @@
+"""One run put together: manifest, state, service, outputs, board and runner."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+import anyio
+
+from batchgen.app.binding import bind
+from batchgen.app.ingest import Ingest, paid_change, unknown_prices
+from batchgen.app.manifest_file import ManifestFile
+from batchgen.app.options import RunOptions
+from batchgen.app.outputs import opened_outputs, set_aside
+from batchgen.app.service import ServiceAccess
+from batchgen.app.stopping import Signals, Stopping, interruptible
+from batchgen.core.common.exit_codes import ExitCode
+from batchgen.core.forecast.run_settings import SETTINGS_NOTE
+from batchgen.core.jobs.job import JobState, Totals
+from batchgen.core.jobs.policies import Limits, OnExpired, RateScope, WhenAbsent
+from batchgen.core.progress.eta import SnapshotReader
+from batchgen.core.progress.tally import Tally
+from batchgen.core.scheduling.gates import Gates
+from batchgen.core.scheduling.latency import DEFAULT_LATENCY_S, Latencies
+from batchgen.core.scheduling.learned import LATENCIES_NOTE, PRICES_NOTE, prices_of
+from batchgen.core.scheduling.rate_limit import Rates
+from batchgen.core.scheduling.spending import Money
+from batchgen.core.scheduling.state import SchedulerState
+from batchgen.core.scheduling.verdict import exit_code
+from batchgen.errors import DiskError, StateError, UserError
+from batchgen.observe.progress import FanOut
+from batchgen.observe.run_log import RunLog
+from batchgen.outputs.downloads import Downloader, DownloadSettings
+from batchgen.ports import Ports, Progress
+from batchgen.providers.segmind import catalog
+from batchgen.providers.segmind.client import SegmindApi, origins_for
+from batchgen.providers.segmind.provider import CAPABILITIES, Segmind
+from batchgen.runner.runner import RunEnd, Runner
+from batchgen.sources.input_files import InputReader
+from batchgen.store.sqlite.faults import typed_errors
+from batchgen.store.sqlite.importer import OnChange
+from batchgen.store.sqlite.state import SqliteState
+from batchgen.system.clock import SystemClock
+from batchgen.system.run_directory import RunDirectory
+from batchgen.system.version import installed_version
+
+USER_AGENT = f"batchgen/{installed_version()}"
+
+
+@dataclass(slots=True)
+class Session:
+    """An opened run: ready to be run once."""
+
+    manifest: ManifestFile
+    directory: RunDirectory
+    state: SqliteState
+    supply: Ingest
+    totals: Totals
+    clock: SystemClock
+    tally: Tally
+    run_id: str = ""
+    """Its name in the marker beside outputs that are not in the run directory."""
+    stopping: Stopping = field(default_factory=Signals)
+    fault: UserError | DiskError | None = None
+    """Why not all jobs of the manifest came into the state."""
+    gauges: SnapshotReader = field(init=False)
+    """What displays read."""
+
+    def __post_init__(self) -> None:
+        """They show what the tally counts, and what the board holds once there is one."""
+        self.gauges = SnapshotReader(self.tally)
+
+    async def run(
+        self, service: ServiceAccess, options: RunOptions, watchers: list[Progress]
+    ) -> RunEnd:
+        """Run to the end, or until `stopping` ends it. Raises `DiskError`."""
+        board = self.gauges.board = await self._board(options, service.speed)
+        await self.state.record((), {SETTINGS_NOTE: options.settings(self.manifest.manifest)})
+        async with AsyncExitStack() as stack:
+            log = stack.enter_context(RunLog(self.directory.log, self.clock))
+            api = await stack.enter_async_context(
+                SegmindApi(service.key, origins_for(service.base_url), USER_AGENT)
+            )
+            settings = DownloadSettings(allow_private=service.local)
+            downloader = await stack.enter_async_context(Downloader(USER_AGENT, settings))
+            staged = await self.state.staged_names()
+            outputs = await stack.enter_async_context(
+                opened_outputs(self.directory, self.run_id, downloader, staged)
+            )
+            ports = Ports(
+                api,
+                Segmind(),
+                self.state,
+                outputs,
+                self.clock,
+                FanOut(log, *watchers),
+                InputReader(self.manifest.path.parent),
+            )
+            log.said("run_started", "", {"jobs": sum(self.totals.counts.values())})
+            with_prices = options.needs_prices(self.manifest.manifest)
+            runner = Runner(board, ports)
+            end = await self._accompanied(runner, with_prices=with_prices)
+            log.said("run_ended", end.gate.reason if end.gate else "", {"verdict": end.verdict})
+            return end
+
+    async def _accompanied(self, runner: Runner, *, with_prices: bool) -> RunEnd:
+        """The run, with what goes on beside it: who may end it, and jobs that still come."""
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self.stopping.watch, runner)
+            if self.supply.under_way:
+                self.tally.awaiting = True
+                runner.restock(awaiting=True)
+                tasks.start_soon(partial(self._feed, runner, with_prices=with_prices))
+            try:
+                return await runner.run()
+            finally:
+                tasks.cancel_scope.cancel()
+        raise AssertionError("unreachable")
+
+    async def _feed(self, runner: Runner, *, with_prices: bool) -> None:
+        """Bring the rest of the manifest; where that fails, what is paid for is still collected."""
+
+        def tell(new_count: int) -> None:
+            self.tally.add(new_count)
+            runner.restock(awaiting=True)
+
+        try:
+            await self.supply.feed(tell, with_prices=with_prices)
+        except (UserError, DiskError) as error:
+            self.fault = error
+            runner.drain("not all jobs of the manifest could be taken in")
+        else:
+            runner.restock(awaiting=False)
+        self.tally.awaiting = False
+
+    async def _board(self, options: RunOptions, speed: float) -> SchedulerState:
+        budget = self.manifest.manifest.budget
+        rpm = options.rpm or budget.requests_per_minute
+        cap = options.cap_usd(self.manifest.manifest)
+        of_models = {m: own.requests_per_minute for m, own in budget.models.items()}
+        own_rates = {model: limit for model, limit in of_models.items() if limit is not None}
+        rates = Rates.restore(rpm, own_rates, await self.state.note("rate"), self.clock.now())
+        money = Money.of(cap, self.totals, await self.state.active())
+        money.allow_unknown = options.allow_unknown_price
+        limits = _limits(self.manifest, options)
+        if budget.max_duration is not None:
+            limits = replace(limits, ends_at=self.clock.now() + budget.max_duration)
+        board = SchedulerState(
+            limits=limits,
+            rates=rates,
+            capabilities=CAPABILITIES,
+            money=money,
+            gates=Gates(options.gate_patience(remote=self.directory.bucket is not None)),
+            latencies=Latencies(
+                {
+                    model.slug: model.latency_s / speed
+                    for model in catalog.load()
+                    if model.latency_s
+                },
+                DEFAULT_LATENCY_S / speed,
+            ),
+            quota=options.limit,
+            wants_credits=True,
+        )
+        board.recall(await self.state.note(LATENCIES_NOTE), await self.state.note(PRICES_NOTE))
+        return board
+
+    def exit_code(self, end: RunEnd, counts: dict[JobState, int]) -> ExitCode:
+        """The exit code of this run; who ended it may have one of their own."""
+        if isinstance(self.fault, UserError):
+            return ExitCode.USAGE
+        code = exit_code(end.verdict, end.gate, counts)
+        return self.stopping.exit_code if code is ExitCode.INTERRUPTED else code
+
+
+def _limits(manifest: ManifestFile, options: RunOptions) -> Limits:
+    model = manifest.manifest
+    return Limits(
+        concurrency=options.concurrency or model.budget.concurrency,
+        rate_scope=RateScope(model.budget.rate_limit_scope),
+        max_attempts=model.retry.max_attempts,
+        on_expired=OnExpired(model.reconcile.on_expired),
+        when_absent=WhenAbsent(model.reconcile.when_absent),
+        settle_s=model.reconcile.settle,
+        models={
+            slug: own.concurrency
+            for slug, own in model.budget.models.items()
+            if own.concurrency is not None
+        },
+    )
+
+
+@asynccontextmanager
+async def opened(
+    manifest: ManifestFile,
+    directory: RunDirectory,
+    service_name: str,
+    on_change: OnChange = OnChange.STOP,
+) -> AsyncIterator[Session]:
+    """Open (or make) the run directory and bring the state in line with the manifest.
+
+    Raises `UserError` (locked, foreign or damaged state; another service's; paid jobs changed)
+    before anything runs, and `DiskError`.
+    """
+    directory.refuse_lost_state()
+    directory.create()
+    with SqliteState(directory.state) as state:
+        with typed_errors():
+            _bind_service(state, service_name)
+            run_id = await bind(state.ledger, directory)
+            clock = SystemClock(state.ledger.note("clock"))
+            supply = Ingest(manifest, state)
+            with interruptible():
+                imported = supply.begin(on_change, clock.now())
+        if imported.paid or imported.busy:
+            raise UserError(paid_change(imported))
+        await set_aside(directory, imported.replaced)
+        await state.record((), {"clock": clock.anchor()})
+        totals = await state.totals()
+        tally = Tally.of(totals.counts, totals.settled_usd, CAPABILITIES.retention_s)
+        yield Session(manifest, directory, state, supply, totals, clock, tally, run_id)
+
+
+def refuse_unknown_prices(state: SqliteState) -> None:
+    """A cap can only be kept over jobs whose price is known. Raises `UserError`."""
+    with typed_errors():
+        learned = prices_of({PRICES_NOTE: state.ledger.note(PRICES_NOTE) or "{}"})
+        models = [model for model in state.ledger.unpriced_models() if model not in learned]
+    if models:
+        raise unknown_prices(models)
+
+
+def _bind_service(state: SqliteState, name: str) -> None:
+    """Write down which service a run belongs to, and refuse another one.
+
+    A rehearsal's request_ids mean nothing to the real service, and its bills are not money.
+    """
+    known = state.ledger.note("service")
+    if known is None:
+        state.ledger.record((), {"service": name})
+    elif known != name:
+        raise StateError(
+            f"{state.path.parent} belongs to {known}, not to {name}; "
+            "choose another directory with --run-dir"
+        )

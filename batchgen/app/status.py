@@ -1,0 +1,121 @@
+"""How a run is doing, as its state and the end of its log tell."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from batchgen.core.jobs.job import ENDED, JobState
+from batchgen.providers.segmind.provider import CAPABILITIES
+
+if TYPE_CHECKING:
+    from batchgen.store.sqlite.epilogue import EpilogueReader
+    from batchgen.store.sqlite.reader import StateReader
+    from batchgen.system.clock import SystemClock
+    from batchgen.system.run_directory import RunDirectory
+
+
+_NO_EPILOGUE: dict[str, Any] = {"models": None, "slowest": None, "failures": None}
+"""While a run works: to read it would take long, and it is not the end of the matter."""
+
+
+def report_of(directory: RunDirectory) -> dict[str, Any]:
+    """Everything `status` tells. Raises `StateError`."""
+    from batchgen.app.summary import epilogue_of
+    from batchgen.observe.log_tail import tail_of
+    from batchgen.store.sqlite.epilogue import EpilogueReader
+    from batchgen.system.run_holder import holder_of
+
+    # Before the state: what a run that has just ended wrote last is then seen.
+    process = holder_of(directory.path)
+    with closing(EpilogueReader(directory.state)) as reader:
+        now = _clock_of(reader).now()
+        overview = reader.overview(now)
+        report = _report(str(directory.path), overview, awaiting=is_awaiting(overview.notes))
+        report |= _learned(overview.notes, now)
+        report |= _times(reader, overview.notes, report, process)
+    report["outputs"] = directory.place
+    tail = tail_of(directory.log)
+    report["process"] = process
+    report["waiting_for"] = list(tail.gates) if process else []
+    report["stopped"] = None if process or not report["left"] else tail.reason
+    return report | (_NO_EPILOGUE if process else epilogue_of(directory.path))
+
+
+def _times(
+    reader: EpilogueReader, notes: Mapping[str, str], report: dict[str, Any], process: int | None
+) -> dict[str, Any]:
+    """How long the rest takes: of a run that works, or of one that would go on now."""
+    from batchgen.app.remaining import by_budget_s, eta_s
+
+    left, awaiting = report["left"], report["more_jobs_to_come"]
+    if not left or awaiting:
+        return {"eta_s": None}
+    now = _clock_of(reader).now()
+    seconds = eta_s(reader, notes, left, now) if process else by_budget_s(reader, notes)
+    return {"eta_s": None if seconds is None else round(seconds)}
+
+
+def _clock_of(reader: StateReader) -> SystemClock:
+    """The clock of the run: that of this machine may have been put forward or back since."""
+    from batchgen.system.clock import SystemClock
+
+    return SystemClock(reader.note("clock"))
+
+
+def is_awaiting(notes: Mapping[str, str]) -> bool:
+    """Whether jobs of the manifest are still being added, or will be by the next run."""
+    from batchgen.sources.import_note import NAME, read_note
+
+    note = read_note(notes.get(NAME))
+    return note is not None and not note.complete
+
+
+def _report(path: str, overview: Any, *, awaiting: bool) -> dict[str, Any]:
+    counts = {state.value: overview.counts.get(state.value, 0) for state in JobState}
+    ended = sum(counts[state.value] for state in ENDED)
+    minutes = 5.0
+    rate = overview.recent_done_count / minutes
+    left = sum(counts.values()) - ended
+    return {
+        "run": path,
+        "jobs": sum(counts.values()),
+        "more_jobs_to_come": awaiting,
+        "counts": counts,
+        "attempts": dict(overview.attempts),
+        "dropped": overview.dropped_count,
+        "spent_usd": round(overview.totals.settled_usd, 6),
+        "reserved_usd": round(overview.totals.reserved_usd, 6),
+        "files": overview.file_count,
+        "bytes": overview.byte_count,
+        "done_per_minute": round(rate, 2),
+        "left": left,
+        "next_deadline_at": CAPABILITIES.deadline_at(overview.oldest_unfetched_at),
+        "started_at": overview.first_intent_at,
+        "last_change_at": overview.last_change_at,
+    }
+
+
+def _learned(notes: Mapping[str, str], now: float) -> dict[str, Any]:
+    from batchgen.core.scheduling.learned import learned_of, limited_of
+
+    limited = limited_of(notes, now)
+    return {
+        "limited": asdict(limited) if limited else None,
+        "learned": {model: asdict(known) for model, known in learned_of(notes).items()},
+    }
+
+
+def failed_of(directory: RunDirectory) -> dict[str, Any]:
+    """The jobs with their reasons, and the manifest, None when there are none.
+
+    Raises `StateError`.
+    """
+    from batchgen.core.manifest.from_failures import BESIDE, KEY, manifest_of
+    from batchgen.store.sqlite.failures import FailureReader
+
+    with closing(FailureReader(directory.state)) as reader:
+        failures = list(reader.failures())
+    return {BESIDE: failures, KEY: manifest_of(directory.path.resolve().name, failures)}

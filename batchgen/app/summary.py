@@ -1,0 +1,60 @@
+"""What a run came to: money by model, the slowest jobs, and failures with what deals with them."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+_RETRY_OPTIONS = {"failed": "--failed", "unknown": "--unknown", "lost": "--failed"}
+
+
+def epilogue_of(run: Path) -> dict[str, Any]:
+    """A run as its state tells it. Money in USD, times in seconds. Raises `StateError`."""
+    from contextlib import closing
+
+    from batchgen.core.progress.reasons import grouped
+    from batchgen.store.sqlite.epilogue import EpilogueReader
+
+    with closing(EpilogueReader(run / "state.db")) as reader, reader.snapshot():
+        return {
+            "models": {
+                account.model: {
+                    "jobs": account.job_count,
+                    "done": account.done_count,
+                    "spent_usd": round(account.spent_usd, 6),
+                }
+                for account in reader.accounts()
+            },
+            "slowest": [
+                {"id": slow.id, "model": slow.model, "seconds": round(slow.seconds, 3)}
+                for slow in reader.slowest()
+            ],
+            "failures": _failures(run, grouped(reader.reasons()), reader.problem_counts()),
+        }
+
+
+def _failures(
+    run: Path, groups: list[dict[str, Any]], counts: Mapping[str, int]
+) -> list[dict[str, Any]]:
+    """The groups, and one more of each state whose reasons were too many to be told."""
+    rows = [(one["state"], one["said"], one["count"], one["example"]) for one in groups]
+    for state, count in counts.items():
+        rest = count - sum(row[2] for row in rows if row[0] == state)
+        rows += [(state, "other reasons", rest, "")] if rest > 0 else []
+    return [
+        {
+            "state": state,
+            "reason": reason,
+            "count": count,
+            "example": example,
+            "command": retry_command(run, state),
+        }
+        for state, reason, count, example in rows
+    ]
+
+
+def retry_command(run: Path, state: str) -> str:
+    """What to type to put the jobs of an ended state back."""
+    return shlex.join(["batchgen", "retry", str(run), _RETRY_OPTIONS[state]])

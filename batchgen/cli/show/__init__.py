@@ -1,0 +1,1 @@
+"""How results are shown: as text of 80 columns, and as JSON."""

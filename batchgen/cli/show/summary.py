@@ -1,0 +1,52 @@
+"""What a run came to, printed: money by model, the slowest jobs, and failures with what deals with
+them."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Any
+
+import click
+
+from batchgen.app.summary import retry_command
+from batchgen.cli.common import indented, table
+from batchgen.core.common.formatting import usd
+
+_MOST_REASONS = 8
+
+
+_PURSE = {
+    "failed": "not charged",
+    "unknown": "perhaps billed: says beforehand what may be billed twice",
+    "lost": "paid, and paid again",
+}
+"""What it means to the user's purse to put jobs of a state back."""
+
+
+def print_epilogue(told: dict[str, Any]) -> None:
+    """The tables on stdout; what would say nothing new is left out."""
+    if len(told["models"]) > 1:
+        rows = [
+            (model, f"{one['done']}/{one['jobs']}", usd(one["spent_usd"]))
+            for model, one in told["models"].items()
+        ]
+        click.echo(indented(table(rows, ("by model", "done", "spent"))))
+    if sum(one["done"] for one in told["models"].values()) > len(told["slowest"]) > 0:
+        slow = (f"{one['id']} ({one['seconds']:.1f} s)" for one in told["slowest"])
+        click.echo(f"  slowest: {', '.join(slow)}")
+
+
+def print_failures(told: dict[str, Any], run: Path, *, with_list: bool = True) -> None:
+    """The reasons, the commonest first, and for each state of them the command."""
+    failures = told["failures"]
+    for one in failures[:_MOST_REASONS]:
+        such = f"such as {one['example']}" if one["count"] > 1 else one["example"]
+        where = f" ({such})" if one["example"] else ""
+        click.echo(f"  {one['state']} × {one['count']}: {one['reason']:.200}{where}")
+    if len(failures) > _MOST_REASONS:
+        click.echo(f"  and {len(failures) - _MOST_REASONS} other reasons")
+    if failures and with_list:
+        click.echo(f"reasons: {shlex.join(['batchgen', 'status', str(run), '--failed'])}")
+    for state in dict.fromkeys(one["state"] for one in failures):
+        click.echo(f"again ({state}, {_PURSE[state]}): {retry_command(run, state)}")

@@ -1,0 +1,1 @@
+"""What models accept: the shape of their data, and the check of parameters."""

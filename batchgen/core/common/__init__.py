@@ -1,0 +1,1 @@
+"""What everything may use: instants, sizes as text, exit codes."""

@@ -1,0 +1,1 @@
+"""Columns, types, cards and tables of a dataset, as values."""

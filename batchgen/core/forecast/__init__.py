@@ -1,0 +1,1 @@
+"""What a run will come to, before anything is spent."""

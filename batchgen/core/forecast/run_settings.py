@@ -1,0 +1,50 @@
+"""How a run was set, as a note in its state: for whoever looks at it later."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from batchgen.core.forecast.duration import ModelLimits, RunLimits
+from batchgen.core.jobs.policies import RateScope
+from batchgen.core.manifest.schema import Budget, Manifest
+
+SETTINGS_NOTE = "settings"
+"""`{"name": …, "budget": {…}, "retry": {…}, "reconcile": {…}, "output": {…}}`, keys as in a
+manifest."""
+_TOLD = {"name", "budget", "retry", "reconcile", "output"}
+
+
+def settings_text(manifest: Manifest, **budget: float | None) -> str:
+    """The note: the manifest's settings, with what the command line puts over its budget.
+
+    Nothing of `notify` or `on_finish`: they may name what is nobody's business.
+    """
+    told: dict[str, Any] = manifest.model_dump(mode="json", include=_TOLD)
+    told["budget"] |= {name: value for name, value in budget.items() if value is not None}
+    return json.dumps(told, ensure_ascii=False)
+
+
+def budget_of(notes: Mapping[str, str]) -> Budget:
+    """The limits of the last run; the usual ones where no note tells, or one of another shape."""
+    try:
+        noted = json.loads(notes.get(SETTINGS_NOTE, "{}"))
+        return Budget.model_validate(noted.get("budget", {}))
+    except (ValueError, AttributeError, ValidationError):
+        return Budget()
+
+
+def pace_of(budget: Budget) -> RunLimits:
+    """A budget as far as it bounds the time."""
+    return RunLimits(
+        budget.concurrency,
+        budget.requests_per_minute,
+        RateScope(budget.rate_limit_scope),
+        {
+            slug: ModelLimits(own.concurrency, own.requests_per_minute)
+            for slug, own in budget.models.items()
+        },
+    )

@@ -1,0 +1,23 @@
+"""What the scheduler has to know about a service, in no service's words."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a service does with the requests it has accepted.
+
+    `retention_s` is how long after its submit a request can be asked for, in seconds; infinite
+    where the service never forgets one.
+    """
+
+    retention_s: float
+
+    def deadline_at(self, sent_at: float | None) -> float | None:
+        """Until when the result of a request sent then can be fetched; None where it has no end."""
+        if sent_at is None or math.isinf(self.retention_s):
+            return None
+        return sent_at + self.retention_s

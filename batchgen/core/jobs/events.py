@@ -1,0 +1,116 @@
+"""Events: the one outcome each effect ends in, and the change of a job that follows from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from batchgen.core.jobs.job import AttemptState, Doubt, Job, Output, Receipt, SavedFile
+from batchgen.core.jobs.outcomes import CallKind, Signal
+
+
+class EventKind(StrEnum):
+    """What happened to a job. The state it leads to is the table in `core.jobs.lifecycle`."""
+
+    INTENDED = "intended"
+    """Its next POST is decided on; the record precedes the POST."""
+    NO_INPUT = "no input"
+    """A file it names is gone, changed or refused: it cannot be posted as it stands."""
+    ACKED = "acked"
+    """The POST was accepted and brought a request_id."""
+    ANSWERED = "answered"
+    """A v1 POST was accepted and brought its result at once."""
+    NOT_ACCEPTED = "not accepted"
+    """The POST was surely not accepted, for a reason that is not the job's."""
+    REFUSED = "refused"
+    """The POST was surely not accepted, and never will be as it stands."""
+    UNCLEAR = "unclear"
+    """The POST may or may not have been accepted."""
+    ADOPTED = "adopted"
+    """History shows that the POST was accepted, and as which request_id."""
+    ABSENT = "absent"
+    """History proves that the POST was not accepted."""
+    SET_ASIDE = "set aside"
+    """Nothing can tell any more; the user decides."""
+    RUNNING = "running"
+    """The service says it is queued or running."""
+    FINISHED = "finished"
+    """The service says it is completed."""
+    RESULT = "result"
+    """The final body is here: outputs and receipt are known."""
+    SAVED = "saved"
+    """Every output stands whole under its final name."""
+    FAILED = "failed"
+    """The service says it ran and failed."""
+    TROUBLE = "trouble"
+    """An effect was fruitless; the same one is tried again later."""
+    HELD = "held"
+    """A gate stopped the effect; the job is untouched."""
+    GONE = "gone"
+    """The record or the file cannot be had where it should be."""
+    RECOVERED = "recovered"
+    """History still names the files."""
+    AGAIN = "again"
+    """The result cannot be recovered and the policy is to pay for it again."""
+    GIVEN_UP = "given up"
+    """The result cannot be recovered and will not be paid for again."""
+    RETRIED = "retried"
+    """The user put the job back to pending."""
+    REOPENED = "reopened"
+    """The user asked to look again for an accepted request."""
+
+    __hash__ = str.__hash__  # a member equals its text; Enum's own hash is Python, and slow
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One outcome. `at` is when it was known; `retry_at` the earliest next try, 0 for the default.
+
+    A `retry_at` also says that the delay is not the job's own fault: it counts no trouble. `call`
+    and `signal` say what was asked and what the service or the network said to it; the gates learn
+    from them. `doubt` counts for UNCLEAR. Only the fields its kind speaks of are filled.
+    """
+
+    kind: EventKind
+    job_key: int
+    at: float
+    reason: str = ""
+    request_id: str = ""
+    retry_at: float = 0.0
+    call: CallKind | None = None
+    signal: Signal | None = None
+    doubt: Doubt = Doubt.OPEN
+    outputs: tuple[Output, ...] = ()
+    receipt: Receipt | None = None
+    files: tuple[SavedFile, ...] = ()
+    price_usd: float | None = None
+    """What an INTENDED submit is reckoned with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A job before and after an event, with what the event means for its current attempt.
+
+    `attempt_state` is None where the attempt stays as it is. `attempt_ended` says that nothing more
+    can come of the attempt, so that a next one may begin.
+    """
+
+    before: Job
+    after: Job
+    event: Event
+    attempt_state: AttemptState | None = None
+    attempt_ended: bool = False
+    files: tuple[SavedFile, ...] = field(default=())
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """An event and the media bytes that came with it, in the order of their output index.
+
+    Where `inline` has bytes at an index, the event's output at that index still lacks its staged
+    name.
+    """
+
+    event: Event
+    inline: Mapping[int, bytes]

@@ -1,0 +1,206 @@
+"""The values a run is made of: jobs, attempts, outputs, and what was paid for them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from enum import StrEnum
+
+from batchgen.core.jobs.spec import ApiVersion
+
+
+class JobState(StrEnum):
+    """Where a job stands. The legal moves are the table in `core.jobs.lifecycle`."""
+
+    PENDING = "pending"
+    """Waits to be submitted."""
+    SUBMITTING = "submitting"
+    """Its intent is on disk and its POST may be under way."""
+    SUBMITTED = "submitted"
+    """The service gave it a request_id; it runs there."""
+    FETCHING = "fetching"
+    """It is completed there; its result and its files are being brought home."""
+    RECOVERING = "recovering"
+    """Its record expired or vanished; the account's history is asked for its files."""
+    AMBIGUOUS = "ambiguous"
+    """Its POST may or may not have been accepted; history decides."""
+    DONE = "done"
+    """Every output is whole under its final name."""
+    FAILED = "failed"
+    """The service refused it or ran it without success; nothing was charged."""
+    UNKNOWN = "unknown"
+    """Nothing could tell what became of its POST; the user decides."""
+    LOST = "lost"
+    """It was paid for and its result can no longer be had."""
+
+    __hash__ = str.__hash__  # a member equals its text; Enum's own hash is Python, and slow
+
+
+ENDED = frozenset({JobState.DONE, JobState.FAILED, JobState.UNKNOWN, JobState.LOST})
+"""States in which a run does nothing more about a job."""
+
+IN_FLIGHT = frozenset({JobState.SUBMITTING, JobState.SUBMITTED, JobState.AMBIGUOUS})
+"""States that take a place of `budget.concurrency`: (maybe) accepted, not known to be finished."""
+
+
+class AttemptState(StrEnum):
+    """What is known of one POST."""
+
+    INTENT = "intent"
+    """On disk before a byte leaves; nothing is known yet."""
+    ACKED = "acked"
+    """Accepted: it has a request_id (or, for v1, was answered) and may be billed."""
+    REJECTED = "rejected"
+    """Surely not accepted: not billed."""
+    AMBIGUOUS = "ambiguous"
+    """May have been accepted, may be billed."""
+    ABSENT = "absent"
+    """Proved not accepted by the account's history: not billed."""
+    ABANDONED = "abandoned"
+    """Still ambiguous when the user chose to go on without it: may have been billed."""
+
+
+class Doubt(StrEnum):
+    """Why it is not known whether a POST was accepted, as far as it matters to the proof."""
+
+    NONE = ""
+    """It is known."""
+    OPEN = "open"
+    """Nothing speaks for either."""
+    SERVER_ERROR = "server error"
+    """The answer was a 5xx, which is documented as not accepted."""
+    ACCEPTED = "accepted"
+    """It was accepted, but its id is missing or of no use: absence cannot be proved."""
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """One output of a job before it is a file: a URL to download or a staged file at home.
+
+    `index` counts from 0. `media_type` is what the service declared, empty when it did not.
+    """
+
+    index: int
+    url: str = ""
+    staged: str = ""
+    media_type: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SavedFile:
+    """A finished file. `name` is its path below `outputs/`; width, height in pixels or 0."""
+
+    index: int
+    name: str
+    size: int
+    sha256: str
+    media_type: str
+    width: int = 0
+    height: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What the service said about a finished request; None where it said nothing.
+
+    Times in seconds, `cost_usd` and `remaining_credits` in USD (`metrics` of the final body, or the
+    accounting headers of v1).
+    """
+
+    cost_usd: float | None = None
+    remaining_credits: float | None = None
+    inference_s: float | None = None
+    queue_s: float | None = None
+    total_s: float | None = None
+    seed: int | str | None = None
+
+    def updated(self, later: Receipt) -> Receipt:
+        """What both say; the later one where both speak."""
+        return Receipt(
+            *(
+                getattr(self if getattr(later, item.name) is None else later, item.name)
+                for item in fields(Receipt)
+            )
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One job as the run sees it.
+
+    `key` is its row in the state. `attempt` numbers its POSTs from 1 (0: none yet), of which
+    `billable` may be billed. `sent_at` is when the POST of the current attempt was about to leave:
+    the earliest instant from which its window can count. Nothing is started before `due_at`.
+    `trouble` counts consecutive fruitless effects in the present state; `polls` those of the
+    current attempt, `recoveries` how often its result had to be asked of the history.
+    `unclear_at` is when `doubt` arose about the current attempt. `listed` says that the job is
+    (still) in the manifest.
+    """
+
+    key: int
+    id: str
+    model: str
+    body: str
+    stem: str
+    api: ApiVersion = ApiVersion.V2
+    price_usd: float | None = None
+    state: JobState = JobState.PENDING
+    attempt: int = 0
+    billable: int = 0
+    request_id: str = ""
+    sent_at: float = 0.0
+    due_at: float = 0.0
+    trouble: int = 0
+    polls: int = 0
+    recoveries: int = 0
+    unclear_at: float = 0.0
+    doubt: Doubt = Doubt.NONE
+    reason: str = ""
+    outputs: tuple[Output, ...] = ()
+    receipt: Receipt = field(default_factory=Receipt)
+    listed: bool = True
+
+    @property
+    def ended(self) -> bool:
+        """Whether the run does nothing more about it."""
+        return self.state in ENDED
+
+    @property
+    def cost_usd(self) -> float:
+        """What its current attempt costs: as the service said, else as expected."""
+        said = self.receipt.cost_usd
+        return (self.price_usd or 0.0) if said is None else said
+
+    @property
+    def may_be_absent(self) -> bool:
+        """Whether absence from the history could prove that its POST was not accepted."""
+        return self.doubt is not Doubt.ACCEPTED
+
+    @property
+    def documented_absent(self) -> bool:
+        """Whether the service documents such an answer as not accepted."""
+        return self.doubt is Doubt.SERVER_ERROR
+
+    def file_stem(self, output: Output) -> str:
+        """The output's path below `outputs/` without extension.
+
+        One output takes the job's stem; several are numbered after a `~`, which no stem contains.
+        """
+        return self.stem if len(self.outputs) == 1 else f"{self.stem}~{output.index + 1}"
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What pending jobs are reckoned to cost, in USD; `unpriced_count` of them nobody knows."""
+
+    usd: float
+    unpriced_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """What the state holds, counted: jobs by state, and money in USD."""
+
+    counts: Mapping[str, int]
+    settled_usd: float = 0.0
+    reserved_usd: float = 0.0

@@ -1,0 +1,60 @@
+"""A job as the manifest asks for it, before anything was done about it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class ApiVersion(StrEnum):
+    """Which of the service's two doors a job takes."""
+
+    V1 = "v1"
+    """One blocking POST that answers the result. In maintenance mode, never the default."""
+    V2 = "v2"
+    """Submit, poll, fetch: the main path."""
+
+
+@dataclass(frozen=True, slots=True)
+class InputFile:
+    """A local file that a parameter names, as it was when it was looked at.
+
+    `path` is relative to the folder of the manifest unless it is absolute. `size` in bytes,
+    `sha256` in hex: they name the content. `stamp` tells whether the file was written to since.
+    """
+
+    path: str
+    size: int
+    media_type: str
+    sha256: str
+    stamp: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class JobSpec:
+    """One job of a manifest, fully expanded.
+
+    `body` is canonical JSON (`core.common.json`) as it will be sent, but with a placeholder
+    (`core.jobs.placeholders`) for the content of each of its `inputs`: so `fingerprint` follows
+    what is in them, and not their address. `stem` is the output path below `outputs/` without
+    extension. `price_usd` is what one run is expected to cost, None when unknown. `fields` are the
+    matrix or row fields the job was made from.
+    """
+
+    id: str
+    model: str
+    body: str
+    stem: str
+    api: ApiVersion = ApiVersion.V2
+    price_usd: float | None = None
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    inputs: tuple[InputFile, ...] = ()
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 (hex) over model, API version and body: equal ones ask for the same."""
+        text = f"{self.api}\n{self.model}\n{self.body}"
+        return hashlib.sha256(text.encode()).hexdigest()

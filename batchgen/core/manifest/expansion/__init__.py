@@ -1,0 +1,1 @@
+"""From an entry to its jobs, one by one."""

@@ -1,0 +1,164 @@
+"""Entries of a manifest into jobs, streamed: a million of them never sit in memory.
+
+What a job is made of:
+* its fields are those of its row (`from`), of its entry's matrix, or of both: then every row is
+  multiplied by the matrix, the last field changing fastest; otherwise there are none. Rows have the
+  field `{row}` as well, their number from 1, and with `repeat` there is `{repeat}`, that of the
+  copy; they hide fields of that name in the file;
+* `model` is a template over the fields; `id` over the fields and `{model}`; `output.filename` over
+  the fields, `{id}`, `{model}` and `{index}` (the number of the job in the manifest, from 1);
+* params are the entry's over the defaults', key by key; all texts in them are templates over the
+  fields. A parameter that is null after that is not sent;
+* with `repeat`, copies follow one another, each with a seed of its own; the number of the copy is
+  put behind ids that do not name it;
+* without `id`, a job is called after its model, the number of its entry, with rows the number of
+  its row, and with a matrix the number of its combination: `flux-pro-002-0007`, with rows
+  `flux-pro-002-0000017-0007`. Such names move when entries, rows or values are put in before
+  them; give an id where that matters;
+* in ids and file names, values of fields lose what is unsafe there (`16:9` becomes `16-9`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from batchgen.core.catalog.model import Catalog
+from batchgen.core.jobs.spec import JobSpec
+from batchgen.core.manifest.entry import Entry
+from batchgen.core.manifest.expansion.compile import compile_entry, merged_params, model_text
+from batchgen.core.manifest.expansion.input_files import InputFiles, InputFinder, NoInputFiles
+from batchgen.core.manifest.expansion.job_template import Recipe, RefusedError
+from batchgen.core.manifest.expansion.steps import is_written, steps
+from batchgen.core.manifest.rows.row import NoSources, Row, Sources
+from batchgen.core.manifest.schema import Manifest
+from batchgen.core.manifest.text.locations import Diagnostic, ManifestText, RowLocation
+from batchgen.core.manifest.text.templates import names_in
+from batchgen.errors import ManifestError
+
+FEW = 20
+"""So many jobs of each matrix and of each file of rows are part of every sample."""
+SAMPLE_CHARACTERS = 64 * 2**20
+"""Bodies of so much text together make a sample of any number of jobs large enough."""
+
+NO_SOURCES = NoSources()
+NO_INPUTS = NoInputFiles()
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A job with what its review needs: its recipe, its params before JSON, and its row."""
+
+    recipe: Recipe
+    spec: JobSpec
+    params: Mapping[str, Any]
+    row: Row | None = None
+
+    @property
+    def spot(self) -> RowLocation | None:
+        """Where its row stands, if it has one."""
+        return self.row.spot if self.row else None
+
+    @property
+    def entry(self) -> int:
+        """The index of its entry."""
+        return self.recipe.entry
+
+
+class Drafts:
+    """The jobs of a manifest in the order of its text; a remark instead of one that cannot be.
+
+    With a `sample`, about so many jobs of matrices and rows, and all that are written one by one;
+    `cut` tells afterwards whether that left any out. Their `{index}` is then a guess.
+    """
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        catalog: Catalog,
+        sources: Sources = NO_SOURCES,
+        sample: int | None = None,
+        inputs: InputFiles = NO_INPUTS,
+    ) -> None:
+        self._manifest = manifest
+        self._catalog = catalog
+        self._sources = sources
+        self._sample = sample
+        self._inputs = InputFinder(catalog, inputs)
+        self.cut = False
+
+    def __iter__(self) -> Iterator[Draft | Diagnostic]:
+        """Make them anew."""
+        left, jobs_before, size = self._sample, 0, 0
+        for index, entry in enumerate(self._manifest.jobs):
+            try:
+                recipe = compile_entry(self._manifest, index)
+            except RefusedError as refused:
+                yield from refused.remarks
+                continue
+            sampled = left is not None and not is_written(entry)
+            count = 0
+            for count, item in enumerate(self._of_entry(recipe, entry, jobs_before), start=1):
+                if sampled and count > _most(left or 0, size):
+                    self.cut = True
+                    break
+                if sampled and isinstance(item, Draft):
+                    size += len(item.spec.body)
+                yield item
+            jobs_before += count
+            if left is not None and sampled:
+                left -= count
+
+    def _of_entry(
+        self, recipe: Recipe, entry: Entry, jobs_before: int
+    ) -> Iterator[Draft | Diagnostic]:
+        catalog = self._catalog
+        index = jobs_before
+        for step in steps(entry, recipe.entry, self._sources):
+            index += 1
+            if isinstance(step, Diagnostic):
+                yield step
+                continue
+            try:
+                made = recipe.make(step, index, catalog)
+                spec, params = self._inputs.place(recipe, *made)
+            except RefusedError as refused:
+                spot = step.row.spot if step.row else None
+                yield from (replace(remark, spot=spot) for remark in refused.remarks)
+            else:
+                yield Draft(recipe, spec, params, step.row)
+
+
+def drafts(
+    manifest: Manifest, catalog: Catalog, sources: Sources = NO_SOURCES
+) -> Iterator[Draft | Diagnostic]:
+    """All jobs of a manifest in the order of its text; a remark instead of one that cannot be."""
+    return iter(Drafts(manifest, catalog, sources))
+
+
+def expand(
+    manifest: Manifest, catalog: Catalog, sources: Sources = NO_SOURCES
+) -> Iterator[JobSpec]:
+    """The jobs of a reviewed manifest, in the order of its text; prices from the catalogue.
+
+    Raises `ManifestError` at the first job that cannot be; `review` finds them all beforehand.
+    """
+    for item in drafts(manifest, catalog, sources):
+        if isinstance(item, Diagnostic):
+            raise ManifestError([ManifestText().tell(item)])
+        yield item.spec
+
+
+def unused_fields(manifest: Manifest, index: int) -> frozenset[str]:
+    """Matrix fields of an entry that no template of it names: they only multiply equal jobs."""
+    entry = manifest.jobs[index]
+    if entry.matrix is None:
+        return frozenset()
+    texts = [entry.id, model_text(manifest, entry), merged_params(manifest, entry)]
+    return frozenset(entry.matrix) - names_in([*texts, manifest.output.filename])
+
+
+def _most(left: int, size: int) -> int:
+    """So many jobs of an entry are part of a sample that has room, and bodies, so far."""
+    return FEW if size > SAMPLE_CHARACTERS else max(FEW, left)

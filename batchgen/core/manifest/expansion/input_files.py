@@ -1,0 +1,150 @@
+"""Local files as parameters: which texts name one, what fits, and what stands for it in the body.
+
+A parameter that the catalogue types as an address may hold a path; anywhere else, at any depth, a
+text that begins with `file:` names one. Addresses and `data:` URIs pass as they are.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Protocol
+from urllib.parse import unquote
+
+from batchgen.core.catalog.model import Catalog, ParameterType
+from batchgen.core.catalog.validation import quoted
+from batchgen.core.common.json import canonical_json
+from batchgen.core.jobs.placeholders import MARK, Content
+from batchgen.core.jobs.spec import InputFile, JobSpec
+from batchgen.core.manifest.expansion.job_template import Recipe, RefusedError
+from batchgen.core.manifest.text.locations import Diagnostic, KeyPath
+
+PREFIX = "file:"
+_NAMES_ONE = "any text that begins with file: names one"
+_FAMILIES: Mapping[str, frozenset[str]] = {
+    "image": frozenset({"image", "images", "img", "mask", "photo", "picture"}),
+    "video": frozenset({"video", "videos", "clip"}),
+    "audio": frozenset({"audio", "voice", "speech", "song", "music"}),
+}
+"""Words in the name of a parameter, and the kind of file that it then takes."""
+
+
+class InputError(Exception):
+    """A local file that cannot be an input; `remedy` does not depend on which file it is."""
+
+    def __init__(self, what: str, remedy: str) -> None:
+        super().__init__(what)
+        self.what = what
+        self.remedy = remedy
+
+
+class InputFiles(Protocol):
+    """Looks at the local files that parameters name."""
+
+    def look(self, path: str) -> InputFile:
+        """The file at a path, relative to the manifest. Raises `InputError`."""
+        ...
+
+
+class NoInputFiles:
+    """Where no local file can be had."""
+
+    def look(self, path: str) -> InputFile:
+        """Always raises `InputError`."""
+        what = f"{quoted(path)} is a local file, and none can be read here"
+        raise InputError(what, "give an http(s) URL or a data: URI")
+
+
+def path_in(text: str, *, typed: bool) -> str | None:
+    """The path of the local file that a text names, None where it names none.
+
+    `typed` says that the catalogue types the parameter as an address.
+    """
+    if text[:5] == PREFIX:
+        rest = text[5:]
+        return unquote(rest[2:]) if rest.startswith("///") else rest
+    if not typed or not text or "://" in text or text[:5].lower() in {"data:", "http:", "https"}:
+        return None
+    return text
+
+
+def family_of(name: str) -> str:
+    """What kind of file a parameter of this name takes: image, video, audio; empty for any."""
+    words = set(re.findall(r"[a-z]+", name.lower()))
+    fitting = [family for family, signs in _FAMILIES.items() if words & signs]
+    return fitting[0] if len(fitting) == 1 else ""
+
+
+class InputFinder:
+    """Finds the local files among the params of jobs."""
+
+    def __init__(self, catalog: Catalog, files: InputFiles) -> None:
+        self._catalog = catalog
+        self._files = files
+        self._typed: dict[str, frozenset[str]] = {}
+
+    def place(
+        self, recipe: Recipe, spec: JobSpec, params: dict[str, Any]
+    ) -> tuple[JobSpec, dict[str, Any]]:
+        """A job and its params with a placeholder for every content, and its `inputs`.
+
+        Raises `RefusedError` with a remark about each parameter whose file cannot be had.
+        """
+        typed = self._typed_in(spec.model)
+        if MARK in spec.body:
+            what = f"no text of a parameter may hold {MARK}: it stands for uploaded files"
+            raise RefusedError(Diagnostic(("jobs", recipe.entry, "params"), what, "take it out"))
+        if PREFIX not in spec.body and not any(_is_path(params.get(name)) for name in typed):
+            return spec, params
+        found: dict[str, InputFile] = {}
+        remarks: list[Diagnostic] = []
+        values: dict[str, Any] = {}
+        for name, value in params.items():
+            try:
+                values[name] = self._placed(value, name, name in typed, found)
+            except InputError as error:
+                path: KeyPath = recipe.paths.get(name, ("jobs", recipe.entry, "params"))
+                remedy = error.remedy if name in typed else f"{error.remedy}; {_NAMES_ONE}"
+                remarks.append(Diagnostic(path, error.what, remedy))
+        if remarks:
+            raise RefusedError(*remarks)
+        if not found:
+            return spec, params
+        inputs = tuple(found.values())
+        return replace(spec, body=canonical_json(values), inputs=inputs), values
+
+    def _typed_in(self, slug: str) -> frozenset[str]:
+        """The parameters of a model that the catalogue types as addresses."""
+        known = self._typed.get(slug)
+        if known is None:
+            model = self._catalog.get(slug)
+            parameters = model.parameters.values() if model else ()
+            known = frozenset(p.name for p in parameters if p.type is ParameterType.URI)
+            self._typed[slug] = known
+        return known
+
+    def _placed(self, value: Any, name: str, typed: bool, found: dict[str, InputFile]) -> Any:
+        if isinstance(value, list):
+            return [self._placed(item, name, False, found) for item in value]
+        if isinstance(value, dict):
+            return {key: self._placed(item, key, False, found) for key, item in value.items()}
+        path = path_in(value, typed=typed) if isinstance(value, str) else None
+        if path is None:
+            return value
+        file = found.get(path) or self._files.look(path)
+        _check_family(name, file)
+        found[path] = file
+        return Content(file.sha256, file.size).placeholder
+
+
+def _is_path(value: object) -> bool:
+    return isinstance(value, str) and path_in(value, typed=True) is not None
+
+
+def _check_family(name: str, file: InputFile) -> None:
+    wanted = family_of(name)
+    kind = file.media_type.partition("/")[0]
+    if wanted and kind != wanted:
+        what = f"{name} takes {wanted} files, and {quoted(file.path)} is {file.media_type}"
+        raise InputError(what, f"give a file whose content is {wanted}/…")

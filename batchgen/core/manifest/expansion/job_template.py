@@ -1,0 +1,206 @@
+"""A recipe: one entry of a manifest, compiled once and followed for each of its jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from batchgen.core.catalog.model import Catalog, Model
+from batchgen.core.catalog.validation import quoted
+from batchgen.core.common.json import canonical_json
+from batchgen.core.jobs.spec import ApiVersion, JobSpec
+from batchgen.core.manifest.expansion.repeat import COPY_NUMBER, SEED, CopyError, seed_of_copy
+from batchgen.core.manifest.expansion.selection import no_field
+from batchgen.core.manifest.expansion.steps import Step
+from batchgen.core.manifest.rows.cells import OF_PARAMETER, CellError, read_cell
+from batchgen.core.manifest.text.fields import is_slug
+from batchgen.core.manifest.text.filenames import (
+    NameFaultError,
+    check_part,
+    check_reserved,
+    check_stem,
+    safe_text,
+)
+from batchgen.core.manifest.text.locations import Diagnostic, KeyPath
+from batchgen.core.manifest.text.templates import Fields, Filled, Template, TemplateError
+
+
+class RefusedError(Exception):
+    """An entry or a job that cannot be; carries the remarks that say why."""
+
+    def __init__(self, *remarks: Diagnostic) -> None:
+        super().__init__()
+        self.remarks = remarks
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What is the same for all jobs of one entry.
+
+    `slug` is the model where it does not depend on fields, else empty. `varying` names the params
+    that do depend on fields. `cells` are params that are wholly one field of a row, with its name.
+    `filename` is None where the output path is the id. `needs_seeds` where copies differ by nothing
+    else.
+    """
+
+    entry: int
+    api: ApiVersion
+    price_usd: float | None
+    slug: str
+    model: Template
+    model_path: KeyPath
+    id: Template | None
+    filename: Template | None
+    params: Mapping[str, Filled]
+    paths: Mapping[str, KeyPath]
+    varying: frozenset[str]
+    cells: Mapping[str, str]
+    needs_seeds: bool = False
+
+    def make(self, step: Step, index: int, catalog: Catalog) -> tuple[JobSpec, dict[str, Any]]:
+        """One job, and its params before they became JSON. Raises `RefusedError`.
+
+        `index` is its number in the manifest, from 1.
+        """
+        fields = step.fields
+        params = self._filled(fields)
+        slug = self.slug or self._slug(fields)
+        model = catalog.get(slug)
+        if model is not None and self.cells and step.row is not None and step.row.untyped:
+            self._read_cells(params, model)
+        job_id = self._id(step, slug)
+        if self.needs_seeds:
+            params[SEED] = self._seed(params, step, slug, model)
+        if self.filename is None:
+            stem = self._id_as_stem(job_id)
+        else:
+            stem = self._stem(self.filename, fields, {"id": job_id, "model": slug, "index": index})
+        price_usd = self.price_usd
+        if price_usd is None and model is not None:
+            price_usd = model.price_usd
+        body = self._body(params)
+        return JobSpec(job_id, slug, body, stem, self.api, price_usd, fields), params
+
+    def _filled(self, fields: Fields) -> dict[str, Any]:
+        params: dict[str, Any] = {}
+        name = ""
+        try:
+            for name, fill in self.params.items():
+                value = fill(fields)
+                if value is not None:
+                    params[name] = value
+        except (KeyError, TemplateError) as error:
+            raise _unfilled(self.paths[name], fields, error) from None
+        return params
+
+    def _slug(self, fields: Fields) -> str:
+        try:
+            slug = self.model.text(fields)
+        except (KeyError, TemplateError) as error:
+            raise _unfilled(self.model_path, fields, error) from None
+        check_slug(slug, self.model_path)
+        return slug
+
+    def _read_cells(self, params: dict[str, Any], model: Model) -> None:
+        """Text cells that wholly fill a parameter which the model declares as something else."""
+        wrong: list[Diagnostic] = []
+        for name, field in self.cells.items():
+            value, parameter = params.get(name), model.parameters.get(name)
+            kind = OF_PARAMETER.get(parameter.type) if parameter else None
+            if kind is None or not isinstance(value, str):
+                continue
+            try:
+                params[name] = read_cell(value, kind)
+            except CellError as error:
+                wrong.append(
+                    Diagnostic(self.paths[name], f"the field {field} {error}", error.remedy)
+                )
+        if wrong:
+            raise RefusedError(*wrong)
+
+    def _seed(self, params: Mapping[str, Any], step: Step, slug: str, model: Model | None) -> int:
+        fields = step.fields
+        if self.id is not None and COPY_NUMBER in self.id.names:
+            fields = {**fields, COPY_NUMBER: 1}
+        try:
+            return seed_of_copy(params, step.copy, self._name(fields, slug, step.own), slug, model)
+        except CopyError as error:
+            path = self.paths.get(SEED, ("jobs", self.entry, "repeat"))
+            raise RefusedError(Diagnostic(path, str(error), error.remedy)) from None
+
+    def _id(self, step: Step, slug: str) -> str:
+        job_id = self._name(step.fields, slug, step.own)
+        if step.copy and (self.id is None or COPY_NUMBER not in self.id.names):
+            job_id += f"-{step.copy}"
+        if self.id is None:
+            return job_id
+        try:
+            check_part(job_id)
+        except NameFaultError as error:
+            remedy = "ids become file names: use letters, digits, - and _"
+            what = f"the id {quoted(job_id)} {error}"
+            raise RefusedError(Diagnostic(("jobs", self.entry, "id"), what, remedy)) from None
+        return job_id
+
+    def _name(self, fields: Fields, slug: str, own: str) -> str:
+        """The id as the template makes it, or the name of a job without one."""
+        if self.id is None:
+            return f"{slug}-{self.entry + 1:03d}{own}"
+        try:
+            return self.id.text({**fields, "model": slug}, safe_text)
+        except (KeyError, TemplateError) as error:
+            raise _unfilled(("jobs", self.entry, "id"), fields, error) from None
+
+    def _stem(self, filename: Template, fields: Fields, own: Mapping[str, Any]) -> str:
+        """The output path. The id goes in as it is, being checked; fields are made safe."""
+        path: KeyPath = ("output", "filename")
+        try:
+            named = filename.names & fields.keys()
+            stem = filename.text({**{n: safe_text(fields[n]) for n in named}, **own})
+            check_stem(stem)
+        except NameFaultError as error:
+            remedy = "write a relative path of safe names without extension, such as {model}/{id}"
+            what = f"the file name {quoted(stem)} {error}"
+            raise RefusedError(Diagnostic(path, what, remedy)) from None
+        except (KeyError, TemplateError) as error:
+            raise _unfilled(path, fields, error) from None
+        return stem
+
+    def _id_as_stem(self, job_id: str) -> str:
+        try:
+            if self.id is None:
+                check_part(job_id)
+            check_reserved(job_id)
+        except NameFaultError as error:
+            what = f"the file name {quoted(job_id)} {error}"
+            path: KeyPath = ("jobs", self.entry, "id")
+            raise RefusedError(Diagnostic(path, what, "choose another id")) from None
+        return job_id
+
+    def _body(self, params: Mapping[str, Any]) -> str:
+        try:
+            return canonical_json(params)
+        except (TypeError, ValueError) as error:
+            what = f"the params cannot be sent as JSON: {error}"
+            remedy = (
+                "use text, finite numbers, true, false, null, lists and mappings with text keys"
+            )
+            raise RefusedError(Diagnostic(("jobs", self.entry, "params"), what, remedy)) from None
+
+
+def check_slug(slug: str, path: KeyPath) -> None:
+    """Refuse (`RefusedError`) a model that cannot be called so."""
+    if not is_slug(slug):
+        what = f"the model {quoted(slug)} cannot be: it would be part of a URL"
+        remedy = "give a slug such as flux-kontext-pro, as it stands in the URL of the model's page"
+        raise RefusedError(Diagnostic(path, what, remedy))
+
+
+def _unfilled(path: KeyPath, fields: Fields, error: Exception) -> RefusedError:
+    """A template that its row does not fill."""
+    if isinstance(error, TemplateError):
+        return RefusedError(Diagnostic(path, error.what, error.remedy))
+    what = no_field(error.args[0], fields)
+    remedy = "give every row that field (null leaves a parameter out), or mend the template"
+    return RefusedError(Diagnostic(path, what, remedy))

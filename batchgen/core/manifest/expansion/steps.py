@@ -1,0 +1,102 @@
+"""What the jobs of an entry are made from, one step a job: rows × combinations × copies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from batchgen.core.manifest.entry import Entry
+from batchgen.core.manifest.expansion.matrix import combinations
+from batchgen.core.manifest.expansion.repeat import COPY_NUMBER
+from batchgen.core.manifest.expansion.selection import Selection
+from batchgen.core.manifest.rows.row import Row, SourceError, Sources
+from batchgen.core.manifest.text.locations import Diagnostic, KeyPath
+from batchgen.core.manifest.text.templates import Fields
+
+MAX_JOBS = 10_000_000
+"""Jobs one entry may expand to: a slip in a matrix makes billions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One job to be: its fields, how its name ends without an id, and its row.
+
+    `copy` is its number among those of `repeat`, from 1; 0 where nothing is repeated. `own` does
+    not name it.
+    """
+
+    fields: Fields
+    own: str
+    row: Row | None = None
+    copy: int = 0
+
+
+def is_written(entry: Entry) -> bool:
+    """Whether an entry is one job, written out."""
+    return entry.from_ is None and entry.matrix is None and entry.repeat is None
+
+
+def steps(entry: Entry, index: int, sources: Sources) -> Iterator[Step | Diagnostic]:
+    """One for every job of an entry, in their order; remarks where there can be none."""
+    path: KeyPath = ("jobs", index)
+    if entry.from_ is not None:
+        yield from _of_rows(entry, entry.from_, path, sources)
+        return
+    for number, fields in combinations(entry):
+        yield from _copies(entry, fields, f"-{number:04d}" if number else "", None)
+
+
+def _of_rows(
+    entry: Entry, name: str, path: KeyPath, sources: Sources
+) -> Iterator[Step | Diagnostic]:
+    count = 0
+    selection = Selection(entry, path)
+    is_plain = entry.matrix is None and entry.repeat is None
+    here = (*path, "from")
+    try:
+        for item in selection.rows(sources.open(name)):
+            count += 1
+            if isinstance(item, Diagnostic):
+                yield item
+            elif is_plain:
+                yield Step(item.fields, f"-{item.number:07d}", item)
+            else:
+                yield from _multiplied(entry, item, here)
+            if count == MAX_JOBS:
+                yield Diagnostic(
+                    here, f"{name} holds more than {MAX_JOBS:,} rows", "split the file"
+                )
+                return
+    except SourceError as error:
+        yield Diagnostic(here, error.what, error.remedy)
+        return
+    if not count:
+        yield _nothing(entry, name, path, selection.read_count)
+
+
+def _nothing(entry: Entry, name: str, path: KeyPath, read_count: int) -> Diagnostic:
+    if not read_count:
+        return Diagnostic((*path, "from"), f"{name} holds no rows", "give it one row at least")
+    key = "where" if entry.where is not None else "sample"
+    what = f"{key} leaves none of the {read_count:,} rows of {name}"
+    return Diagnostic((*path, key), what, "compare it with the rows, or remove it")
+
+
+def _multiplied(entry: Entry, row: Row, path: KeyPath) -> Iterator[Step | Diagnostic]:
+    """A row, once for every combination of a matrix and every copy."""
+    both = sorted((entry.matrix or {}).keys() & row.fields.keys())
+    if both:
+        what = f"the field {both[0]} stands in the row and in the matrix"
+        yield Diagnostic(path, what, "rename or remove one of them", spot=row.spot)
+        return
+    for number, values in combinations(entry):
+        own = f"-{row.number:07d}" + (f"-{number:04d}" if number else "")
+        yield from _copies(entry, {**row.fields, **values}, own, row)
+
+
+def _copies(entry: Entry, fields: Fields, own: str, row: Row | None) -> Iterator[Step]:
+    if entry.repeat is None:
+        yield Step(fields, own, row)
+        return
+    for copy in range(1, entry.repeat + 1):
+        yield Step({**fields, COPY_NUMBER: copy}, own, row, copy)

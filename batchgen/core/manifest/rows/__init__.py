@@ -1,0 +1,1 @@
+"""Rows of `from:`: cells, types and conditions."""

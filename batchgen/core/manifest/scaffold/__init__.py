@@ -1,0 +1,1 @@
+"""A manifest written for somebody: `batchgen init`."""

@@ -1,0 +1,209 @@
+"""What is wrong with the shape of a manifest, in plain sentences, with the place and a remedy."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+
+from batchgen.core.catalog.model import nearest
+from batchgen.core.catalog.validation import quoted, shown
+from batchgen.core.manifest.text.locations import MAX_PROBLEMS, KeyPath, ManifestText
+from batchgen.errors import Problem
+
+_ARTICLES: Mapping[str, str] = {
+    "string_type": "text",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "list_type": "a list",
+    "dict_type": "a mapping (key: value)",
+    "model_type": "a mapping (key: value)",
+}
+_BOUNDS: Mapping[str, str] = {"ge": "at least", "gt": "more than", "le": "at most"}
+_MATRIX_FIELD = FieldInfo(examples=[[1, 2, 3]])
+_NAME_PART = "[key]"
+"""What pydantic puts behind the key of a mapping when the key itself is wrong."""
+_ROOT = "the manifest"
+_MATRIX_VALUE = "text, a number, true, false or null"
+
+
+def complaints(
+    error: ValidationError, root: type[BaseModel], source: ManifestText
+) -> list[Problem]:
+    """The problems of a validation error, in the order of the text, one for each place.
+
+    Of more than `MAX_PROBLEMS`, so many.
+    """
+    problems: dict[tuple[KeyPath, bool], Problem] = {}
+    for details in error.errors(include_url=False)[:MAX_PROBLEMS]:
+        path, field, keys, is_name = _follow(root, details["loc"])
+        told = _tell(details, path, field, keys)
+        at_key = is_name or details["type"] in {"extra_forbidden", "missing"}
+        place = path[:-1] if details["type"] == "missing" else path
+        problem = source.problem(place, *told, at_key=at_key)
+        problems.setdefault((path, at_key), problem)
+    return sorted(problems.values(), key=lambda problem: (problem.line, problem.column))
+
+
+def _follow(
+    model: type[BaseModel], loc: tuple[int | str, ...]
+) -> tuple[KeyPath, FieldInfo | None, tuple[str, ...], bool]:
+    """The path of an error in the document, the field it is about, its neighbours' keys, and
+    whether it is about the name of the last of the path, not its value.
+
+    Pydantic adds the names of union members to a path inside matrix values: they are left out.
+    """
+    path: list[str | int] = []
+    here: type[BaseModel] | None = model
+    field: FieldInfo | None = None
+    keys: tuple[str, ...] = ()
+    names_at = -1
+    for part in loc:
+        if part == _NAME_PART and names_at == len(path) - 1:
+            return tuple(path), None, (), True
+        if names_at == len(path):
+            field = FieldInfo(annotation=here)
+        elif here is not None and isinstance(part, str):
+            fields = {item.alias or name: item for name, item in here.model_fields.items()}
+            keys = tuple(fields)
+            field = fields.get(part)
+            here = _model_of(field)
+            names_at = len(path) + 1 if _is_mapping(field) else -1
+        elif path[2:3] == ["matrix"]:
+            field = _MATRIX_FIELD
+            if len(path) >= 5:
+                break
+        path.append(part)
+    return tuple(path), field, keys, False
+
+
+def _is_mapping(field: FieldInfo | None) -> bool:
+    """Whether the user chooses the keys below a field."""
+    return field is not None and get_origin(field.annotation) is dict
+
+
+def _model_of(field: FieldInfo | None) -> type[BaseModel] | None:
+    """The manifest part a field holds, alone or in a list."""
+    annotation = field.annotation if field else None
+    for candidate in (annotation, *get_args(annotation)):
+        if isinstance(candidate, type) and issubclass(candidate, BaseModel):
+            return candidate
+    return None
+
+
+def _tell(
+    details: ErrorDetails, path: KeyPath, field: FieldInfo | None, keys: tuple[str, ...]
+) -> tuple[str, str]:
+    """What is wrong, and what to type next."""
+    kind = details["type"]
+    name = _name(path)
+    context = details.get("ctx", {})
+    if kind == "batchgen":
+        return context["what"], context["remedy"]
+    if kind == "extra_forbidden":
+        return _unknown_key(str(path[-1]), keys)
+    if kind == "missing":
+        return f"{name} is missing", _example(name, field)
+    for prefix, told in _SPECIAL.items():
+        if kind.startswith(prefix):
+            return told(name, details["input"], context, field)
+    if "matrix" in path[2:3] and len(path) >= 5:
+        return f"{_kind_of(details['input'])} cannot be a matrix value", f"give {_MATRIX_VALUE}"
+    if details["input"] is None:
+        wanted = _ARTICLES.get(kind, "a value")
+        return f"{name} is empty, and {wanted} is needed", _example(name, field)
+    if kind in _ARTICLES:
+        remedy = _example(name, field)
+        if kind == "string_type" and not isinstance(details["input"], (dict, list)):
+            remedy = f'put it in quotes: {name}: "{details["input"]!s:.60}"'
+        return f"{name} is {_kind_of(details['input'])}, and {_ARTICLES[kind]} is needed", remedy
+    return f"{name} cannot be {_kind_of(details['input'])}", _example(name, field)
+
+
+def _unknown_key(key: str, keys: tuple[str, ...]) -> tuple[str, str]:
+    close = nearest(key, keys)
+    advice = f"did you mean {close}? " if close else ""
+    return f"the key {quoted(key)} is unknown here", f"{advice}possible are: {', '.join(keys)}"
+
+
+def _bound(
+    name: str, value: Any, context: Mapping[str, Any], field: FieldInfo | None
+) -> tuple[str, str]:
+    phrase, limit = next((words, context[key]) for key, words in _BOUNDS.items() if key in context)
+    # A text that stands for a number is a duration.
+    unit = " s" if isinstance(value, str) else ""
+    what = f"{name} is {shown(value)}, and must be {phrase} {int(limit):,}{unit}"
+    return what, _example(name, field)
+
+
+def _choice(
+    name: str, value: Any, context: Mapping[str, Any], _field: FieldInfo | None
+) -> tuple[str, str]:
+    expected = str(context.get("expected", "")).replace("'", "").replace(" or ", ", ")
+    what = f"{name} is {shown(value)}, which is not possible"
+    if name == "version":
+        return f"version is {shown(value)}, and this batchgen reads version 1", "write version: 1"
+    close = nearest(value, expected.split(", ")) if isinstance(value, str) else None
+    advice = f"did you mean {close}? " if close else ""
+    return what, f"{advice}possible are: {expected}"
+
+
+def _too_short(
+    name: str, _value: Any, _context: Mapping[str, Any], field: FieldInfo | None
+) -> tuple[str, str]:
+    return f"{name} is empty", _example(name, field)
+
+
+def _too_long(
+    name: str, value: Any, context: Mapping[str, Any], _field: FieldInfo | None
+) -> tuple[str, str]:
+    limit = context["max_length"]
+    return f"{name} is too long: {len(value):,}, at most {limit:,}", "shorten it, or split the job"
+
+
+_Told = Callable[[str, Any, Mapping[str, Any], FieldInfo | None], tuple[str, str]]
+_SPECIAL: Mapping[str, _Told] = {
+    "greater_than": _bound,
+    "less_than": _bound,
+    "literal_error": _choice,
+    "enum": _choice,
+    "too_short": _too_short,
+    "string_too_short": _too_short,
+    "too_long": _too_long,
+    "string_too_long": _too_long,
+}
+
+
+def _name(path: KeyPath) -> str:
+    """The last key of a path; list items are called after their list."""
+    if not path:
+        return _ROOT
+    if isinstance(path[-1], int):
+        return f"item {path[-1] + 1} of {_name(path[:-1])}"
+    return path[-1]
+
+
+def _kind_of(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "a mapping"
+    if isinstance(value, (list, tuple)):
+        return "a list"
+    return shown(value)
+
+
+def _example(name: str, field: FieldInfo | None) -> str:
+    if name == _ROOT:
+        return "begin it with `version: 1`, `name: …` and `jobs:`"
+    part = _model_of(field)
+    if part is not None and not (field and field.examples):
+        keys = (known.alias or name for name, known in part.model_fields.items())
+        return f"give it keys ({', '.join(keys)}), or remove it"
+    if field is None or not field.examples:
+        return "compare it with the examples in jobs/"
+    key = name.rsplit(" ", 1)[-1]
+    return f"write, for example: {key}: {json.dumps(field.examples[0], ensure_ascii=False)}"

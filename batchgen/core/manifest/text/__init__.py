@@ -1,0 +1,1 @@
+"""Text of a manifest: templates, scalars, file names, and where a value stands."""

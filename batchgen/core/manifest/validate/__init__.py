@@ -1,0 +1,1 @@
+"""What is wrong in a manifest as a whole: all of it at once."""

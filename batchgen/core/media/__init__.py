@@ -1,0 +1,1 @@
+"""Which bytes are which kind of file, and whether they are whole."""

@@ -1,0 +1,1 @@
+"""URLs that may be fetched, calls and answers as values, decompression."""

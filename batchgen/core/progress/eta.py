@@ -1,0 +1,140 @@
+"""Reading a run while it works: the tally and the board as one glance, with an ETA.
+
+Reads only: whoever watches never moves what the planner looks at.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from batchgen.core.jobs.job import JobState
+from batchgen.core.jobs.policies import RateScope
+from batchgen.core.progress.snapshot import RunSnapshot
+from batchgen.core.progress.tally import Tally
+from batchgen.core.scheduling.gates import GateKind
+from batchgen.core.scheduling.poll_schedule import OTHER_CALLS
+from batchgen.core.scheduling.rate_limit import RATE_WINDOW_S
+from batchgen.core.scheduling.state import SchedulerState
+
+WAITS = {
+    GateKind.KEY: "the key is refused",
+    GateKind.CREDITS: "no credits",
+    GateKind.OUTAGE: "no answer",
+    GateKind.UPLOADS: "no uploads",
+    GateKind.DISK: "disk full",
+    GateKind.HALT: "stopping",
+    GateKind.TIME: "time is over",
+    GateKind.MANIFEST: "a row is wrong",
+    GateKind.STOP: "stopping",
+}
+"""Gates in two or three words; that of the history holds nothing back."""
+
+
+@dataclass(slots=True)
+class SnapshotReader:
+    """What displays of a running run read. `board` comes once the run has one."""
+
+    tally: Tally
+    cap_usd: float | None = None
+    board: SchedulerState | None = None
+
+    def read(self, now: float) -> RunSnapshot:
+        """The run as it is now."""
+        tally, board = self.tally, self.board
+        shown = RunSnapshot(
+            at=now,
+            counts=dict(tally.counts),
+            awaiting=tally.awaiting,
+            spent_usd=tally.spent_usd,
+            cap_usd=self.cap_usd,
+            submits=tally.per_minute("submits", now),
+            polls=tally.per_minute("polls", now),
+            eta_s=tally.eta_s(now),
+            deadline_at=tally.next_deadline_at(),
+            bytes_per_s=tally.bytes_per_s(now),
+            uploaded_count=tally.uploaded_count,
+            uploaded_bytes=tally.uploaded_bytes,
+        )
+        return shown if board is None else _with_board(shown, tally, board)
+
+
+def _with_board(shown: RunSnapshot, tally: Tally, board: SchedulerState) -> RunSnapshot:
+    now, rate, closed = shown.at, board.rate, board.gates.closed
+    reserved_usd = max(0.0, board.money.committed_usd - board.money.settled_usd)
+    return replace(
+        shown,
+        reserved_usd=reserved_usd,
+        calls=rate.used(now),
+        allowed=rate.allowed,
+        limited_until=rate.blocked_until if rate.blocked_until > now else None,
+        waiting_for=tuple(WAITS[kind] for kind in closed if kind in WAITS),
+        uploading_count=len(board.uploads.under_way),
+        eta_s=eta_s(tally, board, now),
+    )
+
+
+def eta_s(tally: Tally, board: SchedulerState, now: float) -> float | None:
+    """Seconds until this run has nothing left to do; None while that cannot be told.
+
+    By the pace at which jobs ended lately, and never less than the budget needs for what is left,
+    with the latencies and polls that were learned. Jobs beyond `--limit` are not this run's.
+    """
+    if tally.awaiting or board.gates.closed.keys() & WAITS.keys():
+        return None
+    left = _Left.of(tally, board)
+    if not left.count:
+        return None
+    pace = tally.pace_per_s(now)
+    by_pace_s = None if pace is None else left.count / pace
+    by_budget_s = _by_budget_s(left, board, now)
+    known = [seconds for seconds in (by_pace_s, by_budget_s) if seconds is not None]
+    return max(known, default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Left:
+    """Jobs this run has still to submit, those at the service, and those being brought home."""
+
+    queued: int
+    running: int
+    fetching: int
+
+    @property
+    def count(self) -> int:
+        return self.queued + self.running + self.fetching
+
+    @classmethod
+    def of(cls, tally: Tally, board: SchedulerState) -> _Left:
+        counts = tally.counts
+        queued = counts[JobState.PENDING] - sum(board.held.values())
+        if board.quota is not None:
+            queued = min(queued, board.quota + board.roster.counts[JobState.PENDING])
+        fetching = counts[JobState.FETCHING] + counts[JobState.RECOVERING]
+        return cls(max(0, queued), tally.in_flight, fetching)
+
+
+def _by_budget_s(left: _Left, board: SchedulerState, now: float) -> float | None:
+    """What the requests and the places need at least; None before a latency is believed."""
+    load = board.placement.load
+    if not load.latency_s:
+        return None
+    stay_s = load.latency_s + load.delay_s
+    # What runs is half through, on the average.
+    places_s = (left.queued + left.running / 2) * stay_s / board.limits.concurrency
+    last_s = stay_s if left.queued else stay_s / 2 if left.running else 0.0
+    blocked_s = max(0.0, board.rate.blocked_until - now)
+    return max(places_s, _requests_s(left, board, now)) + last_s + blocked_s
+
+
+def _requests_s(left: _Left, board: SchedulerState, now: float) -> float:
+    """The time that the requests of what is left take; none where the minute still holds them."""
+    allowed = board.rate.allowed
+    if allowed is None:
+        return 0.0
+    requests: float = left.queued
+    if board.limits.rate_scope is RateScope.ALL:
+        polls = board.placement.load.polls
+        requests = left.queued * (OTHER_CALLS + polls)
+        requests += left.running * (OTHER_CALLS - 1 + polls) + left.fetching
+    free = max(0, allowed - board.rate.used(now))
+    return RATE_WINDOW_S * max(0.0, requests - free) / allowed

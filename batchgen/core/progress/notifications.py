@@ -1,0 +1,131 @@
+"""What is told to people who are not there, and to the command that runs at the end.
+
+Only counts, money and reasons of the run itself: a reason of a single job may quote its prompt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from batchgen.core.common.exit_codes import ExitCode
+from batchgen.core.jobs.job import JobState
+from batchgen.core.manifest.notice_kinds import NoticeKind
+from batchgen.core.progress.tally import duration
+from batchgen.core.scheduling.gates import GateKind
+from batchgen.core.scheduling.spending import WARNING_SHARE
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """One message."""
+
+    kind: NoticeKind
+    title: str
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a run came to. `resume` is the command that goes on; `reason` why it stopped early.
+
+    `simulated` says that it was a rehearsal.
+    """
+
+    name: str
+    simulated: bool
+    run: str
+    manifest: str
+    outputs: str
+    exit_code: int
+    reason: str
+    counts: Mapping[JobState, int]
+    spent_usd: float
+    elapsed_s: float
+    resume: str
+
+    def count(self, state: JobState) -> int:
+        """Jobs in a state."""
+        return self.counts.get(state, 0)
+
+    @property
+    def left_count(self) -> int:
+        """Jobs that have not ended."""
+        return sum(count for state, count in self.counts.items() if state not in _ENDED)
+
+
+_ENDED = (JobState.DONE, JobState.FAILED, JobState.UNKNOWN, JobState.LOST)
+_WAITED = {
+    GateKind.KEY: "the service refuses the API key",
+    GateKind.CREDITS: "the account has no credits",
+    GateKind.OUTAGE: "the service does not answer",
+    GateKind.UPLOADS: "input files cannot be uploaded",
+    GateKind.DISK: "there is no space for outputs",
+}
+"""Gates that a person may have to open."""
+
+
+def end_notice(facts: Facts) -> Notice:
+    """The message at the end."""
+    finished = facts.exit_code in {ExitCode.COMPLETED, ExitCode.UNFINISHED}
+    kind = NoticeKind.FINISHED if finished else NoticeKind.STOPPED
+    parts = [f"{count} {state.value}" for state in JobState if (count := facts.count(state))]
+    lines = [
+        *([facts.reason] if facts.reason else []),
+        ", ".join(parts) or "no jobs",
+        f"${facts.spent_usd:.2f} spent, {duration(facts.elapsed_s)}",
+    ]
+    if not finished or facts.left_count:
+        lines.append(f"resume: {facts.resume}")
+    elif facts.exit_code == ExitCode.UNFINISHED:
+        lines.append(f"reasons: batchgen status {facts.run} --failed")
+    how = "finished" if finished else "stopped early"
+    return Notice(kind, f"{called(facts.name, simulated=facts.simulated)}: {how}", "\n".join(lines))
+
+
+def called(name: str, *, simulated: bool) -> str:
+    """A run in a message: nobody should take a rehearsal for the night itself."""
+    return f"{name} (rehearsal)" if simulated else name
+
+
+def unknown_notice(name: str, run: str) -> Notice:
+    """A job was set aside."""
+    body = (
+        "nothing could tell what became of a job's submit: it may have been billed, and is set "
+        f"aside while the others go on.\nlook: batchgen status {run} --failed\n"
+        f"decide: batchgen retry {run} --unknown"
+    )
+    return Notice(NoticeKind.DECISION, f"{name}: a job needs a decision", body)
+
+
+def gate_notice(name: str, gate: str, reason: str) -> Notice | None:
+    """A gate stays closed; None for one that nobody but the run itself opens."""
+    waited = {str(kind): words for kind, words in _WAITED.items()}.get(gate)
+    if waited is None:
+        return None
+    body = f"the run waits{f': {reason}' if reason else ''}"
+    return Notice(NoticeKind.DECISION, f"{name}: {waited}", body)
+
+
+def budget_notice(name: str, text: str) -> Notice:
+    """The cap comes near."""
+    title = f"{name}: {WARNING_SHARE:.0%} of max_spend are used up"
+    return Notice(NoticeKind.BUDGET, title, text.removeprefix("warning: "))
+
+
+def environment(facts: Facts) -> dict[str, str]:
+    """The variables of `on_finish`. Money in USD, time in seconds."""
+    return {
+        "BATCHGEN_NAME": facts.name,
+        "BATCHGEN_SIMULATED": str(int(facts.simulated)),
+        "BATCHGEN_RUN": facts.run,
+        "BATCHGEN_MANIFEST": facts.manifest,
+        "BATCHGEN_OUTPUTS": facts.outputs,
+        "BATCHGEN_EXIT_CODE": str(facts.exit_code),
+        "BATCHGEN_REASON": facts.reason,
+        "BATCHGEN_JOBS": str(sum(facts.counts.values())),
+        "BATCHGEN_LEFT": str(facts.left_count),
+        **{f"BATCHGEN_{s.value.upper()}": str(facts.count(s)) for s in _ENDED},
+        "BATCHGEN_SPENT_USD": f"{facts.spent_usd:.6f}",
+        "BATCHGEN_ELAPSED_S": f"{facts.elapsed_s:.3f}",
+    }

@@ -1,0 +1,1 @@
+"""What became of a POST whose answer was lost: the account's history as evidence."""

@@ -1,0 +1,1 @@
+"""What to do now, and when to look again."""

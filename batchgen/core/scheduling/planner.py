@@ -1,0 +1,298 @@
+"""The planner: which effects to start now, and when to look again.
+
+A plain function of the board and the instant. It never awaits, never reads a clock and changes
+nothing. The order in which it spends a tight request budget:
+
+1. results: a finished request is paid for; its window is running out
+2. submits, up to the share of the minute that they have in the long run: were all that is due
+   brought home first, nothing would be running at the service meanwhile, and the budget would idle
+   until it has caught up (at 50 requests a minute and 300 s a request, a fifth of the night);
+   from the same share, uploads of what the next jobs need
+3. polls that are due, nearest end of their window first
+4. lookups in the history: paid results whose record is gone, submits whose answer was lost
+5. further submits, and uploads
+
+Downloads need no budget; the CDN is not the API. Every pass costs what is due, not what is there.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from batchgen.core.jobs.job import Job
+from batchgen.core.jobs.placeholders import UPLOADS_AT_ONCE, Content, missing
+from batchgen.core.jobs.policies import RateScope
+from batchgen.core.jobs.spec import ApiVersion
+from batchgen.core.reconciliation.reconcile import needs_lookup
+from batchgen.core.scheduling.capacity import Slots, Submits
+from batchgen.core.scheduling.completion import Verdict, ending
+from batchgen.core.scheduling.effects import Effect, EffectKind
+from batchgen.core.scheduling.gates import Gate, GateKind
+from batchgen.core.scheduling.poll_schedule import MAX_INTERVAL_S
+from batchgen.core.scheduling.prefetch import MAX_STOCK, to_draw, to_draw_of
+from batchgen.core.scheduling.queues import QueueKind
+from batchgen.core.scheduling.state import SchedulerState
+from batchgen.core.scheduling.tick import submit_share
+
+SCOUTS = 3
+"""Of a model without a single result, so many requests are asked for at once: what they tell
+is true of the others as well."""
+SCOUT_STEP = 1.15
+"""The next scout is so much older than the last one that still ran."""
+BACKLOG_FACTOR = 4
+"""Submits wait while so many times the downloads that may run at once are waiting."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedEffects:
+    """What to do now. `wake_at` is None when only an event can change anything.
+
+    `draw` asks for so many pending jobs from the state, `draw_of` for so many of single models with
+    limits of their own. `gate` names what a STOP is due to.
+    """
+
+    effects: tuple[Effect, ...] = ()
+    wake_at: float | None = None
+    draw: int = 0
+    draw_of: tuple[tuple[str, int], ...] = ()
+    verdict: Verdict = Verdict.GO_ON
+    gate: Gate | None = None
+
+
+def plan(board: SchedulerState, now: float) -> PlannedEffects:
+    """Decide. See the module for the order; see `PlannedEffects` for the answer."""
+    return _Pass(board, now).decide()
+
+
+class _Pass:
+    """One deciding pass: the board is read once, the slots and places left are counted down."""
+
+    def __init__(self, board: SchedulerState, now: float) -> None:
+        self.board = board
+        self.now = now
+        self.slots = Slots(board, now)
+        self.effects: list[Effect] = []
+        self.wakes: list[float] = []
+        self.submits = Submits(board.limits.concurrency - board.in_flight)
+        self.uploads: set[Content] = set()
+
+    def decide(self) -> PlannedEffects:
+        if GateKind.STOP not in self.board.gates.closed:
+            self._effects()
+        verdict, gate = ending(self.board, self.effects, self.now)
+        if verdict is not Verdict.GO_ON:
+            return PlannedEffects(verdict=verdict, gate=gate)
+        return PlannedEffects(
+            tuple(self.effects), self._wake_at(), to_draw(self.board), to_draw_of(self.board)
+        )
+
+    def _effects(self) -> None:
+        self._saves()
+        if not self.board.gates.holds_calls():
+            if self.board.wants_credits and not self.board.probing:
+                self._start(EffectKind.CREDITS, None)
+            self._fetches()
+            self._submits(submit_share(self.board, self.now))
+            self._uploads(submit_share(self.board, self.now) - len(self.submits.keys), 0)
+            self._polls()
+            self._lookups()
+            self._submits(MAX_STOCK)
+            self._uploads(MAX_STOCK, UPLOADS_AT_ONCE)
+        self._probe()
+        self._check_disk()
+
+    def _due(self, line: QueueKind) -> Iterator[Job]:
+        """Jobs whose instant has come; the next one is remembered for the next look."""
+        queue = self.board.roster.queues[line]
+        next_at = queue.next_at(self.now)
+        if next_at is not None:
+            self.wakes.append(next_at)
+        for key in queue.iter_due(self.now):
+            yield self.board.jobs[key]
+
+    def _start(self, kind: EffectKind, job: Job | None) -> bool:
+        """Start an effect that takes a slot, if there is one."""
+        counts = kind is EffectKind.SUBMIT or self.board.limits.rate_scope is RateScope.ALL
+        if counts and not self.slots.take(job):
+            return False
+        unlimited = not (counts and self.slots.are_limited(job))
+        at_once = kind is EffectKind.POLL and unlimited and not self.board.gates.holds_saves()
+        self.effects.append(Effect(kind, job, counts, at_once=at_once))
+        return True
+
+    def _start_all(self, kind: EffectKind, line: QueueKind) -> None:
+        for job in self._due(line):
+            if not self._start(kind, job) and self.slots.wanted:
+                return
+
+    def _saves(self) -> None:
+        if self.board.gates.holds_saves():
+            return
+        places = self.board.limits.save_concurrency - self.board.roster.saving
+        for job in self._due(QueueKind.SAVE):
+            if places <= 0:
+                return
+            places -= 1
+            self.effects.append(Effect(EffectKind.SAVE, job, counts=False))
+
+    def _fetches(self) -> None:
+        if not self.board.gates.holds_saves():
+            self._start_all(EffectKind.FETCH, QueueKind.FETCH)
+
+    def _polls(self) -> None:
+        board = self.board
+        if board.limits.rate_scope is RateScope.SUBMIT or board.rate.allowed is None:
+            self._start_all(EffectKind.POLL, QueueKind.POLL)
+            return
+        unknown: list[Job] = []
+        for job in self._due(QueueKind.POLL):
+            is_late = self.now - job.sent_at >= board.placement.last_chance_s
+            if not (is_late or board.latencies.has_result(job.model)):
+                unknown.append(job)
+            elif not self._start(EffectKind.POLL, job) and self.slots.wanted:
+                return
+        self._scout(unknown)
+
+    def _scout(self, unknown: list[Job]) -> None:
+        """A few requests of each unknown model; those never asked for first, so that one that
+        never ends keeps nobody waiting."""
+        if not unknown:
+            return
+        jobs, latencies = self.board.jobs, self.board.latencies
+        out = Counter(jobs[key].model for key in self.board.busy if key in jobs)
+        for job in sorted(unknown, key=lambda job: (job.polls, job.sent_at)):
+            seen_s = latencies.scouted_s(job.model)
+            news_at = job.sent_at + min(SCOUT_STEP * seen_s, seen_s + MAX_INTERVAL_S)
+            if news_at > self.now:
+                self.wakes.append(news_at)  # another one was seen to run at this age
+            elif out[job.model] < SCOUTS and self._start(EffectKind.POLL, job):
+                out[job.model] += 1
+
+    def _lookups(self) -> None:
+        """Candidates are confirmed; a due job starts a read, which then serves all of them."""
+        board, by_list = self.board, False
+        self._start_all(EffectKind.RECOVER, QueueKind.RECOVER)
+        for job in self._due(QueueKind.LOOKUP):
+            if job.key in board.candidates:
+                self._start(EffectKind.CONFIRM, job)
+            elif needs_lookup(job):
+                self._start(EffectKind.RECOVER, job)
+            else:
+                by_list = True
+        if not board.reading and (board.history is not None or by_list):
+            self._start(EffectKind.READ_HISTORY, None)
+
+    def _submits_wait(self) -> bool:
+        """Whether nothing may be submitted just now, whatever it is."""
+        board = self.board
+        waiting_files = len(board.roster.queues[QueueKind.SAVE]) + board.roster.saving
+        lags = waiting_files >= BACKLOG_FACTOR * board.limits.save_concurrency
+        return lags or board.wants_credits or board.gates.holds_submits()
+
+    def _submits(self, at_most: int) -> None:
+        board, sums = self.board, self.submits
+        if self._submits_wait() or at_most <= 0:
+            return
+        at_most += len(sums.keys)
+        waiting = {model for model, count in board.roster.pending.items() if count}
+        for job in self._due(QueueKind.SUBMIT):
+            if sums.held >= waiting:
+                return  # whatever model it is of, it would have to wait
+            if job.key in sums.keys or job.model in sums.held:
+                continue
+            price_usd = board.money.expected_usd(job)
+            if sums.places <= 0 or len(sums.keys) >= at_most:
+                return
+            if self._is_held_back(job, price_usd):
+                sums.held.add(job.model)
+                continue
+            if not board.money.affords(price_usd, sums.usd):
+                return
+            if self._start(EffectKind.SUBMIT, job):
+                sums.take(job, price_usd)
+            elif self.slots.wanted:
+                return
+
+    def _uploads(self, at_most: int, beyond: int) -> None:
+        """What the next jobs to be submitted name and the service does not have yet: of those for
+        which there are places, and so many `beyond`."""
+        board, desk = self.board, self.board.uploads
+        if self._submits_wait() or at_most <= 0:
+            return
+        ready = len(board.roster.queues[QueueKind.SUBMIT]) - len(self.submits.keys)
+        ahead = min(at_most, self.submits.places + beyond - ready)
+        for job in self._due(QueueKind.UPLOAD):
+            if ahead <= 0 or not desk.has_room:
+                return
+            if job.model in board.gates.closed_models:
+                continue
+            if not board.money.affords(board.money.expected_usd(job), self.submits.usd):
+                return
+            contents = missing(job.body)
+            later = [at for content in contents if (at := desk.due_at(content)) > self.now]
+            self.wakes += later
+            ahead -= not later
+            for content in contents:
+                if desk.due_at(content) <= self.now and not self._upload(content):
+                    return
+
+    def _upload(self, content: Content) -> bool:
+        """Start an upload, unless it is under way; False where there is no slot or no room."""
+        if content in self.board.uploads.under_way or content in self.uploads:
+            return True
+        if not self.board.uploads.takes(content, self.uploads):
+            return False
+        counts = self.board.limits.rate_scope is RateScope.ALL
+        if counts and not self.slots.take(None):
+            return False
+        self.uploads.add(content)
+        self.effects.append(Effect(EffectKind.UPLOAD, counts=counts, content=content))
+        return True
+
+    def _is_held_back(self, job: Job, price_usd: float | None) -> bool:
+        """Whether this job has to wait while others need not."""
+        board, model, begun = self.board, job.model, self.submits.models
+        if model in board.gates.closed_models:
+            return True  # drawn before its model was closed
+        in_flight = board.roster.in_flight[model] + begun[model]
+        if in_flight >= board.limits.models.get(model, math.inf):
+            return True
+        if (
+            price_usd is None
+            and board.money.cap_usd is not None
+            and _is_being_priced(board, model, begun)
+        ):
+            return True  # the first one tells what the others will cost
+        polled = board.roster.polled + self.submits.polled
+        return job.api is ApiVersion.V2 and polled >= board.placement.drainable(model)
+
+    def _probe(self) -> None:
+        at = self.board.gates.probe_at()
+        if at is None or self.board.probing or self.board.gates.lost_patience(self.now):
+            return
+        if at > self.now:
+            self.wakes.append(at)
+        else:
+            self._start(EffectKind.PROBE, None)
+
+    def _check_disk(self) -> None:
+        gate = self.board.gates.closed.get(GateKind.DISK)
+        if gate is None or self.board.probing or self.board.gates.lost_patience(self.now):
+            return
+        if gate.probe_at > self.now:
+            self.wakes.append(gate.probe_at)
+        elif not any(effect.kind is EffectKind.PROBE for effect in self.effects):
+            self.effects.append(Effect(EffectKind.CHECK_DISK, counts=False))
+
+    def _wake_at(self) -> float | None:
+        wakes = (*self.wakes, *self.slots.next_at())
+        return min((at for at in wakes if at > self.now), default=None)
+
+
+def _is_being_priced(board: SchedulerState, model: str, begun: Counter[str]) -> bool:
+    """Whether a job of the model is under way, or just begun, that will tell its cost."""
+    roster = board.roster
+    return bool(roster.in_flight[model] + roster.fetching[model] + begun[model])

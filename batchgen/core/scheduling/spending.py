@@ -1,0 +1,123 @@
+"""What a run may spend, has spent, and may still have to pay; in USD.
+
+An attempt is reserved before it is submitted and settled on what it cost. Attempts of which nobody
+knows stay reserved.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from batchgen.core.jobs.job import Job, JobState, Totals
+from batchgen.core.scheduling.learned import PRICES_NOTE, prices_of
+
+TOLERANCE_USD = 1e-6
+"""A millionth of a dollar: sums of floats must not cost the last job."""
+WARNING_SHARE = 0.8
+
+
+@dataclass(slots=True)
+class Money:
+    """The cap and everything held against it.
+
+    `settled_usd` is known cost. `standing_usd` is reserved for attempts of jobs that ended without
+    a known cost (unknown, abandoned). `learned` is the highest cost seen of each model.
+    """
+
+    cap_usd: float | None = None
+    settled_usd: float = 0.0
+    standing_usd: float = 0.0
+    reserved: dict[int, float] = field(default_factory=dict)
+    """Expected prices of attempts that are not settled, by job key. Changed by `reserve` only."""
+    allow_unknown: bool = False
+    """Whether jobs of unknown price start under a cap: one at a time of each model, until the
+    first has told its cost."""
+    learned: dict[str, float] = field(default_factory=dict)
+    _reserved_usd: float = 0.0
+
+    def __post_init__(self) -> None:
+        """The sum is kept: a board may hold thousands."""
+        self._reserved_usd = sum(self.reserved.values())
+
+    @classmethod
+    def of(cls, cap_usd: float | None, totals: Totals, active: Iterable[Job]) -> Money:
+        """What earlier processes spent and reserved, without the active jobs: those are accounted
+        for when they come onto the board."""
+        under_way = [job for job in active if job.state is not JobState.PENDING]
+        known = sum(job.cost_usd for job in under_way if job.receipt.cost_usd is not None)
+        hoped = sum(job.cost_usd for job in under_way if job.receipt.cost_usd is None)
+        settled_usd = max(0.0, totals.settled_usd - known)
+        return cls(cap_usd, settled_usd, max(0.0, totals.reserved_usd - hoped))
+
+    @property
+    def committed_usd(self) -> float:
+        """Spent, or perhaps spent: what the cap is held against."""
+        return self.settled_usd + self.standing_usd + self._reserved_usd
+
+    @property
+    def is_nearly_spent(self) -> bool:
+        """Whether `WARNING_SHARE` of the cap is spent or reserved."""
+        return self.cap_usd is not None and self.committed_usd >= WARNING_SHARE * self.cap_usd
+
+    def reserve(self, job_key: int, usd: float) -> None:
+        """Hold an expected price, or a cost that is known but not final, against the cap."""
+        self.release(job_key)
+        self.reserved[job_key] = usd
+        self._reserved_usd += usd
+
+    def release(self, job_key: int) -> float:
+        """Take a reservation back; returns what it was, 0 where there was none."""
+        usd = self.reserved.pop(job_key, 0.0)
+        self._reserved_usd = self._reserved_usd - usd if self.reserved else 0.0
+        return usd
+
+    def account(self, job: Job, *, paid_in_vain: bool = False) -> None:
+        """Hold a job against the cap: reserved while an attempt may be billed, settled once its
+        cost is known.
+
+        What was `paid_in_vain` stays spent when the job goes back to pending.
+        """
+        reserved = job.key in self.reserved
+        released_usd = self.release(job.key)
+        if paid_in_vain:
+            self.standing_usd += released_usd
+        if job.state is JobState.PENDING or job.state is JobState.FAILED:
+            return
+        cost = job.cost_usd
+        if not job.ended:
+            # A price that changed on the way does not move what was reserved; a known cost does.
+            keeps = reserved and job.receipt.cost_usd is None
+            self.reserve(job.key, released_usd if keeps else cost)
+        elif job.state is JobState.UNKNOWN:
+            self.standing_usd += cost
+        else:
+            self.settled_usd += cost
+
+    def learn(self, model: str, cost_usd: float) -> None:
+        """A job of this model cost so much."""
+        self.learned[model] = max(cost_usd, self.learned.get(model, 0.0))
+
+    def expected_usd(self, job: Job) -> float | None:
+        """What a submit of the job is reckoned with: its price, or what the model was seen to cost
+        if that is more. None while nobody knows."""
+        prices = [usd for usd in (job.price_usd, self.learned.get(job.model)) if usd is not None]
+        return max(prices, default=None)
+
+    def affords(self, price_usd: float | None, beside_usd: float = 0.0) -> bool:
+        """Whether a submit of this price, beside others just decided on, keeps the cap."""
+        if self.cap_usd is None:
+            return True
+        if price_usd is None:
+            return self.allow_unknown and self.committed_usd + beside_usd < self.cap_usd
+        return self.committed_usd + beside_usd + price_usd <= self.cap_usd + TOLERANCE_USD
+
+    def dump(self) -> str:
+        """The learned prices as text."""
+        return json.dumps(self.learned, separators=(",", ":"))
+
+    def recall(self, text: str | None) -> None:
+        """Begin with the prices an earlier process learned."""
+        for model, usd in prices_of({PRICES_NOTE: text or "{}"}).items():
+            self.learn(model, usd)

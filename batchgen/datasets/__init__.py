@@ -1,0 +1,1 @@
+"""What makes finished files a dataset: metadata, card and exports."""

@@ -1,0 +1,284 @@
+"""The folder of an export: what was planned, what is there, and whether it may go on.
+
+All of it stands in the hidden folder `.export`, which loaders pass over. `plan.jsonl` lists the
+files and their rows; it is there while the export is under way. `export.json` says what is exported
+how, and stays. Shards and files get their names when they are whole, so a name is all it takes to
+know that one is done.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from batchgen.core.dataset.card import Medium
+from batchgen.core.dataset.columns import Column, Columns, ColumnSource
+from batchgen.core.dataset.export import Filter, Finished, PlannedFile
+from batchgen.core.dataset.types import ColumnType
+from batchgen.datasets.metadata import Surveyed, json_line, replace_text, survey
+from batchgen.errors import UserError
+from batchgen.ports import RecordReader
+from batchgen.system.durable import sync_folder
+
+_HIDDEN = ".export"
+
+
+@dataclass(frozen=True, slots=True)
+class ExportRequest:
+    """What is to be exported: `settings` tell one export from another and stand in its record."""
+
+    settings: Mapping[str, Any]
+    filter: Filter
+    id_glob: str = "*"
+    model_glob: str = "*"
+
+
+@dataclass(frozen=True, slots=True)
+class ExportPlan:
+    """What an export consists of. `finished` is how the run stood when it was planned.
+
+    `digest` is over everything planned; `extensions` are those of the files.
+    """
+
+    columns: Columns
+    medium: Medium
+    extensions: tuple[str, ...]
+    file_count: int
+    byte_count: int
+    digest: str
+    finished: Finished
+
+
+class ExportFolder:
+    """A folder that belongs to one export."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._hidden = path / _HIDDEN
+        self._plan = self._hidden / "plan.jsonl"
+        self._record = self._hidden / "export.json"
+
+    @contextmanager
+    def owned(self) -> Iterator[None]:
+        """Make the folder and keep others out. Raises `UserError` for a foreign or busy one."""
+        self._refuse_foreign()
+        try:
+            self._hidden.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(self._hidden, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError as error:
+            if error.errno in _FULL:
+                raise
+            raise UserError(
+                f"{self.path} cannot be made: {error.strerror or error}; choose another folder"
+            ) from error
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            raise UserError(f"another export is at work in {self.path}; wait for it") from None
+        try:
+            shutil.rmtree(self.parts, ignore_errors=True)
+            self.parts.mkdir()
+            yield
+        finally:
+            self._tidy()
+            os.close(descriptor)
+
+    def _tidy(self) -> None:
+        """Leave nothing unfinished; and nothing at all where nothing was begun."""
+        shutil.rmtree(self.parts, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            if not self._record.exists():
+                shutil.rmtree(self._hidden)
+                self.path.rmdir()
+
+    @property
+    def parts(self) -> Path:
+        """What has no name yet."""
+        return self._hidden / "parts"
+
+    def _refuse_foreign(self) -> None:
+        try:
+            names = {entry.name for entry in self.path.iterdir()} - {_HIDDEN}
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise UserError(
+                f"{self.path} cannot be used: {error.strerror or error}; choose another folder"
+            ) from error
+        if names and not self._record.is_file():
+            raise UserError(
+                f"{self.path} holds files that are no export ({min(names)!r}, …); "
+                "choose a new or an empty folder"
+            )
+
+    def plan(self, reader: RecordReader, wish: ExportRequest) -> tuple[ExportPlan, bool]:
+        """The plan to follow, and whether the run has changed since it was made.
+
+        What was begun goes on as it was planned, even if more has finished meanwhile. Raises
+        `UserError` where the folder holds another export, and `ChangedRunError` where it holds a
+        complete one of an earlier state of the run.
+        """
+        begun = self._read_record(wish)
+        now = reader.finished()
+        if begun is not None and self._plan.is_file():
+            return begun, begun.finished != now
+        if begun is not None and begun.finished != now:
+            raise ChangedRunError(begun, now)
+        with reader.snapshot():
+            made = self._write_plan(reader, wish)
+        if begun is not None and begun.digest != made.digest:
+            self._plan.unlink()
+            raise ChangedRunError(begun, now)
+        self._write_record(made, wish)
+        return made, False
+
+    def files(self) -> Iterator[PlannedFile]:
+        """The planned files in their order."""
+        with self._plan.open("r", encoding="utf-8", newline="\n") as file:
+            for line in file:
+                yield PlannedFile(*json.loads(line))
+
+    def complete(self) -> None:
+        """Nothing is left to be done."""
+        sync_folder(self.path)
+        self._plan.unlink()
+
+    def _write_plan(self, reader: RecordReader, wish: ExportRequest) -> ExportPlan:
+        records = reader.files().only(wish.id_glob, wish.model_glob)
+        surveyed = survey(wish.filter.passed(records))
+        if not surveyed.names.count:
+            raise UserError(_nothing(reader))
+        digest = hashlib.sha256()
+        byte_count = 0
+
+        def lines() -> Iterator[str]:
+            nonlocal byte_count
+            columns = surveyed.columns
+            for record in columns.in_order(wish.filter.passed(records)):
+                file = PlannedFile.of(record, columns.row(record))
+                line = json_line([file.name, file.sha256, file.size, file.row])
+                digest.update(line.encode())
+                byte_count += file.size
+                yield line
+
+        replace_text(self._plan, lines())
+        return _planned(surveyed, byte_count, digest.hexdigest(), reader.finished())
+
+    def _write_record(self, plan: ExportPlan, wish: ExportRequest) -> None:
+        document = {
+            "settings": wish.settings,
+            "columns": [[c.name, c.source, c.key, c.kind] for c in plan.columns.all],
+            "medium": plan.medium,
+            "extensions": plan.extensions,
+            "file_count": plan.file_count,
+            "byte_count": plan.byte_count,
+            "digest": plan.digest,
+            "finished": [plan.finished.count, plan.finished.bytes, plan.finished.saved_at],
+        }
+        replace_text(self._record, [_text(document)])
+        sync_folder(self._hidden)
+
+    def claim(self, settings: Mapping[str, Any]) -> None:
+        """Mark the folder as that of tables, which are made anew each time. Raises `UserError`."""
+        if self._document(settings) is None:
+            replace_text(self._record, [_text({"settings": settings})])
+
+    def _read_record(self, wish: ExportRequest) -> ExportPlan | None:
+        document = self._document(wish.settings)
+        if document is None:
+            return None
+        try:
+            return _read_plan(document)
+        except (ValueError, KeyError, TypeError) as error:
+            raise self._unreadable() from error
+
+    def _document(self, settings: Mapping[str, Any]) -> dict[str, Any] | None:
+        """The record, if there is one. Raises `UserError` for one of another export."""
+        try:
+            document = json.loads(self._record.read_text("utf-8"))
+            was = dict(document["settings"])
+        except FileNotFoundError:
+            return None
+        except (ValueError, KeyError, TypeError) as error:
+            raise self._unreadable() from error
+        now = json.loads(json.dumps(settings))
+        other = sorted(name for name in {*was, *now} if was.get(name) != now.get(name))
+        if other:
+            told = (f"{n}: {_told(was.get(n))} there, {_told(now.get(n))} now" for n in other)
+            raise UserError(
+                f"{self.path} holds another export ({'; '.join(told)}).\n"
+                "    Choose another folder, or give the same options to go on with that one"
+            )
+        return dict(document)
+
+    def _unreadable(self) -> UserError:
+        return UserError(
+            f"{self._record} cannot be read; choose another folder, or remove {self.path}"
+        )
+
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+"""The disk is full, and the folder is not to blame."""
+
+
+class ChangedRunError(Exception):
+    """The folder holds a complete export of what the run was; `now` it is something else."""
+
+    def __init__(self, was: ExportPlan, now: Finished) -> None:
+        super().__init__(was, now)
+        self.was = was
+        self.now = now
+
+
+def _text(document: Mapping[str, Any]) -> str:
+    return json.dumps(document, ensure_ascii=False, indent=1) + "\n"
+
+
+def _told(setting: Any) -> str:
+    return "none" if setting in (None, []) else json.dumps(setting, ensure_ascii=False)
+
+
+def _planned(surveyed: Surveyed, byte_count: int, digest: str, finished: Finished) -> ExportPlan:
+    names = surveyed.names
+    return ExportPlan(
+        replace(surveyed.columns, early=()),
+        names.medium,
+        tuple(names.extensions),
+        names.count,
+        byte_count,
+        digest,
+        finished,
+    )
+
+
+def _read_plan(document: Mapping[str, Any]) -> ExportPlan:
+    columns = tuple(
+        Column(name, ColumnSource(source), key, ColumnType(kind))
+        for name, source, key, kind in document["columns"]
+    )
+    return ExportPlan(
+        Columns(columns),
+        Medium(document["medium"]),
+        tuple(document["extensions"]),
+        document["file_count"],
+        document["byte_count"],
+        document["digest"],
+        Finished(*document["finished"]),
+    )
+
+
+def _nothing(reader: RecordReader) -> str:
+    if reader.finished().count:
+        return "no finished file matches; look at the filters: --id, --model, --where"
+    return "nothing is finished in this run yet; export it when there are files"

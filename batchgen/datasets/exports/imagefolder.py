@@ -1,0 +1,130 @@
+"""A folder of the files themselves, copied or linked, with their metadata and card."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import BinaryIO
+
+from batchgen.core.dataset.card import About, NameSurvey, folder_card
+from batchgen.core.dataset.columns import Columns
+from batchgen.core.dataset.export import PlannedFile
+from batchgen.datasets.exports.folder import ExportFolder
+from batchgen.datasets.exports.originals import DamagedFileError, VerifiedFiles
+from batchgen.datasets.exports.shards import Made, Tell
+from batchgen.datasets.metadata import CARD_NAME, METADATA_NAME, json_line, replace_text
+from batchgen.system.durable import start_sync, sync_folder
+
+_SOME = 64
+"""Files that are synced together: their writes share the disk's time."""
+
+
+@dataclass(slots=True)
+class FolderWork:
+    """Everything needed to make a folder. With `link`, names are given to the very files."""
+
+    folder: ExportFolder
+    originals: VerifiedFiles
+    link: bool = False
+
+    def run(self, tell: Tell) -> Made:
+        """Bring every file that is not there. A damaged one is left out, and told."""
+        made = Made()
+        for files in _batched(self.folder.files()):
+            there = [file for file in files if self._is_there(file)]
+            made.kept_count += len(there)
+            known = {file.name for file in there}
+            new = [file for file in files if file.name not in known]
+            brought = self._bring(new)
+            made.new_count += len(brought)
+            if not self.originals.skip_damaged:
+                made.undone_count += len(new) - len(brought)
+            tell(len(files), sum(file.size for file in files))
+        return made
+
+    def finish(self, title: str, columns: Columns) -> None:
+        """The list of the files, and the card: last, so that they speak of what is there."""
+        names = NameSurvey()
+
+        def lines() -> Iterator[str]:
+            for file in self.folder.files():
+                if self._is_there(file):
+                    names.take_in(file.name)
+                    yield json_line(file.row)
+
+        digest = replace_text(self.folder.path / METADATA_NAME, lines())
+        about = About(title, self.folder.path.as_posix(), digest)
+        replace_text(self.folder.path / CARD_NAME, [folder_card(about, columns, names)])
+
+    def _is_there(self, file: PlannedFile) -> bool:
+        """A file has its name only when it is whole, and it was checked before."""
+        try:
+            return self._target(file).stat().st_size == file.size
+        except OSError:
+            return False
+
+    def _target(self, file: PlannedFile) -> Path:
+        return self.folder.path / file.name
+
+    def _bring(self, files: list[PlannedFile]) -> list[PlannedFile]:
+        brought = []
+        parts: list[tuple[Path, Path]] = []
+        for number, file in enumerate(files):
+            part = self.folder.parts / f"{number}"
+            if self._is_made(file, part):
+                parts.append((part, self._target(file)))
+                brought.append(file)
+        for part, _ in parts:
+            _sync(part)
+        for part, target in parts:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            part.replace(target)
+        for parent in {target.parent for _, target in parts}:
+            sync_folder(parent)
+        return brought
+
+    def _is_made(self, file: PlannedFile, part: Path) -> bool:
+        try:
+            with self.originals.opened(file) as handle:
+                if handle is None:
+                    return False
+                if not (self.link and self._is_linked(file, part)):
+                    _write(handle, part)
+        except DamagedFileError:
+            return False
+        return True
+
+    def _is_linked(self, file: PlannedFile, part: Path) -> bool:
+        """Whether the file system could; else, as between two of them, a copy has to do."""
+        original = self.originals.files.local(file.name)
+        self.link = False
+        if original is not None:
+            with contextlib.suppress(OSError):
+                os.link(original, part)
+                self.link = True
+        return self.link
+
+
+def _write(source: BinaryIO, part: Path) -> None:
+    with part.open("wb") as target:
+        shutil.copyfileobj(source, target)
+        target.flush()
+        start_sync(target.fileno())
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _batched(files: Iterator[PlannedFile]) -> Iterator[list[PlannedFile]]:
+    while some := list(islice(files, _SOME)):
+        yield some

@@ -1,0 +1,129 @@
+"""Parquet shards with the bytes embedded: a column that `datasets` decodes, and typed others."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from batchgen.core.dataset.card import Medium
+from batchgen.core.dataset.columns import Columns
+from batchgen.core.dataset.export import PlannedFile
+from batchgen.core.dataset.types import ColumnType
+from batchgen.datasets.exports.originals import VerifiedFiles
+from batchgen.errors import UserError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+GROUP_ROWS = 100
+"""Rows of a group: what `datasets` itself writes where a column holds pictures."""
+GROUP_BYTES = 64 * 1024 * 1024
+"""A group is held in memory, by the writer and later by each reader."""
+MOST_BYTES = 2**31 - 1
+"""Of one value, as Arrow counts them."""
+_ROW_COST = 200
+
+_DTYPES: Mapping[ColumnType, str] = {
+    ColumnType.FLAG: "bool",
+    ColumnType.WHOLE: "int64",
+    ColumnType.LARGE: "int64",
+    ColumnType.NUMBER: "float64",
+}
+"""As `datasets` and Arrow call them; all others are text."""
+_FEATURES: Mapping[Medium, Any] = {
+    Medium.IMAGE: {"_type": "Image"},
+    Medium.AUDIO: {"_type": "Audio"},
+    Medium.VIDEO: {"_type": "Video"},
+    Medium.FILE: {
+        "bytes": {"dtype": "binary", "_type": "Value"},
+        "path": {"dtype": "string", "_type": "Value"},
+    },
+}
+
+
+class ParquetFormat:
+    """One column for the file (`image`, `audio`, `video`, or `file` where they are mixed)."""
+
+    extension = "parquet"
+    subfolder = "data/"
+    """Readers of a folder of Parquet files take the card for a broken one."""
+
+    def __init__(self, columns: Columns, medium: Medium) -> None:
+        """Raises `UserError` where pyarrow is not installed."""
+        try:
+            import pyarrow.parquet  # noqa: PLC0415  an extra, and slow to import
+        except ImportError as error:
+            raise UserError(
+                "Parquet needs the library pyarrow, which is not installed\n"
+                "    python -m pip install pyarrow"
+            ) from error
+        self._pa = pyarrow
+        self._medium = medium
+        self._schema = self._schema_of(columns)
+
+    def cost(self, file: PlannedFile) -> int:
+        """The bytes, and a guess at the row: it is compressed."""
+        return file.size + _ROW_COST
+
+    def write(
+        self, target: BinaryIO, files: Iterator[PlannedFile], originals: VerifiedFiles
+    ) -> None:
+        """One shard, group by group."""
+        options: dict[str, Any] = {
+            # Media are compressed already, and no two alike.
+            "compression": {**dict.fromkeys(self._leaves(), "zstd"), self._bytes: "none"},
+            "use_dictionary": [leaf for leaf in self._leaves() if leaf != self._bytes],
+            "write_statistics": [leaf for leaf in self._leaves() if leaf != self._bytes],
+        }
+        with self._pa.parquet.ParquetWriter(target, self._schema, **options) as writer:
+            for rows in self._groups(files, originals):
+                table = self._pa.Table.from_pylist(rows, schema=self._schema)
+                writer.write_table(table, row_group_size=len(rows))
+
+    @property
+    def _bytes(self) -> str:
+        return f"{self._medium}.bytes"
+
+    def _leaves(self) -> list[str]:
+        names = [name for name in self._schema.names if name != self._medium]
+        return [self._bytes, f"{self._medium}.path", *names]
+
+    def _groups(
+        self, files: Iterator[PlannedFile], originals: VerifiedFiles
+    ) -> Iterator[list[dict[str, Any]]]:
+        rows: list[dict[str, Any]] = []
+        size = 0
+        for file in files:
+            data = _bytes_of(file, originals)
+            if data is None:
+                continue
+            if rows and (len(rows) >= GROUP_ROWS or size + len(data) > GROUP_BYTES):
+                yield rows
+                rows, size = [], 0
+            name = file.name.rpartition("/")[2]
+            rows.append({self._medium.value: {"bytes": data, "path": name}, **file.row})
+            size += len(data)
+        if rows:
+            yield rows
+
+    def _schema_of(self, columns: Columns) -> pa.Schema:
+        pa = self._pa
+        fields = [
+            pa.field(self._medium.value, pa.struct({"bytes": pa.binary(), "path": pa.string()}))
+        ]
+        features: dict[str, Any] = {self._medium.value: _FEATURES[self._medium]}
+        for column in columns.all:
+            dtype = _DTYPES.get(column.kind, "string")
+            fields.append(pa.field(column.name, pa.type_for_alias(dtype)))
+            features[column.name] = {"dtype": dtype, "_type": "Value"}
+        return pa.schema(fields, {"huggingface": json.dumps({"info": {"features": features}})})
+
+
+def _bytes_of(file: PlannedFile, originals: VerifiedFiles) -> bytes | None:
+    if file.size > MOST_BYTES:
+        raise UserError(
+            f"{file.name} has {file.size} bytes, and Parquet takes {MOST_BYTES} in one value; "
+            "leave it out with a filter, or export webdataset or imagefolder"
+        )
+    return originals.data(file)

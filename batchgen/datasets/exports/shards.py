@@ -1,0 +1,106 @@
+"""Shards one by one: each is written without a name, synced, and then given its name."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from batchgen.core.dataset.export import Cutter, PlannedFile, ShardLimits
+from batchgen.datasets.exports.folder import ExportFolder
+from batchgen.datasets.exports.originals import DamagedFileError, VerifiedFiles
+from batchgen.system.durable import sync_folder
+
+Tell = Callable[[int, int], None]
+"""`tell(files, bytes)`: so many more are dealt with."""
+
+
+class ShardFormat(Protocol):
+    """How the files of a shard are written."""
+
+    extension: str
+    subfolder: str
+    """Where shards stand below the folder of the export: empty, or a name and a slash."""
+
+    def cost(self, file: PlannedFile) -> int:
+        """Bytes that a file will take in a shard, or nearly so."""
+        ...
+
+    def write(
+        self, target: BinaryIO, files: Iterator[PlannedFile], originals: VerifiedFiles
+    ) -> None:
+        """One shard. Raises `DamagedFileError` and `OSError`."""
+        ...
+
+
+@dataclass(slots=True)
+class Made:
+    """What an export did: shards (or files) made now, there before, and left undone."""
+
+    new_count: int = 0
+    kept_count: int = 0
+    undone_count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ShardWork:
+    """Everything needed to make the shards of one export."""
+
+    folder: ExportFolder
+    format: ShardFormat
+    limits: ShardLimits
+    title: str
+    originals: VerifiedFiles
+
+    def name_of(self, number: int) -> str:
+        """The name of a shard."""
+        name = f"{self.title}-{number:06d}.{self.format.extension}"
+        return self.format.subfolder + name
+
+    def run(self, tell: Tell) -> Made:
+        """Make every shard that is not there. One with a damaged file is left undone."""
+        made = Made()
+        cutter = Cutter(self.limits)
+        cost = self.format.cost
+        numbered = groupby(self.folder.files(), lambda file: cutter.number_of(cost(file)))
+        for number, files in numbered:
+            target = self.folder.path / self.name_of(number)
+            there = target.exists()
+            told = _told(files, tell)
+            if there:
+                made.kept_count += 1
+            elif self._write(target, told):
+                made.new_count += 1
+            else:
+                made.undone_count += 1
+            for _ in told:
+                pass  # what was not read is dealt with all the same
+        return made
+
+    def _write(self, target: Path, files: Iterator[PlannedFile]) -> bool:
+        """Whether the shard was made whole."""
+        part = self.folder.parts / target.name
+        try:
+            with part.open("wb") as file:
+                self.format.write(file, files, self.originals)
+                file.flush()
+                os.fsync(file.fileno())
+        except DamagedFileError:
+            part.unlink()
+            return False
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
+        target.parent.mkdir(exist_ok=True)
+        part.rename(target)
+        sync_folder(target.parent)
+        return True
+
+
+def _told(files: Iterator[PlannedFile], tell: Tell) -> Iterator[PlannedFile]:
+    for file in files:
+        yield file
+        tell(1, file.size)

@@ -1,0 +1,1 @@
+"""Finished files: downloaded, checked, delivered into a folder or a bucket, and read there."""

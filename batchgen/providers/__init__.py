@@ -1,0 +1,1 @@
+"""Whom jobs are sent to, one folder a service."""

@@ -1,0 +1,294 @@
+"""HTTP meaning: which event the outcome of a call is.
+
+`read_…` functions take a job, the outcome of its call (an `Answer` or a
+`TransportError`) and the instant it was known, and return one event; a final body that carries the
+media itself also brings the bytes, which the shell stages before the event is recorded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, TypeGuard
+
+from batchgen.core.common.text import printable
+from batchgen.core.jobs.events import Event, EventKind, Reading
+from batchgen.core.jobs.job import Job, JobState, Output, Receipt
+from batchgen.core.jobs.outcomes import CallKind, Signal
+from batchgen.core.jobs.spec import ApiVersion
+from batchgen.core.media.formats import sniff
+from batchgen.core.net.http import Answer, CallOutcome
+from batchgen.errors import TransportError
+from batchgen.providers.segmind.errors import signal_of
+from batchgen.providers.segmind.outputs import (
+    MEDIA_KEYS,
+    FoundOutput,
+    TooManyOutputsError,
+    find_outputs,
+    is_url,
+)
+from batchgen.providers.segmind.receipts import amount, read_receipt
+from batchgen.providers.segmind.treatments import failed_call
+
+RUNNING_STATES = ("QUEUED", "PROCESSING")
+_BODY_DECIDES = frozenset({Signal.OK, Signal.UNPROCESSABLE})
+"""Where a body's FAILED is the job's. A refused key or a full window is never, whatever it says."""
+MAX_REQUEST_ID_CHARACTERS = 200
+
+
+def read_submit(job: Job, outcome: CallOutcome, now: float) -> Reading:
+    """What became of a POST, v2 or v1."""
+    signal = signal_of(outcome)
+    if signal is not Signal.OK or isinstance(outcome, TransportError):
+        event = failed_call(CallKind.SUBMIT, job, outcome, signal, now)
+        return Reading(_keep_id(job, event, outcome), {})
+    if job.api is ApiVersion.V1:
+        body = outcome.object()
+        if body.get("status") == "FAILED":
+            refused = replace(_failed(job, body, now, CallKind.SUBMIT), kind=EventKind.REFUSED)
+            return Reading(refused, {})
+        return _final(job, outcome, body, now, CallKind.SUBMIT)
+    request_id = outcome.object().get("request_id")
+    if not _is_request_id(request_id):
+        reason = "the service accepted the submit but named no request_id"
+        return _no_result(job, outcome, now, CallKind.SUBMIT, reason)
+    acked = _event(EventKind.ACKED, job, now, CallKind.SUBMIT)
+    return Reading(replace(acked, request_id=request_id), {})
+
+
+def read_status(job: Job, outcome: CallOutcome, now: float) -> Event:
+    """What a poll says."""
+    body = outcome.object() if isinstance(outcome, Answer) else {}
+    state = body.get("status")
+    signal = signal_of(outcome)
+    if state == "FAILED" and signal in _BODY_DECIDES:
+        return _failed(job, body, now, CallKind.STATUS)
+    if signal is not Signal.OK:
+        return failed_call(CallKind.STATUS, job, outcome, signal, now)
+    if state == "COMPLETED":
+        return _event(EventKind.FINISHED, job, now, CallKind.STATUS, receipt=read_receipt(body))
+    if state in RUNNING_STATES:
+        return _event(EventKind.RUNNING, job, now, CallKind.STATUS)
+    if isinstance(state, str) and state:
+        # A state nobody documented is not terminal: the hour decides in the end.
+        reason = f"the service calls the request {printable(state, 60)!r}"
+        return _event(EventKind.RUNNING, job, now, CallKind.STATUS, reason)
+    return failed_call(CallKind.STATUS, job, outcome, Signal.UNREADABLE, now)
+
+
+def read_result(job: Job, outcome: CallOutcome, now: float) -> Reading:
+    """What the final body says: outputs and receipt, or that it is not final after all."""
+    body = outcome.object() if isinstance(outcome, Answer) else {}
+    signal = signal_of(outcome)
+    if body.get("status") == "FAILED" and signal in _BODY_DECIDES:
+        return Reading(_failed(job, body, now, CallKind.RESULT), {})
+    if signal is not Signal.OK or isinstance(outcome, TransportError):
+        return Reading(failed_call(CallKind.RESULT, job, outcome, signal, now), {})
+    if _still_running(body):
+        reason = "completed by its status, still running by its result"
+        return Reading(_event(EventKind.RUNNING, job, now, CallKind.RESULT, reason), {})
+    return _final(job, outcome, body, now, CallKind.RESULT)
+
+
+def _still_running(body: dict[str, Any]) -> bool:
+    """Asked too early: a state that is not terminal, and no media yet under an unknown one."""
+    state = body.get("status")
+    if state in RUNNING_STATES:
+        return True
+    unknown = isinstance(state, str) and state not in {"", "COMPLETED"}
+    return unknown and not any(body.get(key) for key in MEDIA_KEYS)
+
+
+def _final(job: Job, answer: Answer, body: dict[str, Any], now: float, call: CallKind) -> Reading:
+    """A 200 that should carry the result: media bytes, or JSON (`body`) in any of its shapes."""
+    kind = EventKind.ANSWERED if call is CallKind.SUBMIT else EventKind.RESULT
+    try:
+        found = find_outputs(body) if body else _raw_media(answer)
+    except TooManyOutputsError as error:
+        return _no_result(job, answer, now, call, str(error))
+    if not found:
+        return _no_result(job, answer, now, call, "the result names no output")
+    outputs, inline = _numbered(found)
+    event = Event(
+        kind,
+        job.key,
+        now,
+        request_id=_header_id(answer.headers) if call is CallKind.SUBMIT else "",
+        call=call,
+        signal=Signal.OK,
+        outputs=outputs,
+        receipt=read_receipt(body, answer.headers),
+    )
+    return Reading(event, inline)
+
+
+def _no_result(job: Job, answer: Answer, now: float, call: CallKind, reason: str) -> Reading:
+    """Accepted and perhaps billed, but without what it must bring: never posted again for that."""
+    event = failed_call(call, job, answer, Signal.UNREADABLE, now, reason)
+    return Reading(_keep_id(job, event, answer), {})
+
+
+def _raw_media(answer: Answer) -> tuple[FoundOutput, ...]:
+    if sniff(answer.body[:4096]) is None:
+        return ()
+    return (FoundOutput(data=answer.body, media_type=answer.headers.get("content-type", "")),)
+
+
+def _numbered(found: tuple[FoundOutput, ...]) -> tuple[tuple[Output, ...], dict[int, bytes]]:
+    outputs = tuple(
+        Output(index, url=item.url, media_type=printable(item.media_type, 100))
+        for index, item in enumerate(found)
+    )
+    return outputs, {index: item.data for index, item in enumerate(found) if not item.url}
+
+
+def read_record(job: Job, outcome: CallOutcome, now: float) -> Event:
+    """What the history says about one request: where its files are, or that it knows of none."""
+    signal = signal_of(outcome)
+    if signal is not Signal.OK or isinstance(outcome, TransportError):
+        return failed_call(CallKind.HISTORY, job, outcome, signal, now)
+    if not _is_json(outcome):
+        return failed_call(CallKind.HISTORY, job, outcome, Signal.UNREADABLE, now)
+    row = history_row(outcome)
+    if _is_of_another(row, job):
+        row = {}
+    status = row.get("model_status")
+    urls = [url for url in _row_urls(row) if is_url(url)]
+    if status == "FAILED":
+        return _failed(job, row, now, CallKind.HISTORY)
+    if urls:
+        return Event(
+            EventKind.RECOVERED,
+            job.key,
+            now,
+            call=CallKind.HISTORY,
+            signal=Signal.OK,
+            outputs=_recovered(job, urls),
+            receipt=Receipt(cost_usd=amount(row.get("credits_deduction"))),
+        )
+    if row:
+        reason = f"the history says {printable(str(status), 40)!r} and names no file"
+        if status != "COMPLETED":
+            return _event(EventKind.TROUBLE, job, now, CallKind.HISTORY, reason)
+        return failed_call(CallKind.HISTORY, job, outcome, Signal.NOT_FOUND, now, reason)
+    return failed_call(CallKind.HISTORY, job, outcome, Signal.NOT_FOUND, now)
+
+
+def _is_json(answer: Answer) -> bool:
+    """An error page under a 200 must not count as the history knowing nothing."""
+    try:
+        answer.json()
+    except ValueError:
+        return False
+    return True
+
+
+def _is_of_another(row: dict[str, Any], job: Job) -> bool:
+    """Asked without an id (a v1 answer may name none), the history lists anybody's rows."""
+    if not job.request_id:
+        return job.state is JobState.RECOVERING
+    return bool(row.get("request_id", job.request_id) != job.request_id)
+
+
+def read_confirmation(job: Job, request_id: str, outcome: CallOutcome, now: float) -> Event | None:
+    """Whether a row of the history is ours, asked by its id; None when it is not.
+
+    Lists also show the rows of team-mates; their ids are answered with 404. A v1 request cannot be
+    polled, so it is taken from the history itself once it is there.
+    """
+    signal = signal_of(outcome)
+    if signal is Signal.NOT_FOUND:
+        return None
+    if signal is not Signal.OK or isinstance(outcome, TransportError):
+        return failed_call(CallKind.HISTORY, job, outcome, signal, now)
+    row = history_row(outcome)
+    if row.get("request_id", request_id) != request_id or not row:
+        return None
+    if job.api is ApiVersion.V1 or row.get("model_status") == "FAILED":
+        event = read_record(job, outcome, now)
+        final = event.kind in {EventKind.RECOVERED, EventKind.FAILED}
+        return replace(event, request_id=request_id) if final else event
+    return Event(
+        EventKind.ADOPTED,
+        job.key,
+        now,
+        request_id=request_id,
+        call=CallKind.HISTORY,
+        signal=Signal.OK,
+        reason="found in the account's history",
+    )
+
+
+def _recovered(job: Job, urls: list[str]) -> tuple[Output, ...]:
+    """What the history names (one output a row), then what the result had named beyond that:
+    a job must not end as done with fewer outputs than it is known to have."""
+    named = tuple(Output(index, url=url) for index, url in enumerate(urls))
+    return (*named, *job.outputs[len(named) :])
+
+
+def history_row(answer: Answer) -> dict[str, Any]:
+    """The row of a one-request answer, at the top level or in an envelope; empty when none."""
+    body = answer.object()
+    for key in ("data", "result", "request"):
+        inner = body.get(key)
+        if isinstance(inner, list) and inner and isinstance(inner[0], dict):
+            return inner[0]
+        if isinstance(inner, dict) and ("request_id" in inner or "model_status" in inner):
+            return inner
+    return body if "request_id" in body or "model_status" in body else {}
+
+
+def _row_urls(row: dict[str, Any]) -> list[str]:
+    value = row.get("generation_url")
+    values = value if isinstance(value, list) else [value]
+    return [item for item in values if isinstance(item, str)]
+
+
+def _failed(job: Job, body: dict[str, Any], now: float, call: CallKind) -> Event:
+    text = error_text_of(body) or "the service reported FAILED without a reason"
+    return _event(EventKind.FAILED, job, now, call, text, receipt=read_receipt(body))
+
+
+def error_text_of(body: dict[str, Any]) -> str:
+    """The error sentence of a body that is already read."""
+    error = body.get("error")
+    if isinstance(error, dict):
+        error = error.get("message") or str(error)
+    return printable(str(error)) if error else ""
+
+
+def _event(  # noqa: PLR0913  the fields of one event
+    kind: EventKind,
+    job: Job,
+    now: float,
+    call: CallKind,
+    reason: str = "",
+    receipt: Receipt | None = None,
+) -> Event:
+    return Event(kind, job.key, now, reason=reason, call=call, signal=Signal.OK, receipt=receipt)
+
+
+def _keep_id(job: Job, event: Event, outcome: CallOutcome) -> Event:
+    """A v1 answer that broke off after its headers has already told the request's id.
+
+    A v2 answer names it in its body only: an id from elsewhere would stand in the ledger as ours,
+    and hide the very row that shows the submit to be accepted.
+    """
+    if event.kind is not EventKind.UNCLEAR or job.api is not ApiVersion.V1:
+        return event
+    return replace(event, request_id=_header_id(outcome.headers))
+
+
+def _is_request_id(value: Any) -> TypeGuard[str]:
+    return (
+        isinstance(value, str)
+        and 0 < len(value) <= MAX_REQUEST_ID_CHARACTERS
+        and value.isprintable()
+        and not any(c in "/?#\\ " for c in value)
+        and value not in {".", ".."}
+    )
+
+
+def _header_id(headers: Mapping[str, str]) -> str:
+    value = headers.get("x-request-id", "")
+    return value if _is_request_id(value) else ""

@@ -1,0 +1,83 @@
+"""The service's answers in its own words: JSON, errors, HTML of its gateways, the Date header.
+
+Status codes, bodies and the several meanings of 406 follow the service's documentation as far as it
+goes; the sentences are ours, and hold the words by which the meanings are told apart.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import formatdate
+from functools import lru_cache
+from typing import Any
+
+from batchgen.providers.segmind.simulator.messages import Reply
+
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+
+JSON = "application/json"
+HTML = "text/html; charset=utf-8"
+
+REASONS: Mapping[int, str] = {
+    400: "Bad Request",
+    403: "Forbidden",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    502: "Bad Gateway",
+    503: "Service Unavailable",
+    504: "Gateway Time-out",
+}
+
+NO_KEY = "API key is missing: send it in the x-api-key header"
+BAD_KEY = "Invalid API key"
+NO_CREDITS = "Insufficient credits: add credits to go on"
+SPEND_LIMIT = "Team spend limit reached"
+WRONG_TYPE = "Wrong content type: Content-Type must be application/json"
+RATE_LIMITED = "Rate limit exceeded"
+RETIRED = "This model is retired"
+FORBIDDEN = "This account may not call this model"
+UNKNOWN_REQUEST = "Request not found or expired"
+SERVER_ERROR = "Internal server error"
+UNAVAILABLE = "Service unavailable"
+
+
+def json_reply(status: int, value: Any, headers: Mapping[str, str] | None = None) -> Reply:
+    """A JSON answer. ASCII on the wire, so that any text survives."""
+    body = _encode(value).encode()
+    return Reply(status, {"content-type": JSON, **(headers or {})}, body)
+
+
+def error_reply(status: int, message: str) -> Reply:
+    """`{"error": message}`; the auth surface (401) has its own three fields."""
+    if status == 401:
+        fields = {"error": message, "error_description": message, "status_code": 401}
+        return json_reply(status, fields)
+    return json_reply(status, {"error": message})
+
+
+def html_reply(status: int) -> Reply:
+    """The page of a gateway, or of a framework for a wrong method."""
+    title = f"{status} {REASONS[status]}"
+    page = f"<html><head><title>{title}</title></head><body><h1>{title}</h1></body></html>"
+    return Reply(status, {"content-type": HTML}, page.encode())
+
+
+def rate_limited_reply(reset_at: float | None) -> Reply:
+    """429 as the service sends it: no Retry-After; the reset as an ISO instant, if any."""
+    headers = {"x-rate-limit-remaining": "0"}
+    if reset_at is not None:
+        headers["x-rate-limit-reset-at-utc"] = iso_instant(reset_at)
+    return json_reply(429, {"error": RATE_LIMITED}, headers)
+
+
+def iso_instant(at: float) -> str:
+    """Seconds since the epoch as `2027-01-15T08:00:00.250000Z`."""
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="microseconds")[:-6] + "Z"
+
+
+@lru_cache(maxsize=8)
+def http_date(second: int) -> str:
+    """A whole second since the epoch as an HTTP date."""
+    return formatdate(second, usegmt=True)

@@ -1,0 +1,169 @@
+"""The desk of the API: every call that passed the fault rules is checked and answered here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from batchgen.core.jobs.spec import ApiVersion
+from batchgen.providers.segmind.catalog import Catalog
+from batchgen.providers.segmind.simulator import answers, checks
+from batchgen.providers.segmind.simulator.answers import error_reply, html_reply, json_reply
+from batchgen.providers.segmind.simulator.config import SimulatorConfig
+from batchgen.providers.segmind.simulator.engine import Order, Workers
+from batchgen.providers.segmind.simulator.fault_rules import Endpoint, FaultRule
+from batchgen.providers.segmind.simulator.history import History
+from batchgen.providers.segmind.simulator.http.routes import Route
+from batchgen.providers.segmind.simulator.ledger import Bill, BillingLedger, Outcome
+from batchgen.providers.segmind.simulator.limits import RequestWindow
+from batchgen.providers.segmind.simulator.media.outputs import Render
+from batchgen.providers.segmind.simulator.media.shelf import MediaIndex
+from batchgen.providers.segmind.simulator.messages import ApiRefusal, ReceivedRequest, Reply
+from batchgen.providers.segmind.simulator.results import ResultWriter, View
+from batchgen.providers.segmind.simulator.uploads import Uploads
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedCall:
+    """A request on its way through: what it is, when it came, which fault rule it met."""
+
+    route: Route
+    request: ReceivedRequest
+    now: float
+    rule: FaultRule | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What the desk works with; the CDN looks at the same shelf and uploads."""
+
+    config: SimulatorConfig
+    catalog: Catalog
+    ledger: BillingLedger
+    engine: Workers
+    window: RequestWindow
+    uploads: Uploads
+    shelf: MediaIndex
+
+
+class Router:
+    """Answers calls. `api` is the API's own origin."""
+
+    def __init__(self, premises: Context, api: str, render: Render) -> None:
+        self._config = premises.config
+        self._catalog = premises.catalog
+        self._ledger = premises.ledger
+        self._engine = premises.engine
+        self._window = premises.window
+        self._uploads = premises.uploads
+        self._cdn = premises.shelf.cdn
+        self._writer = ResultWriter(premises.shelf, api, render)
+        self._history = History(premises.shelf, self._ledger.bills, self._engine.team_bills)
+        self._handlers: Mapping[Endpoint, Callable[[ReceivedCall], Reply]] = {
+            Endpoint.SUBMIT: self._submit,
+            Endpoint.SYNC: self._sync,
+            Endpoint.POLL: self._poll,
+            Endpoint.RESULT: self._result,
+            Endpoint.HISTORY: self._list,
+            Endpoint.CREDITS: self._credits,
+            Endpoint.UPLOAD: self._upload,
+            Endpoint.CATALOG: self._models,
+        }
+
+    def answer(self, call: ReceivedCall) -> Reply:
+        """Check route, method, key and rate, in this order, and answer."""
+        try:
+            if call.route.place is Endpoint.OTHER:
+                return error_reply(404, "Not found")
+            if call.request.method != call.route.method:
+                return html_reply(405)
+            checks.check_key(self._config, call.request)
+            self._window.admit(call.route.place, call.now)
+            reply = self._handlers[call.route.place](call)
+        except ApiRefusal as refusal:
+            reply = refusal.reply
+        if 200 <= reply.status < 300:
+            reply = replace(reply, headers={**reply.headers, **self._window.headers()})
+        return reply
+
+    def _submit(self, call: ReceivedCall) -> Reply:
+        earlier = self._ledger.bills[-1].request_id if self._ledger.bills else ""
+        bill = self._accept(call, ApiVersion.V2)
+        return self._writer.submitted(bill, self._view(call), earlier)
+
+    def _sync(self, call: ReceivedCall) -> Reply:
+        bill = self._accept(call, ApiVersion.V1)
+        wait_s = bill.finished_at - call.now
+        if bill.outcome is Outcome.ENDLESS or wait_s > self._config.sync_timeout_s:
+            return replace(html_reply(504), delay_s=self._config.sync_timeout_s)
+        view = replace(self._view(call), now=bill.finished_at)
+        return replace(self._writer.sync(bill, view), delay_s=wait_s)
+
+    def _accept(self, call: ReceivedCall, api: ApiVersion) -> Bill:
+        slug, config = call.route.name, self._config
+        model = self._catalog.get(slug)
+        checks.check_model(config, slug, known=model is not None)
+        body = checks.read_object(call.request)
+        refused = ""
+        try:
+            checks.check_params(model, body.params)
+        except checks.ParameterRefusal as refusal:
+            if not config.late_validation:
+                raise
+            refused = refusal.message
+        left_usd = self._engine.credits_usd(call.now)
+        spent_usd = self._engine.charged_usd(call.now)
+        checks.check_money(config, self._engine.price_usd(slug), left_usd, spent_usd)
+        return self._engine.accept(Order(slug, body, api, refused), call.now)
+
+    def _poll(self, call: ReceivedCall) -> Reply:
+        return self._writer.status(self._remembered(call), self._view(call))
+
+    def _result(self, call: ReceivedCall) -> Reply:
+        bill = self._remembered(call)
+        if bill.outcome is Outcome.VANISHING and call.now >= bill.finished_at:
+            return error_reply(404, answers.UNKNOWN_REQUEST)
+        return self._writer.result(bill, self._view(call))
+
+    def _remembered(self, call: ReceivedCall) -> Bill:
+        """The record of a request: known, not too fresh (if so configured), not expired."""
+        bill = self._ledger.bill(call.route.name)
+        if bill is None or bill.api is not ApiVersion.V2:
+            raise ApiRefusal(error_reply(404, answers.UNKNOWN_REQUEST))
+        age_s = call.now - bill.accepted_at
+        if not self._config.fresh_404_s <= age_s < self._config.record_s:
+            raise ApiRefusal(error_reply(404, answers.UNKNOWN_REQUEST))
+        return bill
+
+    def _list(self, call: ReceivedCall) -> Reply:
+        if call.route.name:
+            return self._history.one(self._ledger.bill(call.route.name), call.now)
+        return self._history.page(call.request.query, call.now)
+
+    def _credits(self, call: ReceivedCall) -> Reply:
+        left_usd = max(0.0, self._engine.credits_usd(call.now))
+        free_usd = min(left_usd, self._config.free_credits_usd)
+        return json_reply(200, {"credits": round(left_usd - free_usd, 6), "free-credits": free_usd})
+
+    def _upload(self, call: ReceivedCall) -> Reply:
+        paths = self._uploads.add(checks.read_object(call.request).params)
+        for path in paths:
+            self._ledger.uploads[path].append(call.now)
+        urls = [self._cdn + path for path in paths]
+        return json_reply(200, {"file_urls": urls, "message": "Files uploaded"})
+
+    def _models(self, _call: ReceivedCall) -> Reply:
+        rows = [
+            {
+                "slug": model.slug,
+                "name": model.name,
+                "price_usd": model.price_usd,
+                "latency_s": model.latency_s,
+                "output": model.output,
+            }
+            for model in self._catalog
+        ]
+        return json_reply(200, rows)
+
+    def _view(self, call: ReceivedCall) -> View:
+        return View(call.now, self._engine.credits_usd(call.now), call.rule)

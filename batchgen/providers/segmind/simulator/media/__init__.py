@@ -1,0 +1,1 @@
+"""The media of the simulated service: drawn, or tiny."""

@@ -1,0 +1,105 @@
+"""Which media a job has, how large they are, and at which paths of the CDN they stand."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from batchgen.providers.segmind.catalog import Catalog
+from batchgen.providers.segmind.simulator.config import OutputShape, SimulatorConfig
+from batchgen.providers.segmind.simulator.ledger import Bill
+from batchgen.providers.segmind.simulator.messages import MediaKind, MediaRef
+
+MAX_SIDE_PX = 1536
+"""No picture is wider or higher, whatever is asked for."""
+
+_RATIO = re.compile(r"(\d{1,3}):(\d{1,3})")
+_MAX_RATIO = 4.0
+_PATH = re.compile(r"/outputs/([0-9a-f-]{36})/(\d{1,6})\.[a-z0-9]{2,4}")
+_FORMATS: Mapping[str, str] = {"png": "png", "jpg": "jpg", "jpeg": "jpg", "webp": "webp"}
+_KINDS: Mapping[OutputShape, MediaKind] = {
+    OutputShape.VIDEO: MediaKind.VIDEO,
+    OutputShape.TEXT: MediaKind.TEXT,
+    OutputShape.JSON: MediaKind.TEXT,
+}
+_EXTENSIONS: Mapping[MediaKind, str] = {MediaKind.VIDEO: "mp4", MediaKind.TEXT: "txt"}
+
+
+@dataclass(frozen=True, slots=True)
+class MediaIndex:
+    """Turns bills into media references and addresses. `cdn` is the origin of the addresses."""
+
+    config: SimulatorConfig
+    catalog: Catalog
+    cdn: str
+
+    def shape(self, slug: str) -> OutputShape:
+        """How a model's final body carries its media."""
+        return self.config.settings(slug).shape
+
+    def urls(self, bill: Bill) -> list[str]:
+        """Where the outputs of a job stand, in their order."""
+        return [self.cdn + media_path(ref) for ref in self.refs(bill)]
+
+    def refs(self, bill: Bill) -> list[MediaRef]:
+        """The outputs of a job, in their order."""
+        return [self.ref(bill, index) for index in range(bill.output_count)]
+
+    def ref(self, bill: Bill, index: int) -> MediaRef:
+        """One output of a job."""
+        params = bill.params()
+        width, height = picture_size(params, self.config.megapixels)
+        kind = _KINDS.get(self.shape(bill.model), MediaKind.IMAGE)
+        return MediaRef(
+            request_id=bill.request_id,
+            index=index,
+            model=bill.model,
+            params=params,
+            seed=bill.seed,
+            format=_EXTENSIONS.get(kind) or self._picture_format(bill.model, params),
+            width=width,
+            height=height,
+            kind=kind,
+        )
+
+    def _picture_format(self, slug: str, params: Mapping[str, Any]) -> str:
+        model = self.catalog.get(slug)
+        declared = model.parameters.get("output_format") if model else None
+        wanted = params.get("output_format") or (declared.default if declared else None)
+        return _FORMATS.get(str(wanted).lower(), "png")
+
+
+def media_path(ref: MediaRef) -> str:
+    """The path of an output on the CDN."""
+    return f"/outputs/{ref.request_id}/{ref.index}.{ref.format}"
+
+
+def read_media_path(path: str) -> tuple[str, int] | None:
+    """Request id and index of an output's path, or None if it is not one."""
+    match = _PATH.fullmatch(path)
+    return (match[1], int(match[2])) if match else None
+
+
+def picture_size(params: Mapping[str, Any], megapixels: float) -> tuple[int, int]:
+    """Width and height in pixels: the asked proportions, `megapixels` in area, even numbers.
+
+    Proportions come from `aspect_ratio` ("16:9") or from `width` and `height`; anything else
+    ("match_input_image", "") is a square.
+    """
+    ratio = min(max(_ratio(params), 1 / _MAX_RATIO), _MAX_RATIO)
+    area = megapixels * 1_000_000
+    width, height = (area * ratio) ** 0.5, (area / ratio) ** 0.5
+    shrink = min(1.0, MAX_SIDE_PX / max(width, height))
+    return max(2, round(width * shrink / 2) * 2), max(2, round(height * shrink / 2) * 2)
+
+
+def _ratio(params: Mapping[str, Any]) -> float:
+    match = _RATIO.fullmatch(str(params.get("aspect_ratio", "")))
+    if match and int(match[1]) and int(match[2]):
+        return int(match[1]) / int(match[2])
+    width, height = params.get("width"), params.get("height")
+    if type(width) is int and type(height) is int and width > 0 and height > 0:
+        return min(max(width / height, 1e-3), 1e3)
+    return 1.0

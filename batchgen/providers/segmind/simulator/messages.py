@@ -1,0 +1,119 @@
+"""What goes into the simulated service and what comes out of it, as plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Urls:
+    """The origins (`scheme://host:port`) that are written into bodies: API and CDN."""
+
+    api: str
+    cdn: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedRequest:
+    """One HTTP request. `path` is decoded and without query; `headers` has lower-case names."""
+
+    method: str
+    path: str
+    query: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+
+class DeliveryFault(StrEnum):
+    """What becomes of an answer on its way."""
+
+    WHOLE = "whole"
+    """It arrives."""
+    DROP_BEFORE = "drop before"
+    """The connection is reset before the request was processed: not accepted, not billed."""
+    DROP_AFTER = "drop after"
+    """Processed and billed; the connection closes without an answer."""
+    STALL = "stall"
+    """Processed; the headers are sent, the body never."""
+    CUT = "cut"
+    """Processed; a length is promised, half of the body is sent, the connection closes."""
+    CUT_SILENTLY = "cut silently"
+    """Processed; half of the body without a length, then a clean close: it looks whole."""
+    GARBLED = "garbled"
+    """Processed; a 200 whose body is unreadable. `Reply.body` already is what arrives."""
+    DRIP = "drip"
+    """Processed; the body is sent a few bytes at a time, slower than anyone should wait."""
+
+
+class MediaKind(StrEnum):
+    """What stands behind a CDN address."""
+
+    IMAGE = "image"
+    """A picture, drawn on demand."""
+    VIDEO = "video"
+    """An MP4 container without a track: enough to be told from its bytes."""
+    TEXT = "text"
+    """The answer of a text model."""
+    UPLOAD = "upload"
+    """Bytes somebody uploaded."""
+
+
+@dataclass(frozen=True, slots=True)
+class MediaRef:
+    """Which media to make: equal references make equal bytes.
+
+    `params` is the job's body, `format` an extension without dot (png, jpg, webp, mp4, txt);
+    `width` and `height` are pixels. `data` is filled for uploads only.
+    """
+
+    request_id: str
+    index: int
+    model: str
+    params: Mapping[str, Any]
+    seed: int
+    format: str
+    width: int
+    height: int
+    kind: MediaKind = MediaKind.IMAGE
+    data: bytes = b""
+
+    @property
+    def media_type(self) -> str:
+        """The MIME type of the format."""
+        return MEDIA_TYPES.get(self.format, "application/octet-stream")
+
+
+MEDIA_TYPES: Mapping[str, str] = {
+    "png": "image/png",
+    "jpg": "image/jpeg",
+    "webp": "image/webp",
+    "gif": "image/gif",
+    "mp4": "video/mp4",
+    "txt": "text/plain; charset=utf-8",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One answer. `headers` has lower-case names and no content-length.
+
+    A `MediaRef` as body stands for the bytes of that media. The answer leaves `delay_s` after the
+    request was handled, and then meets its `fate`. `status` is 0 where no answer was ever made.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes | MediaRef
+    delay_s: float = 0.0
+    fate: DeliveryFault = DeliveryFault.WHOLE
+
+
+class ApiRefusal(Exception):  # noqa: N818  an answer of the service, not a fault of the program
+    """A request the service says no to; it carries the answer."""
+
+    def __init__(self, reply: Reply) -> None:
+        self.reply = reply
+        super().__init__(reply.status)

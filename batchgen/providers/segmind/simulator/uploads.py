@@ -1,0 +1,64 @@
+"""Files that were uploaded: kept in memory, served by the CDN for as long as the service lives."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from batchgen.providers.segmind.simulator.answers import error_reply
+from batchgen.providers.segmind.simulator.messages import (
+    MEDIA_TYPES,
+    ApiRefusal,
+    MediaKind,
+    MediaRef,
+)
+
+_DATA_URL = re.compile(r"data:([\w.+-]+/[\w.+-]+);base64,(.*)", re.DOTALL)
+_EXTENSIONS = {media_type: extension for extension, media_type in MEDIA_TYPES.items()}
+
+
+class Uploads:
+    """Uploaded files by their path. Equal bytes get one address."""
+
+    def __init__(self) -> None:
+        self._files: dict[str, MediaRef] = {}
+
+    def add(self, params: Mapping[str, Any]) -> list[str]:
+        """Store every one of `data_urls`; returns their paths. Refuses (400) anything else."""
+        data_urls = params.get("data_urls")
+        if not isinstance(data_urls, list) or not data_urls:
+            raise ApiRefusal(error_reply(400, "data_urls must be a list of data: URLs"))
+        return [self._store(data_url) for data_url in data_urls]
+
+    def find(self, path: str) -> MediaRef | None:
+        """The file at a path."""
+        return self._files.get(path)
+
+    def _store(self, data_url: Any) -> str:
+        match = _DATA_URL.fullmatch(data_url) if isinstance(data_url, str) else None
+        if match is None:
+            raise ApiRefusal(error_reply(400, "data_urls must hold data:<type>;base64,<data>"))
+        try:
+            data = base64.b64decode(match[2], validate=True)
+        except (binascii.Error, ValueError) as error:
+            raise ApiRefusal(error_reply(400, f"data_urls: broken base64: {error}")) from error
+        name = hashlib.sha256(data).hexdigest()[:32]
+        extension = _EXTENSIONS.get(match[1].lower(), "bin")
+        path = f"/assets/{name}.{extension}"
+        self._files[path] = MediaRef(
+            request_id=name,
+            index=0,
+            model="",
+            params={},
+            seed=0,
+            format=extension,
+            width=0,
+            height=0,
+            kind=MediaKind.UPLOAD,
+            data=data,
+        )
+        return path

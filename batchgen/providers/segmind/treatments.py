@@ -1,0 +1,159 @@
+"""From a signal to an event: the treatments of `core.jobs.outcomes` carried out for one job."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from batchgen.core.common.text import printable
+from batchgen.core.common.timestamps import instant_of
+from batchgen.core.jobs.backoff import backoff_at
+from batchgen.core.jobs.events import Event, EventKind
+from batchgen.core.jobs.job import Doubt, Job, JobState
+from batchgen.core.jobs.outcomes import TABLE, CallKind, Signal, Treatment
+from batchgen.core.net.http import CallOutcome
+from batchgen.core.scheduling.policy import PATIENCE
+from batchgen.errors import TransportError
+from batchgen.providers.segmind.errors import error_text
+
+WINDOW_S = 3600.0
+"""The service forgets a request an hour after it was submitted (its model pages say so)."""
+MIN_RESET_S, MAX_RESET_S, DEFAULT_RESET_S = 1.0, 600.0, 5.0
+"""Bounds of a wait after a 429, and the wait where no header names one. Guesses."""
+MAX_LAG_S = 180.0
+"""How long the history may need to know an id that an answer named. A guess."""
+HISTORY_PAUSE_S = 30.0
+"""Between lookups while the history refuses them."""
+MAX_RECOVERIES = 1
+"""A result is asked of the history once; what it names is all there is."""
+
+
+def failed_call(  # noqa: PLR0913  one call's whole circumstances
+    call: CallKind,
+    job: Job,
+    outcome: CallOutcome,
+    signal: Signal,
+    now: float,
+    reason: str = "",
+) -> Event:
+    """The event of a call that did not bring what was asked for.
+
+    `reason` replaces the description made from the outcome.
+    """
+    treatment = TABLE[signal][call]
+    kind = _submit_kind(treatment) if call is CallKind.SUBMIT else _get_kind(job, treatment, now)
+    return Event(
+        kind,
+        job.key,
+        now,
+        reason=reason or describe(signal, outcome),
+        retry_at=_retry_at(job, treatment, signal, outcome, now),
+        call=call,
+        signal=signal,
+        doubt=_doubt(signal, outcome),
+    )
+
+
+def _doubt(signal: Signal, outcome: CallOutcome) -> Doubt:
+    """A 2xx, whole or broken off, is accepted as far as anybody can tell: absence is not believed.
+
+    `signal` may say more than the status: an answer without what it must carry is unreadable.
+    """
+    if 200 <= outcome.status < 300 or signal is Signal.UNREADABLE:
+        return Doubt.ACCEPTED
+    return Doubt.SERVER_ERROR if signal is Signal.SERVER_ERROR else Doubt.OPEN
+
+
+def _submit_kind(treatment: Treatment) -> EventKind:
+    if treatment in {Treatment.AMBIGUOUS, Treatment.AMBIGUOUS_OR_RETRY}:
+        return EventKind.UNCLEAR
+    if treatment is Treatment.FINAL:
+        return EventKind.REFUSED
+    return EventKind.NOT_ACCEPTED
+
+
+_HOLDING = frozenset(
+    {Treatment.GATE_KEY, Treatment.GATE_CREDITS, Treatment.GATE_HISTORY, Treatment.HALT}
+)
+
+
+def _get_kind(job: Job, treatment: Treatment, now: float) -> EventKind:
+    if treatment in _HOLDING:
+        return EventKind.HELD
+    if treatment is Treatment.BY_AGE:
+        return _by_age(job, now)
+    patient = job.trouble < PATIENCE
+    if treatment in {Treatment.RETRY_THEN_SET_ASIDE, Treatment.BODY} and not patient:
+        return EventKind.GIVEN_UP if job.state is JobState.RECOVERING else EventKind.SET_ASIDE
+    if treatment is Treatment.NO_PROOF and not patient:
+        return _unlisted(job, now)
+    return EventKind.TROUBLE
+
+
+def _unlisted(job: Job, now: float) -> EventKind:
+    """The history does not know an id: a young one may come, an old one will not."""
+    if job.state is JobState.RECOVERING:
+        return EventKind.GIVEN_UP
+    return EventKind.SET_ASIDE if now - job.unclear_at > MAX_LAG_S else EventKind.TROUBLE
+
+
+def _by_age(job: Job, now: float) -> EventKind:
+    """A 404: within the hour it may be a record that is not visible yet; after it, it is gone."""
+    if now - job.sent_at < WINDOW_S and job.trouble < PATIENCE:
+        return EventKind.TROUBLE
+    if job.recoveries < MAX_RECOVERIES:
+        return EventKind.GONE
+    return EventKind.GIVEN_UP if job.state is JobState.FETCHING else EventKind.SET_ASIDE
+
+
+_COUNTED = frozenset({Treatment.RETRY_THEN_SET_ASIDE, Treatment.BODY, Treatment.BY_AGE,
+                      Treatment.NO_PROOF, Treatment.AMBIGUOUS_OR_RETRY})  # fmt: skip
+"""Treatments whose repetition says something about the job; the others leave its count alone."""
+
+
+def _retry_at(
+    job: Job, treatment: Treatment, signal: Signal, outcome: CallOutcome, now: float
+) -> float:
+    if signal is Signal.RATE_LIMITED:
+        return now + reset_wait_s(outcome.headers, now)
+    if treatment is Treatment.GATE_HISTORY:
+        return now + HISTORY_PAUSE_S
+    if treatment in _COUNTED:
+        return 0.0
+    if treatment in {Treatment.RETRY, Treatment.AMBIGUOUS}:
+        return backoff_at(now, 2, job.key ^ int(now * 1000))
+    return now
+
+
+def describe(signal: Signal, outcome: CallOutcome) -> str:
+    """One line for a person: what came back, with the service's own words where it has any."""
+    if isinstance(outcome, TransportError):
+        status = f"HTTP {outcome.status}, " if outcome.status else ""
+        return printable(f"{status}{outcome}")
+    text = error_text(outcome)
+    if signal is Signal.UNREADABLE:
+        return f"HTTP {outcome.status} with an answer that cannot be read"
+    return f"HTTP {outcome.status}" + (f": {text}" if text else "")
+
+
+def reset_wait_s(headers: Mapping[str, str], now: float) -> float:
+    """How long to wait after a 429, in seconds, within [1 s, 10 min].
+
+    `Retry-After` if it ever comes, else `x-rate-limit-reset-at-utc` minus the answer's own `Date`,
+    so that a wrong clock on either side does no harm; without a usable header 5 s.
+    """
+    base = instant_of(headers.get("date", "")) or now
+    retry_after = headers.get("retry-after", "")
+    wait = _seconds(retry_after)
+    if wait is None:
+        at = instant_of(retry_after) or instant_of(headers.get("x-rate-limit-reset-at-utc", ""))
+        wait = DEFAULT_RESET_S if at is None else at - base
+    return min(MAX_RESET_S, max(MIN_RESET_S, wait))
+
+
+def _seconds(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) and 0 <= value < 1e9 else None

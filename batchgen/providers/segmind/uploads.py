@@ -1,0 +1,45 @@
+"""What became of an upload, and where the content stands."""
+
+from __future__ import annotations
+
+from batchgen.core.jobs.events import Event, EventKind
+from batchgen.core.jobs.outcomes import CallKind, Signal
+from batchgen.core.net.http import CallOutcome
+from batchgen.core.net.urls import check_media_url
+from batchgen.errors import TransportError
+from batchgen.providers.segmind.errors import signal_of
+from batchgen.providers.segmind.treatments import describe, reset_wait_s
+
+
+def read_upload(outcome: CallOutcome, now: float) -> tuple[Event, str]:
+    """A word for the gates, and the address of the content; no address where it is not there."""
+    signal = signal_of(outcome)
+    if signal is Signal.OK:
+        url = "" if isinstance(outcome, TransportError) else _address(outcome.object())
+        if url:
+            return Event(EventKind.HELD, 0, now, call=CallKind.UPLOAD, signal=signal), url
+        signal = Signal.UNREADABLE
+    limited = signal is Signal.RATE_LIMITED
+    word = Event(
+        EventKind.HELD,
+        0,
+        now,
+        reason=describe(signal, outcome),
+        retry_at=now + reset_wait_s(outcome.headers, now) if limited else 0.0,
+        call=CallKind.UPLOAD,
+        signal=signal,
+    )
+    return word, ""
+
+
+def _address(body: dict[str, object]) -> str:
+    """The one address an answer names. It is a stranger's text, and goes into bodies.
+
+    An address of this machine or network may pass: nothing of ours fetches it.
+    """
+    urls = body.get("file_urls")
+    if not isinstance(urls, list) or len(urls) != 1 or not isinstance(urls[0], str):
+        return ""
+    url = urls[0]
+    fit = url.isascii() and url.isprintable() and check_media_url(url, allow_private=True) is None
+    return url if fit else ""

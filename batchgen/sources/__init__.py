@@ -1,0 +1,1 @@
+"""What a run is made from: manifest text with positions, rows, and local input files."""

@@ -1,0 +1,1 @@
+"""YAML text into plain values that know where they stand."""

@@ -1,0 +1,116 @@
+"""What a run came to, read from its state: money by model, the slowest jobs, the reasons."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from batchgen.store.sqlite.gallery import Gallery
+
+RECENT_S = 300.0
+"""The pace looks back so far."""
+_SLOWEST = 3
+_LATENCY = "coalesce(total_s, inference_s + coalesce(queue_s, 0), changed_at - sent_at)"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelAccount:
+    """The jobs of one model: how many there are and are done, and what their attempts cost."""
+
+    model: str
+    job_count: int
+    done_count: int
+    spent_usd: float
+
+
+@dataclass(frozen=True, slots=True)
+class SlowJob:
+    """A finished job and the seconds it took: at the service, where that told them."""
+
+    id: str
+    model: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOfModel:
+    """Jobs of one model that wait, by the first API or not, and those that are under way."""
+
+    model: str
+    queued_count: int
+    blocking_count: int
+    under_way_count: int
+
+
+class EpilogueReader(Gallery):
+    """A read-only view of a state file, for summaries. Raises as `StateReader` does."""
+
+    def accounts(self) -> list[ModelAccount]:
+        """Every model, the dearest first."""
+        spent = dict(
+            self._rows(
+                "SELECT j.model, sum(a.cost_usd) FROM attempts a JOIN jobs j ON j.key = a.job_key "
+                "WHERE a.cost_usd > 0 GROUP BY j.model"
+            )
+        )
+        rows = self._rows(
+            "SELECT model, count(*), sum(state = 'done') FROM jobs "
+            "WHERE listed = 1 OR attempt > 0 GROUP BY model"
+        )
+        found = [
+            ModelAccount(model, count, done, spent.get(model, 0.0)) for model, count, done in rows
+        ]
+        return sorted(found, key=lambda one: (-one.spent_usd, one.model))
+
+    def slowest(self) -> list[SlowJob]:
+        """The finished jobs that took longest."""
+        rows = self._rows(
+            f"SELECT id, model, {_LATENCY} AS seconds FROM jobs WHERE state = 'done' "
+            "AND sent_at > 0 ORDER BY seconds DESC, key LIMIT ?",
+            _SLOWEST,
+        )
+        return [SlowJob(*row) for row in rows]
+
+    def problem_counts(self) -> dict[str, int]:
+        """Jobs that failed, are unknown or lost."""
+        return dict(
+            self._rows(
+                "SELECT state, count(*) FROM jobs "
+                "WHERE state IN ('failed', 'unknown', 'lost') GROUP BY state"
+            )
+        )
+
+    def left(self) -> list[LeftOfModel]:
+        """What is still to be done, model by model."""
+        rows = self._rows(
+            "SELECT model, sum(state = 'pending' AND api <> 'v1'), "
+            "sum(state = 'pending' AND api = 'v1'), sum(state <> 'pending') FROM jobs "
+            "WHERE state NOT IN ('done', 'failed', 'unknown', 'lost') "
+            "AND (listed = 1 OR attempt > 0) GROUP BY model"
+        )
+        return [LeftOfModel(*row) for row in rows]
+
+    def pace_per_s(self, now: float) -> float | None:
+        """Jobs that ended a second, over the last minutes; None while it is unknown."""
+        count, first_at = next(
+            self._rows(
+                "SELECT count(*), min(changed_at) FROM jobs "
+                "WHERE state IN ('done', 'failed', 'unknown', 'lost') AND changed_at > ?",
+                now - RECENT_S,
+            )
+        )
+        return count / max(1.0, now - first_at) if count >= 2 else None
+
+    def submit_count(self, since_at: float) -> int:
+        """Submits since an instant."""
+        with self._told():
+            return int(self._one("SELECT count(*) FROM attempts WHERE intent_at > ?", since_at))
+
+    def bytes_per_s(self, now: float) -> float:
+        """Finished files of the last 60 s, as bytes a second."""
+        size, first_at = next(
+            self._rows(
+                "SELECT coalesce(sum(size), 0), min(saved_at) FROM outputs WHERE saved_at > ?",
+                now - 60.0,
+            )
+        )
+        return 0.0 if first_at is None else size / min(60.0, max(1.0, now - first_at))

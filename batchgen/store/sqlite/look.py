@@ -1,0 +1,59 @@
+"""A run that another process works on, as one glance from its state."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from batchgen.core.forecast.run_settings import budget_of
+from batchgen.core.jobs.job import JobState
+from batchgen.core.progress.snapshot import RunSnapshot
+from batchgen.core.scheduling.learned import limited_of
+from batchgen.core.scheduling.rate_limit import RATE_WINDOW_S
+from batchgen.store.sqlite.epilogue import EpilogueReader
+from batchgen.store.sqlite.reader import Overview
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What is found elsewhere: whether more jobs come, and which gates are closed."""
+
+    awaiting: bool = False
+    deadline_at: float | None = None
+    waiting_for: Sequence[str] = ()
+
+
+def glance_of(
+    reader: EpilogueReader, overview: Overview, now: float, beside: Beside
+) -> RunSnapshot:
+    """The run at an instant of its own clock. Raises `StateError`."""
+    budget, limited = budget_of(overview.notes), limited_of(overview.notes, now)
+    allowed = budget.requests_per_minute
+    if limited is not None and limited.requests_per_minute is not None:
+        allowed = limited.requests_per_minute
+    return RunSnapshot(
+        at=now,
+        counts={JobState(state): count for state, count in overview.counts.items()},
+        awaiting=beside.awaiting,
+        spent_usd=overview.totals.settled_usd,
+        reserved_usd=overview.totals.reserved_usd,
+        cap_usd=budget.max_spend,
+        submits=reader.submit_count(now - RATE_WINDOW_S),
+        calls=_calls(overview.notes, now),
+        allowed=allowed,
+        limited_until=limited.until if limited else None,
+        waiting_for=tuple(beside.waiting_for),
+        deadline_at=beside.deadline_at,
+        bytes_per_s=reader.bytes_per_s(now),
+    )
+
+
+def _calls(notes: Mapping[str, str], now: float) -> int | None:
+    """Requests of the last minute, as the log of them was last written down."""
+    try:
+        noted: Any = json.loads(notes.get("rate", "{}"))
+        return sum(int(count) for at, count in noted["answered"] if at > now - RATE_WINDOW_S)
+    except (ValueError, KeyError, TypeError):
+        return None

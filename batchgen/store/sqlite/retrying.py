@@ -1,0 +1,79 @@
+"""Putting ended jobs back, through the same table of legal moves as everything else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from batchgen.core.jobs.events import Event, EventKind
+from batchgen.core.jobs.job import Job, JobState
+from batchgen.core.jobs.lifecycle import apply
+from batchgen.store.sqlite.ledger import Ledger
+from batchgen.store.sqlite.rows import JOB_COLUMNS, job_of
+
+_CHUNK = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class RetrySelection:
+    """Jobs to be put back, by what that means for money.
+
+    `unclear` may have been billed without our knowing, `lost` were paid; `reopened` are only looked
+    up again. `risk_usd` is what submitting `unclear` and `lost` again may cost once more.
+    """
+
+    jobs: tuple[Job, ...]
+    failed: int
+    unclear: int
+    lost: int
+    reopened: int
+    risk_usd: float
+    unpriced_count: int
+
+    @property
+    def count(self) -> int:
+        """All of them."""
+        return len(self.jobs)
+
+    @property
+    def unpriced(self) -> str:
+        """A remark where prices are not known."""
+        return f" and {self.unpriced_count} of unknown price" if self.unpriced_count else ""
+
+
+def select(ledger: Ledger, states: Sequence[str], pattern: str) -> RetrySelection:
+    """The ended jobs in these states whose ids match a glob."""
+    marks = ", ".join("?" * len(states))
+    rows = ledger.connection.execute(
+        f"SELECT {JOB_COLUMNS} FROM jobs WHERE state IN ({marks}) ORDER BY key", list(states)
+    )
+    jobs = [job for row in rows if fnmatchcase((job := job_of(row)).id, pattern)]
+    unclear = [job for job in jobs if job.state is JobState.UNKNOWN and not _is_reopened(job)]
+    lost = [job for job in jobs if job.state is JobState.LOST]
+    at_risk = [*unclear, *lost]
+    return RetrySelection(
+        jobs=tuple(jobs),
+        failed=sum(job.state is JobState.FAILED for job in jobs),
+        unclear=len(unclear),
+        lost=len(lost),
+        reopened=sum(_is_reopened(job) for job in jobs),
+        risk_usd=sum(job.price_usd or 0.0 for job in at_risk),
+        unpriced_count=sum(job.price_usd is None for job in at_risk),
+    )
+
+
+def _is_reopened(job: Job) -> bool:
+    """An accepted request is asked for again before anything is paid for again."""
+    return job.state is JobState.UNKNOWN and bool(job.request_id)
+
+
+def put_back(ledger: Ledger, chosen: RetrySelection, now: float) -> None:
+    """Record it, in chunks of durable transactions."""
+    for start in range(0, len(chosen.jobs), _CHUNK):
+        changes = []
+        for job in chosen.jobs[start : start + _CHUNK]:
+            kind = EventKind.REOPENED if _is_reopened(job) else EventKind.RETRIED
+            event = Event(kind, job.key, now, reason="put back by the user")
+            changes.append(apply(job, event))
+        ledger.record(changes)

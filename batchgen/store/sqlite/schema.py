@@ -1,0 +1,270 @@
+"""The schema of the state file, which guards the protocol by itself.
+
+Whatever the code above it does: a job cannot have two live attempts, a request_id cannot be written
+down twice or changed, an attempt is never deleted, and an ended attempt never lives again.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping
+from contextlib import closing
+from pathlib import Path
+from urllib.parse import quote
+
+from batchgen.core.jobs.job import AttemptState, JobState
+from batchgen.errors import StateError
+from batchgen.store.sqlite.faults import typed_errors
+
+APPLICATION_ID = 0x42474E31  # "BGN1"
+VERSION = 3
+"""Of the schema: 1 had other indexes, so that every draw sorted all pending jobs; 2 knew no input
+files."""
+
+CHECKED_BYTES = 64 * 2**20
+"""Up to this size the pages of a state file are compared with each other when it is opened."""
+
+
+def _words(values: type[JobState | AttemptState]) -> str:
+    return ", ".join(f"'{value.value}'" for value in values)
+
+
+_INDEXES_OF_2 = """
+CREATE INDEX jobs_by_state ON jobs (state, listed, attempt, price_usd);
+CREATE INDEX jobs_pending_by_model ON jobs (model, key) WHERE state = 'pending' AND listed = 1;
+CREATE INDEX jobs_unpriced ON jobs (model)
+  WHERE state = 'pending' AND listed = 1 AND price_usd IS NULL;
+"""
+
+_INPUTS_OF_3 = """
+CREATE TABLE inputs (
+  path TEXT PRIMARY KEY,
+  sha256 TEXT NOT NULL,
+  size INTEGER NOT NULL,
+  media_type TEXT NOT NULL,
+  stamp TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX inputs_by_content ON inputs (sha256);
+CREATE INDEX inputs_by_size ON inputs (size);
+
+CREATE TABLE uploads (
+  sha256 TEXT PRIMARY KEY,
+  size INTEGER NOT NULL,
+  url TEXT NOT NULL CHECK (url <> ''),
+  path TEXT NOT NULL,
+  uploaded_at REAL NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TRIGGER uploads_keep_their_url BEFORE UPDATE ON uploads
+BEGIN SELECT RAISE(ABORT, 'an uploaded content keeps its address'); END;
+CREATE TRIGGER uploads_are_never_deleted BEFORE DELETE ON uploads
+BEGIN SELECT RAISE(ABORT, 'bodies that were sent name it'); END;
+"""
+
+SCHEMA = f"""
+CREATE TABLE jobs (
+  key INTEGER PRIMARY KEY,
+  id TEXT NOT NULL UNIQUE,
+  model TEXT NOT NULL,
+  api TEXT NOT NULL CHECK (api IN ('v1', 'v2')),
+  body TEXT NOT NULL,
+  stem TEXT NOT NULL,
+  price_usd REAL,
+  fields TEXT NOT NULL DEFAULT '{{}}',
+  fingerprint TEXT NOT NULL,
+  listed INTEGER NOT NULL DEFAULT 1 CHECK (listed IN (0, 1)),
+  state TEXT NOT NULL DEFAULT 'pending' CHECK (state IN ({_words(JobState)})),
+  attempt INTEGER NOT NULL DEFAULT 0,
+  billable INTEGER NOT NULL DEFAULT 0,
+  request_id TEXT NOT NULL DEFAULT '',
+  sent_at REAL NOT NULL DEFAULT 0,
+  due_at REAL NOT NULL DEFAULT 0,
+  trouble INTEGER NOT NULL DEFAULT 0,
+  polls INTEGER NOT NULL DEFAULT 0,
+  recoveries INTEGER NOT NULL DEFAULT 0,
+  unclear_at REAL NOT NULL DEFAULT 0,
+  doubt TEXT NOT NULL DEFAULT '',
+  reason TEXT NOT NULL DEFAULT '',
+  cost_usd REAL,
+  remaining_credits REAL,
+  inference_s REAL,
+  queue_s REAL,
+  total_s REAL,
+  seed TEXT,
+  changed_at REAL NOT NULL DEFAULT 0,
+  CHECK (state NOT IN ('submitting', 'submitted', 'ambiguous') OR attempt > 0),
+  CHECK (state <> 'submitted' OR request_id <> '')
+) STRICT;
+CREATE INDEX jobs_pending ON jobs (key) WHERE state = 'pending' AND listed = 1;
+CREATE INDEX jobs_active ON jobs (key)
+  WHERE state IN ('submitting', 'submitted', 'fetching', 'recovering', 'ambiguous');
+{_INDEXES_OF_2}
+CREATE TABLE attempts (
+  job_key INTEGER NOT NULL REFERENCES jobs (key),
+  number INTEGER NOT NULL CHECK (number > 0),
+  state TEXT NOT NULL CHECK (state IN ({_words(AttemptState)})),
+  intent_at REAL NOT NULL,
+  outcome_at REAL,
+  ended_at REAL,
+  request_id TEXT UNIQUE,
+  reserved_usd REAL,
+  cost_usd REAL,
+  reason TEXT NOT NULL DEFAULT '',
+  PRIMARY KEY (job_key, number)
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX one_live_attempt ON attempts (job_key) WHERE ended_at IS NULL;
+
+CREATE TABLE outputs (
+  job_key INTEGER NOT NULL REFERENCES jobs (key),
+  idx INTEGER NOT NULL,
+  url TEXT NOT NULL DEFAULT '',
+  staged TEXT NOT NULL DEFAULT '',
+  media_type TEXT NOT NULL DEFAULT '',
+  name TEXT UNIQUE,
+  size INTEGER,
+  sha256 TEXT,
+  width INTEGER,
+  height INTEGER,
+  saved_at REAL,
+  PRIMARY KEY (job_key, idx)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE notes (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+{_INPUTS_OF_3}
+CREATE TRIGGER attempts_are_never_deleted BEFORE DELETE ON attempts
+BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
+CREATE TRIGGER attempts_keep_their_request_id BEFORE UPDATE OF request_id ON attempts
+WHEN OLD.request_id IS NOT NULL AND NEW.request_id IS NOT OLD.request_id
+BEGIN SELECT RAISE(ABORT, 'a request_id never changes'); END;
+CREATE TRIGGER attempts_do_not_rise_again BEFORE UPDATE OF ended_at ON attempts
+WHEN OLD.ended_at IS NOT NULL AND NEW.ended_at IS NOT OLD.ended_at
+BEGIN SELECT RAISE(ABORT, 'an ended attempt stays ended'); END;
+CREATE TRIGGER attempts_move_forward BEFORE UPDATE OF state ON attempts
+WHEN NOT (
+  NEW.state = OLD.state
+  OR OLD.state = 'intent'
+  OR OLD.state = 'ambiguous' AND NEW.state IN ('acked', 'absent', 'abandoned')
+  OR OLD.state = 'acked' AND OLD.request_id IS NULL AND NEW.state = 'abandoned'
+)
+BEGIN SELECT RAISE(ABORT, 'an attempt cannot go back'); END;
+"""
+
+_MIGRATIONS: Mapping[int, str] = {
+    1: f"DROP INDEX jobs_by_state;{_INDEXES_OF_2}",
+    2: _INPUTS_OF_3,
+}
+"""What makes a schema of one version into that of the next."""
+
+
+def connect(path: Path, *, create: bool) -> sqlite3.Connection:
+    """The one writing connection: WAL, `synchronous=FULL`, checked to be ours and of this version.
+
+    Raises `StateError` for a file that is foreign, newer, damaged or missing; such a file is left
+    untouched. Raises `DiskError` where the disk refuses.
+    """
+    if not create and not path.exists():
+        raise StateError(f"{path} does not exist: nothing was run here yet")
+    check_header(path)
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10.0)
+    try:
+        with typed_errors():
+            _prepare(connection, path)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def check_header(path: Path) -> None:
+    """Refuse a foreign or newer file before SQLite may create anything beside it.
+
+    Raises `StateError`. An absent or empty file passes.
+    """
+    if not path.exists() or path.stat().st_size == 0:
+        return
+    # By SQLite itself: were the file opened and closed here, the locks that a connection of this
+    # process has on it would be gone, and another program might delete the log under a run.
+    uri = f"file:{quote(str(path))}?mode=ro&immutable=1"
+    try:
+        with closing(sqlite3.connect(uri, uri=True)) as connection:
+            application_id = connection.execute("PRAGMA application_id").fetchone()[0]
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+    except sqlite3.OperationalError as error:
+        raise StateError(
+            f"{path} cannot be read: {error}; mend its permissions or choose another --run-dir"
+        ) from error
+    except sqlite3.DatabaseError as error:
+        if error.sqlite_errorcode != sqlite3.SQLITE_NOTADB:
+            raise StateError(_damaged(path, str(error))) from error
+        raise StateError(
+            f"{path} is not a SQLite file; move it away or choose another --run-dir"
+        ) from error
+    if application_id != APPLICATION_ID:
+        raise StateError(
+            f"{path} is the database of another program (application id {application_id:#x}); "
+            "choose another --run-dir"
+        )
+    if version > VERSION:
+        raise StateError(
+            f"{path} was written by a newer batchgen (schema {version}, this one knows {VERSION}); "
+            "upgrade batchgen"
+        )
+
+
+def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+    try:
+        # NORMAL lost acknowledged ids in 28 % of simulated power cuts.
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA trusted_schema = OFF")
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        if version == 0:
+            create_schema(connection)
+        elif not _looks_whole(connection, path):
+            raise StateError(_damaged(path, "its pages do not agree with each other"))
+        else:
+            _migrate(connection, version)
+        # Only now: what `check_header` reads must stand in the file itself, not in its WAL.
+        connection.execute("PRAGMA journal_mode = WAL")
+    except sqlite3.OperationalError:
+        raise  # the disk's, or another program's: nothing is wrong with the file
+    except sqlite3.DatabaseError as error:
+        raise StateError(_damaged(path, str(error))) from error
+
+
+def _looks_whole(connection: sqlite3.Connection, path: Path) -> bool:
+    """Whether the pages agree with each other; a large file is trusted.
+
+    That of a million jobs would be looked at for seconds before anything starts; what is wrong
+    with it is found when it is read.
+    """
+    if path.stat().st_size > CHECKED_BYTES:
+        return True
+    return bool(connection.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok")
+
+
+def _damaged(path: Path, detail: str) -> str:
+    return (
+        f"{path} is damaged ({detail}). Keep a copy; `sqlite3 {path} .recover` may save its rows. "
+        "Nothing was submitted."
+    )
+
+
+def create_schema(connection: sqlite3.Connection) -> None:
+    """Write the schema into an empty database, in one transaction."""
+    connection.executescript(
+        f"BEGIN IMMEDIATE;{SCHEMA}PRAGMA application_id = {APPLICATION_ID};"
+        f"PRAGMA user_version = {VERSION};COMMIT;"
+    )
+
+
+def _migrate(connection: sqlite3.Connection, version: int) -> None:
+    """Bring an older schema up to this one, all steps in one transaction."""
+    if version == VERSION:
+        return
+    steps = "".join(_MIGRATIONS[step] for step in range(version, VERSION))
+    try:
+        connection.executescript(f"BEGIN IMMEDIATE;{steps}PRAGMA user_version = {VERSION};COMMIT;")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise

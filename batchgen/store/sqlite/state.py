@@ -1,0 +1,177 @@
+"""The State port: the ledger behind one thread, so that the loop never waits for a disk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TypeVar
+
+import anyio
+from anyio import to_thread
+
+from batchgen.core.jobs.events import Change
+from batchgen.core.jobs.job import Job, Outlook, Totals
+from batchgen.core.jobs.placeholders import Content, Uploaded
+from batchgen.core.jobs.spec import InputFile
+from batchgen.core.reconciliation.history import OwnRequest
+from batchgen.errors import DiskFullError, StateError
+from batchgen.store.ballast import Ballast
+from batchgen.store.sqlite.faults import typed_errors
+from batchgen.store.sqlite.importer import JobRow, append_rows
+from batchgen.store.sqlite.ledger import Ledger
+from batchgen.store.sqlite.lock import RunLock
+from batchgen.store.sqlite.schema import connect
+
+T = TypeVar("T")
+
+
+class SqliteState:
+    """`batchgen.ports.State` over a state file, locked while it is open.
+
+    Calls are serialised. The runner gathers every event that arrives while a commit is under way
+    into the next one, so commits are grouped without anybody lingering for more.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = RunLock(path.with_name("run.lock"))
+        self._marked = False
+        self._ballast = Ballast(path.with_name("ballast"))
+        self._turn: anyio.CapacityLimiter | None = None
+        self.ledger: Ledger
+
+    def __enter__(self) -> Self:
+        """Lock the run directory and open (or make) the state file.
+
+        Raises `RunLockedError` or `StateError`.
+        """
+        self._lock.__enter__()
+        try:
+            self._refuse_lost_log()
+            fresh = not self.path.exists()
+            self.ledger = Ledger(connect(self.path, create=True))
+            if fresh:
+                self.path.chmod(0o600)
+            self._ballast.lay()
+        except BaseException as error:
+            self._lock.__exit__(type(error), error, error.__traceback__)
+            raise
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close the file, then let go of the lock."""
+        self.ledger.connection.close()
+        self._ballast.drop()
+        # Closed: the log is merged into the file, whatever the reason for closing.
+        self._lock.__exit__(None, None, None)
+
+    def _refuse_lost_log(self) -> None:
+        """After a death the newest records stand in the write-ahead log alone."""
+        log = self.path.with_name(self.path.name + "-wal")
+        # An empty one was laid by somebody who only looked: the mark is set after the first record.
+        if self._lock.was_recording and not (log.exists() and log.stat().st_size):
+            self._lock.mark_recording()
+            raise StateError(
+                f"{log} is gone, and with it the last records of a run that died: request_ids may "
+                f"be missing.\n    Put it back beside {self.path.name}; or delete "
+                f"{self._lock.path} to go on without it, at the risk of paying twice"
+            )
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        if self._turn is None:
+            self._turn = anyio.CapacityLimiter(1)
+        return await to_thread.run_sync(_told(work), limiter=self._turn)
+
+    async def record(
+        self,
+        changes: Sequence[Change],
+        notes: Mapping[str, str] | None = None,
+        uploaded: Sequence[Uploaded] = (),
+    ) -> None:
+        """See `State.record`."""
+        await self._in_thread(partial(self._record, changes, notes, uploaded))
+
+    def _record(
+        self,
+        changes: Sequence[Change],
+        notes: Mapping[str, str] | None,
+        uploaded: Sequence[Uploaded],
+    ) -> None:
+        """On a full disk the ballast makes room: an acknowledgement must not be lost."""
+        try:
+            self.ledger.record(changes, notes, uploaded)
+        except DiskFullError:
+            if not self._ballast.drop():
+                raise
+            self.ledger.record(changes, notes, uploaded)
+        if not self._marked:
+            self._lock.mark_recording()
+            self._marked = True
+
+    async def append(
+        self, rows: Sequence[JobRow], notes: Mapping[str, str], inputs: Sequence[InputFile] = ()
+    ) -> None:
+        """Add jobs of the manifest while the run works; see `append_rows`."""
+        await self._in_thread(partial(append_rows, self.ledger, rows, notes, inputs))
+
+    async def input_files(self, content: Content) -> Sequence[InputFile]:
+        """See `State.input_files`."""
+        return await self._in_thread(partial(self.ledger.input_files, content))
+
+    async def has_room(self) -> bool:
+        """See `State.has_room`."""
+        return await self._in_thread(self._ballast.lay)
+
+    async def draw(
+        self,
+        after_key: int,
+        limit: int,
+        *,
+        model: str | None = None,
+        but_models: Collection[str] = (),
+    ) -> list[Job]:
+        """See `State.draw`."""
+        return await self._in_thread(
+            partial(self.ledger.draw, after_key, limit, model=model, but_models=but_models)
+        )
+
+    async def active(self) -> list[Job]:
+        """See `State.active`."""
+        return await self._in_thread(self.ledger.active)
+
+    async def note(self, name: str) -> str | None:
+        """See `State.note`."""
+        return await self._in_thread(partial(self.ledger.note, name))
+
+    async def requests(self, request_ids: Sequence[str]) -> Mapping[str, OwnRequest]:
+        """See `State.requests`."""
+        return await self._in_thread(partial(self.ledger.requests, request_ids))
+
+    async def staged_names(self) -> set[str]:
+        """Staged files that jobs under way still count on."""
+        return await self._in_thread(self.ledger.staged_names)
+
+    async def outlook(self) -> Outlook:
+        """See `State.outlook`."""
+        return await self._in_thread(self.ledger.outlook)
+
+    async def totals(self) -> Totals:
+        """See `State.totals`."""
+        return await self._in_thread(self.ledger.totals)
+
+
+def _told(work: Callable[[], T]) -> Callable[[], T]:
+    """Reads may meet a damaged file as well."""
+
+    def guarded() -> T:
+        with typed_errors():
+            return work()
+
+    return guarded

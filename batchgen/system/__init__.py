@@ -1,0 +1,1 @@
+"""What this machine offers: durable files, the run directory, the clock, other programs."""
