@@ -22,13 +22,13 @@ from batchgen.core.jobs.job import JobState, Totals
 from batchgen.core.jobs.policies import Limits, OnExpired, RateScope, WhenAbsent
 from batchgen.core.progress.eta import SnapshotReader
 from batchgen.core.progress.tally import Tally
+from batchgen.core.scheduling.completion import exit_code
 from batchgen.core.scheduling.gates import Gates
 from batchgen.core.scheduling.latency import DEFAULT_LATENCY_S, Latencies
 from batchgen.core.scheduling.learned import LATENCIES_NOTE, PRICES_NOTE, prices_of
 from batchgen.core.scheduling.rate_limit import Rates
 from batchgen.core.scheduling.spending import Money
 from batchgen.core.scheduling.state import SchedulerState
-from batchgen.core.scheduling.verdict import exit_code
 from batchgen.errors import DiskError, StateError, UserError
 from batchgen.observe.progress import FanOut
 from batchgen.observe.run_log import RunLog

@@ -19,7 +19,7 @@ from anyio.abc import TaskStatus
 from batchgen.app.console import say
 from batchgen.app.remaining import eta_s
 from batchgen.app.status import is_awaiting, report_of
-from batchgen.core.progress.eta import WAITS
+from batchgen.core.progress.gate_words import gate_words
 from batchgen.core.progress.snapshot import RunSnapshot, one_line
 from batchgen.errors import BatchgenError
 from batchgen.observe.log_tail import tail_of
@@ -137,8 +137,8 @@ def _look(reader: EpilogueReader, directory: RunDirectory, now: float, eta: _Eta
         overview = reader.overview(now)
         awaiting = is_awaiting(overview.notes)
         deadline_at = CAPABILITIES.deadline_at(overview.oldest_unfetched_at)
-        waits = {str(kind): words for kind, words in WAITS.items()}
-        gates = [waits[gate] for gate in tail_of(directory.log).gates if gate in waits]
+        told = [gate_words(gate) for gate in tail_of(directory.log).gates]
+        gates = [words.short for words in told if words is not None]
         glance = glance_of(reader, overview, now, Beside(awaiting, deadline_at, gates))
         left = glance.total - glance.ended
         if awaiting or gates or not left:

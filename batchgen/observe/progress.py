@@ -12,6 +12,7 @@ from typing import Self, TextIO
 from batchgen.core.common.text import printable
 from batchgen.core.jobs.events import Change
 from batchgen.core.progress.eta import SnapshotReader
+from batchgen.core.progress.gate_words import gate_words
 from batchgen.core.progress.snapshot import one_line
 from batchgen.observe.screen import Screen
 from batchgen.ports import Clock, Progress
@@ -24,17 +25,6 @@ REDRAW_S = 0.1
 """The bar is drawn at most so often: nobody reads faster, and drawing costs more than counting."""
 TICK_S = 1.0
 """And at least so often: rates fall, deadlines come nearer, windows are resized."""
-_GATE_WORDS = {
-    "key": "the API key is refused",
-    "credits": "no credits: nothing more is submitted",
-    "outage": "the service does not answer; waiting for it",
-    "uploads": "files cannot be uploaded; trying again",
-    "disk": "the disk is full; waiting for space",
-    "halt": "stopping",
-    "time": "nothing more is submitted, what is paid for is collected",
-    "manifest": "nothing more is submitted; what is paid for is brought home",
-    "stop": "stopping: nothing new is submitted; once more to leave at once",
-}
 
 
 class ProgressDisplay:
@@ -84,7 +74,8 @@ class ProgressDisplay:
     def said(self, name: str, text: str, fields: Mapping[str, object]) -> None:
         """A line of its own, above the bar."""
         if name == "gate_closed":
-            words = _GATE_WORDS.get(str(fields.get("gate")), str(fields.get("gate")))
+            gate = str(fields.get("gate"))
+            words = told.line if (told := gate_words(gate)) else gate
             self._line(f"{words} ({text})" if text else words)
         elif name == "uploaded":
             size = fields.get("bytes")

@@ -6,9 +6,8 @@ import pytest
 
 from batchgen.core.common.exit_codes import ExitCode
 from batchgen.core.jobs.job import JobState as S
-from batchgen.core.scheduling.completion import Verdict
+from batchgen.core.scheduling.completion import Verdict, exit_code
 from batchgen.core.scheduling.gates import Gate, GateKind
-from batchgen.core.scheduling.verdict import exit_code
 from tests.core.builders import NOW
 
 

@@ -120,7 +120,7 @@ def _unfinished(scenario: Scenario, report: RehearsalReport) -> list[str]:
     """
     gate, found = report.end.gate, []
     if report.end.verdict is not Verdict.COMPLETE:
-        capped = scenario.max_spend_usd is not None and gate and "max_spend" in gate.reason
+        capped = scenario.max_spend_usd is not None and gate and gate.kind is GateKind.SPEND_CAP
         if capped:
             return []
         dead = gate and gate.kind is GateKind.HISTORY and _for_ever(scenario, Endpoint.HISTORY)

@@ -9,25 +9,12 @@ from dataclasses import dataclass, replace
 
 from batchgen.core.jobs.job import JobState
 from batchgen.core.jobs.policies import RateScope
+from batchgen.core.progress.gate_words import GATE_WORDS
 from batchgen.core.progress.snapshot import RunSnapshot
 from batchgen.core.progress.tally import Tally
-from batchgen.core.scheduling.gates import GateKind
 from batchgen.core.scheduling.poll_schedule import OTHER_CALLS
 from batchgen.core.scheduling.rate_limit import RATE_WINDOW_S
 from batchgen.core.scheduling.state import SchedulerState
-
-WAITS = {
-    GateKind.KEY: "the key is refused",
-    GateKind.CREDITS: "no credits",
-    GateKind.OUTAGE: "no answer",
-    GateKind.UPLOADS: "no uploads",
-    GateKind.DISK: "disk full",
-    GateKind.HALT: "stopping",
-    GateKind.TIME: "time is over",
-    GateKind.MANIFEST: "a row is wrong",
-    GateKind.STOP: "stopping",
-}
-"""Gates in two or three words; that of the history holds nothing back."""
 
 
 @dataclass(slots=True)
@@ -67,7 +54,7 @@ def _with_board(shown: RunSnapshot, tally: Tally, board: SchedulerState) -> RunS
         calls=rate.used(now),
         allowed=rate.allowed,
         limited_until=rate.blocked_until if rate.blocked_until > now else None,
-        waiting_for=tuple(WAITS[kind] for kind in closed if kind in WAITS),
+        waiting_for=tuple(GATE_WORDS[kind].short for kind in closed if kind in GATE_WORDS),
         uploading_count=len(board.uploads.under_way),
         eta_s=eta_s(tally, board, now),
     )
@@ -79,7 +66,7 @@ def eta_s(tally: Tally, board: SchedulerState, now: float) -> float | None:
     By the pace at which jobs ended lately, and never less than the budget needs for what is left,
     with the latencies and polls that were learned. Jobs beyond `--limit` are not this run's.
     """
-    if tally.awaiting or board.gates.closed.keys() & WAITS.keys():
+    if tally.awaiting or board.gates.closed.keys() & GATE_WORDS.keys():
         return None
     left = _Left.of(tally, board)
     if not left.count:

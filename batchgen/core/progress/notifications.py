@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from batchgen.core.common.exit_codes import ExitCode
-from batchgen.core.jobs.job import JobState
+from batchgen.core.jobs.job import ENDED, JobState
 from batchgen.core.manifest.notice_kinds import NoticeKind
+from batchgen.core.progress.gate_words import gate_words
 from batchgen.core.progress.tally import duration
-from batchgen.core.scheduling.gates import GateKind
 from batchgen.core.scheduling.spending import WARNING_SHARE
 
 
@@ -51,18 +51,7 @@ class Facts:
     @property
     def left_count(self) -> int:
         """Jobs that have not ended."""
-        return sum(count for state, count in self.counts.items() if state not in _ENDED)
-
-
-_ENDED = (JobState.DONE, JobState.FAILED, JobState.UNKNOWN, JobState.LOST)
-_WAITED = {
-    GateKind.KEY: "the service refuses the API key",
-    GateKind.CREDITS: "the account has no credits",
-    GateKind.OUTAGE: "the service does not answer",
-    GateKind.UPLOADS: "input files cannot be uploaded",
-    GateKind.DISK: "there is no space for outputs",
-}
-"""Gates that a person may have to open."""
+        return sum(count for state, count in self.counts.items() if state not in ENDED)
 
 
 def end_notice(facts: Facts) -> Notice:
@@ -100,11 +89,11 @@ def unknown_notice(name: str, run: str) -> Notice:
 
 def gate_notice(name: str, gate: str, reason: str) -> Notice | None:
     """A gate stays closed; None for one that nobody but the run itself opens."""
-    waited = {str(kind): words for kind, words in _WAITED.items()}.get(gate)
-    if waited is None:
+    words = gate_words(gate)
+    if words is None or not words.message:
         return None
     body = f"the run waits{f': {reason}' if reason else ''}"
-    return Notice(NoticeKind.DECISION, f"{name}: {waited}", body)
+    return Notice(NoticeKind.DECISION, f"{name}: {words.message}", body)
 
 
 def budget_notice(name: str, text: str) -> Notice:
@@ -125,7 +114,7 @@ def environment(facts: Facts) -> dict[str, str]:
         "BATCHGEN_REASON": facts.reason,
         "BATCHGEN_JOBS": str(sum(facts.counts.values())),
         "BATCHGEN_LEFT": str(facts.left_count),
-        **{f"BATCHGEN_{s.value.upper()}": str(facts.count(s)) for s in _ENDED},
+        **{f"BATCHGEN_{s.value.upper()}": str(facts.count(s)) for s in JobState if s in ENDED},
         "BATCHGEN_SPENT_USD": f"{facts.spent_usd:.6f}",
         "BATCHGEN_ELAPSED_S": f"{facts.elapsed_s:.3f}",
     }

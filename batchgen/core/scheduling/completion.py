@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 
+from batchgen.core.common.exit_codes import ExitCode
 from batchgen.core.jobs.job import Job, JobState
 from batchgen.core.scheduling.effects import Effect, EffectKind
 from batchgen.core.scheduling.gates import Gate, GateKind
@@ -99,4 +100,16 @@ def _out_of_money(board: SchedulerState, now: float) -> tuple[Verdict, Gate | No
         f"max_spend {money.cap_usd:.2f} USD is reached: "
         f"{money.committed_usd:.2f} USD spent or reserved"
     )
-    return Verdict.STOP, Gate(GateKind.CREDITS, reason, now, now)
+    return Verdict.STOP, Gate(GateKind.SPEND_CAP, reason, now, now)
+
+
+def exit_code(verdict: Verdict, gate: Gate | None, counts: Mapping[JobState, int]) -> ExitCode:
+    """The exit code of a run that ended so, with jobs in these states.
+
+    Signals are told apart by the shell, which knows which one came.
+    """
+    if verdict is Verdict.STOP:
+        stopped_by_user = gate is not None and gate.kind is GateKind.STOP
+        return ExitCode.INTERRUPTED if stopped_by_user else ExitCode.STOPPED
+    unfinished = sum(count for state, count in counts.items() if state is not JobState.DONE)
+    return ExitCode.UNFINISHED if unfinished else ExitCode.COMPLETED

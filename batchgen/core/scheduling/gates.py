@@ -21,6 +21,8 @@ class GateKind(StrEnum):
     """The service refuses the API key."""
     CREDITS = "credits"
     """The account is empty or at its spend limit: nothing can be submitted."""
+    SPEND_CAP = "spend cap"
+    """`max_spend` does not suffice for the next job: nothing is submitted."""
     OUTAGE = "outage"
     """The service does not answer, or only with server errors."""
     HISTORY = "history"

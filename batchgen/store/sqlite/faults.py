@@ -9,6 +9,10 @@ from contextlib import contextmanager
 from batchgen.errors import BatchgenError, DiskError, DiskFullError, InternalError
 
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+_IN_USE = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+_UNWRITABLE = frozenset(
+    {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM}
+)
 
 
 @contextmanager
@@ -26,16 +30,16 @@ def typed_errors() -> Iterator[None]:
 
 
 def _typed(error: sqlite3.DatabaseError) -> BatchgenError:
-    text = str(error).lower()
-    if getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED:
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the primary code of an extended one
+    if code in _DAMAGED:
         return DiskError(
             f"the state file is damaged ({error}); keep a copy of the run directory, and try "
             "`sqlite3 state.db .recover` on the copy before running again"
         )
-    if "full" in text:
+    if code == sqlite3.SQLITE_FULL:
         return DiskFullError("the disk is full: the state file cannot grow")
-    if "locked" in text:
+    if code in _IN_USE:
         return DiskError("the state file is locked by another program; close it and run again")
-    if "i/o" in text or "readonly" in text or "unable to open" in text:
+    if code in _UNWRITABLE:
         return DiskError(f"the state file cannot be written: {error}")
     return InternalError(f"state file: {error}")

@@ -151,7 +151,7 @@ class Ledger:
                 ),
             )  # fmt: skip
         except sqlite3.IntegrityError as error:
-            if "attempts.request_id" in str(error):
+            if _is_taken(connection, event.request_id):
                 raise DuplicateRequestIdError(job.key, event.request_id) from error
             raise
 
@@ -279,3 +279,9 @@ def _settled(change: Change) -> float | None:
         cost = change.after.receipt.cost_usd
         return change.after.price_usd if cost is None else cost
     return None
+
+
+def _is_taken(connection: sqlite3.Connection, request_id: str) -> bool:
+    """Whether an attempt has this request_id: after a refused update, one that is another's."""
+    found = connection.execute("SELECT 1 FROM attempts WHERE request_id = ?", (request_id,))
+    return found.fetchone() is not None
