@@ -248,6 +248,8 @@ class Runner:
         notes = {**(notes or {}), **self._lessons_due()}
         while True:
             changes = self._changes(events)
+            if not (notes or uploaded or any(change.is_news for change in changes)):
+                break
             try:
                 # Shielded: these events have left the mailbox, a cancellation must not lose them.
                 with anyio.CancelScope(shield=True):
@@ -256,9 +258,8 @@ class Runner:
             except DuplicateRequestIdError as error:
                 self.board.candidates.pop(error.job_key, None)
                 events = [doubted(event, error) for event in events]
-        for change in changes:
-            self.board.take_in(change)
-        self.board.supply(uploaded)
+        self.board.apply(changes)
+        self.board.uploads_done(uploaded)
         self._teller.tell_uploads(uploaded)
         if changes:
             self._ports.progress.changed(changes)
@@ -275,7 +276,7 @@ class Runner:
         latest: dict[int, Job] = {}
         for event in events:
             job = latest.get(event.job_key) or self.board.jobs[event.job_key]
-            change = apply(job, self.board.digest(event))
+            change = apply(job, self.board.resolve(job, event))
             changes.append(change)
             latest[event.job_key] = change.after
         return changes

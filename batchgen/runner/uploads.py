@@ -44,7 +44,7 @@ def take_in_upload(
     desk.release(content)
     if landed.event is not None:
         board.gates.observe(landed.event)
-        board.hear(landed.event)
+        board.on_response(landed.event)
     if landed.url:
         return Uploaded(content, landed.url, now, landed.detail), []
     reason = landed.detail

@@ -29,7 +29,7 @@ COMMIT_S = 0.0005
 class MemoryState:
     """`State` with the real schema and the real SQL, on a database that lives with the world.
 
-    `recorded_count` counts the changes that were committed.
+    `recorded_count` counts the changes that were committed, those that may not be lost.
     """
 
     def __init__(self, world: World, disk: Disk) -> None:
@@ -54,7 +54,7 @@ class MemoryState:
         if not self._disk.takes_record():
             raise DiskFullError("the disk is full: the state file cannot grow")
         self.ledger.record(changes, notes, uploaded)
-        self.recorded_count += len(changes)
+        self.recorded_count += sum(change.is_news for change in changes)
         self._world.step("after commit")
 
     async def draw(

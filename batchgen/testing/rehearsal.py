@@ -194,7 +194,8 @@ class _Rehearsal:
         elif end is not None:
             by = f" by {end.gate.kind}" if end.gate else ""
             self.endings[f"{end.verdict}{by}"] += 1
-        told_too_early = len(self.progress.changes) - self.state.recorded_count
+        told_count = sum(change.is_news for change in self.progress.changes)
+        told_too_early = told_count - self.state.recorded_count
         self.told_too_early = max(self.told_too_early, told_too_early)
         if self._stopped_at and not self.world.dead:
             self.last_words_s.append(self.clock.now() - self._stopped_at)
@@ -225,7 +226,7 @@ class _Rehearsal:
 
 def _is_over(end: RunEnd) -> bool:
     """Whether starting again would change nothing: all is done, or a cap is reached."""
-    capped = _is_by(end, GateKind.TIME) or "max_spend" in (end.gate.reason if end.gate else "")
+    capped = _is_by(end, GateKind.TIME) or _is_by(end, GateKind.SPEND_CAP)
     return end.verdict is Verdict.COMPLETE or capped
 
 

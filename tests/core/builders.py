@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -72,3 +72,25 @@ def board(jobs: Iterable[Job] = (), **parts: Any) -> SchedulerState:
     )
     made.put(jobs)
     return made
+
+
+def everything(value: Any) -> Any:
+    """A value with all that is in it, private and uncompared fields included, as plain values."""
+    if isinstance(value, str | int | float | bool | None | frozenset):
+        return value
+    if isinstance(value, Mapping):
+        return {key: everything(item) for key, item in value.items() if item or item == ""}
+    if isinstance(value, set):
+        return frozenset(map(everything, value))
+    if isinstance(value, Iterable):
+        return [everything(item) for item in value]
+    names = [*getattr(value, "__dict__", {}), *_slots(type(value))]
+    return type(value).__name__, {name: everything(getattr(value, name)) for name in names}
+
+
+def _slots(kind: type) -> list[str]:
+    found = []
+    for base in kind.__mro__:
+        slots = base.__dict__.get("__slots__", ())
+        found += [slots] if isinstance(slots, str) else slots
+    return [name for name in found if not name.startswith("__")]

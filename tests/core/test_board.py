@@ -22,16 +22,17 @@ from batchgen.core.scheduling.policy import HOPELESS_WINDOWS, PATIENCE, STRAGGLE
 from batchgen.core.scheduling.spending import Money
 from batchgen.core.scheduling.state import DENIALS
 from batchgen.providers.segmind.treatments import WINDOW_S
-from tests.core.builders import NOW, board, event, job, output
+from tests.core.builders import NOW, board, event, everything, job, output
 
 HOPELESS_S = HOPELESS_WINDOWS * WINDOW_S
 
 
 def happened(made, kind, **fields):
     """An event on the board as the runner brings it there; the job after it."""
-    digested = made.digest(event(kind, **fields))
-    change = apply(made.jobs[digested.job_key], digested)
-    made.take_in(change)
+    told = event(kind, **fields)
+    before = made.jobs[told.job_key]
+    change = apply(before, made.resolve(before, told))
+    made.apply([change])
     return change.after
 
 
@@ -133,9 +134,9 @@ def test_what_even_the_history_calls_unfinished_is_left_to_the_user_with_its_id(
 def test_a_reopened_job_without_a_time_is_polled_too():
     made = board([job(S.UNKNOWN, sent_at=0.0)], latencies=Latencies({"flux-pro": 25.0}))
 
-    digested = made.digest(event(E.REOPENED))
+    resolved = made.resolve(made.jobs[1], event(E.REOPENED))
 
-    assert NOW + 10.0 < digested.retry_at < NOW + 50.0
+    assert NOW + 10.0 < resolved.retry_at < NOW + 50.0
 
 
 @pytest.mark.parametrize(
@@ -152,7 +153,29 @@ def test_a_reopened_job_without_a_time_is_polled_too():
 def test_other_events_stay_as_they_are(state, kind):
     told = event(kind, reason="so it is")
 
-    assert board([job(state)]).digest(told) == told
+    assert board().resolve(job(state), told) == told
+
+
+def test_an_event_is_judged_by_the_job_it_happened_to_and_not_by_an_older_one():
+    """Two events of one job in a batch: the second meets what the first has made of it."""
+    made = board([job(S.AMBIGUOUS, trouble=PATIENCE - 1)])
+    newer = replace(made.jobs[1], trouble=PATIENCE)
+
+    assert made.resolve(newer, event(E.ABSENT)).kind is E.REFUSED
+    assert made.resolve(made.jobs[1], event(E.ABSENT)).kind is E.ABSENT
+
+
+@pytest.mark.parametrize("kind", [E.ACKED, E.RUNNING, E.ADOPTED])
+def test_resolving_an_event_teaches_nothing_until_it_is_recorded(kind):
+    state = S.SUBMITTING if kind is E.ACKED else S.SUBMITTED
+    state = S.AMBIGUOUS if kind is E.ADOPTED else state
+    made = board([job(state, sent_at=NOW - 30)])
+    before = everything(made)
+
+    for _ in range(3):  # as often as a transaction has to be tried
+        made.resolve(made.jobs[1], event(kind))
+
+    assert everything(made) == before
 
 
 # ------------------------------------------------------------------ the history

@@ -59,7 +59,7 @@ def polls_due(count, age_s=60.0, **changes):
 
 
 def crowded(**parts):
-    jobs = [*polls_due(60), *pending(60)]
+    jobs = [*polls_due(60, age_s=205.0), *pending(60)]
     latencies = known(latency_s=200.0)
     given = {"limits": Limits(concurrency=200), "rate": RateWindow(50), "latencies": latencies}
     return ready(board(jobs, **given | parts))
@@ -67,8 +67,6 @@ def crowded(**parts):
 
 def test_submits_keep_their_share_although_all_polls_are_due():
     made = crowded()
-    made.placement.next_poll_at(made.jobs[1], NOW)  # schedules are there from the first ACK on
-
     decided = plan(ready(made, NOW + 2), NOW + 2)
 
     assert kinds(decided)[F.SUBMIT] == 17
@@ -82,7 +80,6 @@ def test_no_share_while_a_request_grows_so_old_that_its_result_might_be_forgotte
         rate=RateWindow(50),
         latencies=known(),
     )
-    made.placement.next_poll_at(made.jobs[1], NOW)  # else no share is known at all
     tick(made, NOW)
 
     assert made.placement.jobs_per_window() < 50
@@ -95,7 +92,7 @@ def test_a_share_is_spent_once_a_minute():
     made.placement.next_poll_at(made.jobs[1], NOW)
     share = submit_share(made, NOW)
     for key in range(100, 110):
-        made.take_in(apply(made.jobs[key], Event(E.INTENDED, key, NOW)))
+        made.apply([apply(made.jobs[key], Event(E.INTENDED, key, NOW))])
 
     assert submit_share(made, NOW) == share - 10
     assert submit_share(made, NOW + 61) == share
@@ -254,7 +251,7 @@ def test_of_a_model_of_unknown_price_the_first_job_tells_what_the_others_cost():
     made = board(pending(5), money=money)
     assert submits(plan(made, NOW)) == [100]
 
-    made.take_in(apply(made.jobs[100], Event(E.INTENDED, 100, NOW)))
+    made.apply([apply(made.jobs[100], Event(E.INTENDED, 100, NOW))])
     assert submits(plan(made, NOW)) == []
 
     money.learn("flux-pro", 0.30)

@@ -114,7 +114,7 @@ def placed(requests_per_minute, places, sample=UNIFORM):
         latencies.learn("flux-pro", latency_s)
     budget = PollBudget(requests_per_minute and requests_per_minute / 60, places)
     placement = PollScheduler(latencies, budget)
-    placement.next_poll_at(job(S.SUBMITTED, sent_at=NOW), NOW)
+    placement.add("flux-pro")
     return placement
 
 
@@ -223,8 +223,8 @@ def test_models_share_one_price():
     for model in ("quick", "slow"):
         for _ in range(10):
             made.accepted(job(S.SUBMITTED, model=model, sent_at=NOW), NOW)
-    made.next_poll_at(job(S.SUBMITTED, model="quick", sent_at=NOW), NOW)
-    made.next_poll_at(job(S.SUBMITTED, model="slow", sent_at=NOW), NOW)
+    made.add("quick")
+    made.add("slow")
 
     assert made.load.latency_s == pytest.approx((5.0 + 60.0) / 2, rel=0.05)
     assert made.longest_s(["quick"]) < 10 < made.longest_s(["quick", "slow"])

@@ -156,7 +156,7 @@ def test_it_rises_slowly_and_to_the_configured_limit_at_most():
     window.refuse_until(NOW, NOW)
     for _ in range(5):
         now += RECOVERY_S
-        window.free(now)
+        window.advance(now)
         seen.append(window.allowed)
 
     assert seen == [44, 48, 50, 50, 50]
@@ -167,7 +167,7 @@ def test_a_refusal_right_after_a_rise_is_heard():
     window = RateWindow(50)
     spend(window, 50, NOW)
     window.refuse_until(NOW, NOW)
-    window.free(NOW + RECOVERY_S)
+    window.advance(NOW + RECOVERY_S)
     assert window.allowed == 44
 
     spend(window, 44, NOW + RECOVERY_S)
@@ -195,6 +195,7 @@ def test_what_refusals_taught_survives_a_restart():
     again = RateWindow.restore(50, window.snapshot(NOW), NOW + 10)
 
     assert again.allowed == 40
+    again.advance(NOW + RECOVERY_S)
     assert again.free(NOW + RECOVERY_S) == 44
 
 

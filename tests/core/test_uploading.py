@@ -234,7 +234,7 @@ def test_uploads_count_as_requests_where_all_calls_do(scope, letters):
 
 def test_an_address_that_is_recorded_makes_jobs_ready():
     made = board([naming(1, "a"), naming(2, "a", "b"), naming(3, "b")])
-    made.supply([Uploaded(content("a"), "https://x/a.png", NOW, "a.png")])
+    made.uploads_done([Uploaded(content("a"), "https://x/a.png", NOW, "a.png")])
 
     assert made.jobs[1].body == '{"images":["https://x/a.png"]}'
     assert asked(made) == ("b", [1])

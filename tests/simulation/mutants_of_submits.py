@@ -76,9 +76,9 @@ MUTANTS = (
     Mutant(
         "told-before-recorded",
         "the watcher hears of what a death may still undo",
-        "            changes = self._changes(events)\n            try:\n",
+        "            changes = self._changes(events)\n",
         "            changes = self._changes(events)\n"
-        "            self._ports.progress.changed(changes)\n            try:\n",
+        "            self._ports.progress.changed(changes)\n",
         night="0",
     ),
     Mutant(

@@ -18,7 +18,7 @@ MUTANTS = (
         """        while True:
             changes = self._changes(events)
 """,
-        """        self.board.supply(uploaded)
+        """        self.board.uploads_done(uploaded)
         uploaded = ()
         while True:
             changes = self._changes(events)

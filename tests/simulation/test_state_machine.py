@@ -95,9 +95,9 @@ class Run(RuleBasedStateMachine):
     def record(self, *events: Event) -> None:
         for event in events:
             job = self.board.jobs[event.job_key]
-            change = apply(job, self.board.digest(event))
+            change = apply(job, self.board.resolve(job, event))
             self.ledger.record([change])
-            self.board.take_in(change)
+            self.board.apply([change])
 
     # ------------------------------------------------------------ what the shell does
 
@@ -264,7 +264,7 @@ class Run(RuleBasedStateMachine):
                 self.end(effect, lambda kinds, best=best: best if best in kinds else kinds[0])
             self.now = plan(self.board, self.now).wake_at or self.now
         decided = plan(self.board, self.now)
-        assert decided.verdict is Verdict.COMPLETE or "max_spend" in decided.gate.reason
+        assert decided.verdict is Verdict.COMPLETE or decided.gate.kind is GateKind.SPEND_CAP
         self.ledger.connection.close()
 
 

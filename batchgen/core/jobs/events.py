@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from batchgen.core.jobs.job import AttemptState, Doubt, Job, Output, Receipt, SavedFile
@@ -102,6 +102,18 @@ class Change:
     attempt_state: AttemptState | None = None
     attempt_ended: bool = False
     files: tuple[SavedFile, ...] = field(default=())
+
+    @property
+    def is_news(self) -> bool:
+        """Whether a crash may not lose this change.
+
+        A poll that finds a request still running moves nothing but a counter and the instant of
+        the next poll: both come to the record with the job's next change.
+        """
+        if self.event.kind is not EventKind.RUNNING or self.attempt_state is not None:
+            return True
+        polled = replace(self.before, polls=self.after.polls, due_at=self.after.due_at)
+        return polled != self.after
 
 
 @dataclass(frozen=True, slots=True)

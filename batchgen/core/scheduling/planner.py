@@ -110,7 +110,7 @@ class _Pass:
         next_at = queue.next_at(self.now)
         if next_at is not None:
             self.wakes.append(next_at)
-        for key in queue.iter_due(self.now):
+        for key in queue.due(self.now):
             yield self.board.jobs[key]
 
     def _start(self, kind: EffectKind, job: Job | None) -> bool:

@@ -159,7 +159,7 @@ class PollScheduler:
 
     def next_poll_at(self, job: Job, asked_at: float) -> float:
         """When to poll a submitted job that was not done at `asked_at`; may lie in the past."""
-        made = self._schedules.get(job.model) or self._add(job.model)
+        made = self._schedules.get(job.model) or self._guessed(job.model)
         # Nobody asked yet: even at no age at all it may be done.
         asked_s = -1.0 if job.polls == 0 else max(0.0, asked_at - job.sent_at - self.trip_s)
         next_s = made.next_age_s(asked_s)
@@ -205,8 +205,6 @@ class PollScheduler:
         requests_per_s = self.budget.requests_per_s
         if requests_per_s is None:
             return math.inf
-        if model not in self._schedules:
-            self._add(model)
         load, a_window = self.load, self.jobs_per_window()
         if self.latencies.is_known(model):
             mean = a_window * (load.latency_s + load.delay_s + RATE_WINDOW_S) / RATE_WINDOW_S
@@ -242,11 +240,15 @@ class PollScheduler:
             return True
         return abs(budget.places - known.places) > NEW_SHARE * known.places
 
-    def _add(self, model: str) -> Schedule:
-        """A model that was not there before: all schedules share the price."""
-        self._mix.setdefault(model, 1)
-        self._renew(self._made_at)
-        return self._schedules[model]
+    def add(self, model: str) -> None:
+        """Count in a model whose jobs are about to come: all schedules share the price."""
+        if model not in self._schedules:
+            self._mix.setdefault(model, 1)
+            self._renew(self._made_at)
+
+    def _guessed(self, model: str) -> Schedule:
+        """A schedule at today's price for a model that was not counted in."""
+        return schedule(self.latencies.quantiles(model), max(FREE_PRICE_S, self.price_s))
 
     def _renew(self, now: float) -> None:
         latencies = self.latencies

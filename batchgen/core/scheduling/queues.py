@@ -72,33 +72,41 @@ class DueQueue:
         if at < len(self._later) and self._later[at][2] == job.key:
             del self._later[at]
 
-    def due(self, now: float) -> list[int]:
-        """The keys of the jobs whose instant has come, in the order of their rank."""
-        self._promote(now)
-        return [key for _, key in self._ready]
-
-    def iter_due(self, now: float) -> Iterator[int]:
-        """The same one by one, for who stops early. Nothing may be added or removed meanwhile."""
-        self._promote(now)
-        for _, key in self._ready:
-            yield key
-
-    def next_at(self, now: float) -> float | None:
-        """The next instant at which one more is due."""
-        self._promote(now)
-        return self._later[0][0] if self._later else None
-
-    def _promote(self, now: float) -> None:
-        """Time has passed: nobody can tell but by asking for an earlier instant."""
-        count = bisect_left(self._later, (now, float("inf"), 0))
+    def advance(self, now: float) -> None:
+        """Move due jobs to the ready list. Callers must not go back in time afterwards."""
+        count = self._due_count(now)
         for _, rank, key in self._later[:count]:
             insort(self._ready, (rank, key))
         del self._later[:count]
 
+    def due(self, now: float) -> Iterator[int]:
+        """The keys of the jobs whose instant has come, in the order of their rank, one by one.
+
+        Changes nothing, and costs least right after `advance`. Nothing may be added or removed
+        while it is iterated over.
+        """
+        for _, key in self._ranked(now):
+            yield key
+
+    def next_at(self, now: float) -> float | None:
+        """The next instant at which one more is due."""
+        count = self._due_count(now)
+        return self._later[count][0] if count < len(self._later) else None
+
     def first_rank(self, now: float) -> float | None:
         """The lowest rank of those that are due."""
-        self._promote(now)
-        return self._ready[0][0] if self._ready else None
+        ranked = self._ranked(now)
+        return ranked[0][0] if ranked else None
+
+    def _due_count(self, now: float) -> int:
+        """How many of the later ones are due by now."""
+        return bisect_left(self._later, (now, float("inf"), 0))
+
+    def _ranked(self, now: float) -> list[tuple[float, int]]:
+        count = self._due_count(now)
+        if not count:
+            return self._ready
+        return sorted([*self._ready, *((rank, key) for _, rank, key in self._later[:count])])
 
     def keys(self) -> list[int]:
         """All of them."""
@@ -138,6 +146,11 @@ class JobQueues:
         return (self.jobs, self.busy) == (other.jobs, other.busy)
 
     __hash__ = None  # type: ignore[assignment]  # it changes
+
+    def advance(self, now: float) -> None:
+        """Bring all queues to an instant."""
+        for queue in self.queues.values():
+            queue.advance(now)
 
     def put(self, job: Job) -> None:
         """Add a job, or replace it as it was."""

@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter, deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Any
 
 RATE_WINDOW_S = 60.0
@@ -59,17 +60,21 @@ class RateWindow:
         known = [limit for limit in (self.limit, self.ceiling) if limit is not None]
         return min(known, default=None)
 
-    def used(self, now: float) -> int:
-        """How many slots are taken."""
+    def advance(self, now: float) -> None:
+        """Bring the window to an instant: forget what has left it, and raise the ceiling again."""
         self._expire(now)
-        return self._under_way + len(self._answered_at)
+        if self.ceiling is not None and now >= self.blocked_until:
+            self._recover(now)
+
+    def used(self, now: float) -> int:
+        """How many slots are taken. Changes nothing, and costs least right after `advance`."""
+        left_count = sum(1 for _ in self._leaving(now))
+        return self._under_way + len(self._answered_at) - left_count
 
     def free(self, now: float) -> int:
         """How many requests may start now; a large number when there is no limit."""
         if now < self.blocked_until:
             return 0
-        if self.ceiling is not None:
-            self._recover(now)
         allowed = self.allowed
         return NO_LIMIT if allowed is None else max(0, allowed - self.used(now))
 
@@ -83,10 +88,12 @@ class RateWindow:
         if over + taken < 0:
             return blocked_at
         # A lowered ceiling may leave more requests in the window than it allows.
-        index = max(0, min(over, len(self._answered_at) - 1))
-        if not self._answered_at:
+        left_count = sum(1 for _ in self._leaving(now))
+        last = len(self._answered_at) - 1
+        index = left_count + max(0, over)
+        if left_count > last:
             return blocked_at
-        return max(_free_again_at(self._answered_at[index]), blocked_at or 0.0)
+        return max(_free_again_at(self._answered_at[min(index, last)]), blocked_at or 0.0)
 
     def start(self, count: int = 1) -> None:
         """Requests begin. They must have been `allow`ed."""
@@ -165,9 +172,13 @@ class RateWindow:
         window._moved_at = min(now, stored.get("moved_at", now))
         return window
 
-    def _expire(self, now: float) -> None:
+    def _leaving(self, now: float) -> Iterator[float]:
+        """Answers that have left the window by now, and are not forgotten yet."""
         # The same sum as in `next_free_at`: rounded otherwise, a timer could fire just too early.
-        while self._answered_at and _free_again_at(self._answered_at[0]) <= now:
+        return takewhile(lambda at: _free_again_at(at) <= now, self._answered_at)
+
+    def _expire(self, now: float) -> None:
+        for _ in range(sum(1 for _ in self._leaving(now))):
             self._answered_at.popleft()
 
 
@@ -184,6 +195,11 @@ class Rates:
 
     whole: RateWindow
     models: dict[str, RateWindow] = field(default_factory=dict)
+
+    def advance(self, now: float) -> None:
+        """Bring all windows to an instant."""
+        for window in (self.whole, *self.models.values()):
+            window.advance(now)
 
     def start(self, model: str) -> None:
         """A request begins."""

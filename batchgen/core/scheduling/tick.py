@@ -20,7 +20,8 @@ from batchgen.core.scheduling.state import SchedulerState
 
 
 def tick(board: SchedulerState, now: float) -> None:
-    """Bring the board to an instant, before the planner is asked."""
+    """Bring the board to an instant, before the planner is asked, which then changes nothing."""
+    board.advance(now)
     _replan_polls(board, now)
     _watch_the_end(board, now)
 
