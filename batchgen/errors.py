@@ -76,10 +76,6 @@ class DiskFullError(DiskError):
     """No space is left; it may come back."""
 
 
-class ServiceError(BatchgenError):
-    """A call outside the life of a job (credits, models) was answered with an error."""
-
-
 class NetFault(StrEnum):
     """How a call broke off, as far as it matters to what may be done next."""
 

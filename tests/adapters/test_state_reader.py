@@ -117,19 +117,6 @@ def test_which_jobs_have_a_deadline(ledger, reader, kinds, fields, has_deadline)
     assert (reader.overview(NOW).oldest_unfetched_at is not None) is has_deadline
 
 
-def test_the_jobs_with_a_problem_and_their_reasons(ledger, reader):
-    live(ledger, load(ledger, "a"), *SENT, E.FAILED, reason="blocked")
-    live(ledger, load(ledger, "b"), E.INTENDED, E.UNCLEAR, E.SET_ASIDE, reason="answer lost")
-    live(ledger, load(ledger, "c"), *SENT, E.GONE, E.GIVEN_UP, reason="expired")
-    finish(ledger, "d", "d.png")
-
-    assert [(p.id, p.state, p.reason, p.request_id, p.attempts) for p in reader.problems()] == [
-        ("a", "failed", "blocked", "r-1-1", 1),
-        ("b", "unknown", "answer lost", "", 1),
-        ("c", "lost", "expired", "r-3-1", 1),
-    ]
-
-
 def test_a_row_of_metadata(tmp_path):
     ledger = ledger_at(tmp_path / "state.db")
     body = '{"id":"theirs","prompt":"a cup","seed":5}'

@@ -576,7 +576,7 @@ def test_no_plan_breaks_a_limit(made):
     submits = [e.job for e in decided.effects if e.kind is F.SUBMIT]
     counted = sum(effect.counts for effect in decided.effects)
     saves = sum(effect.kind is F.SAVE for effect in decided.effects)
-    in_flight = sum(made.is_in_flight(standing) for standing in made.jobs.values())
+    in_flight = made.in_flight
     assert in_flight + len(submits) <= max(made.limits.concurrency, in_flight)
     assert counted <= made.rate.free(NOW)
     assert saves <= made.limits.save_concurrency

@@ -10,7 +10,6 @@ from batchgen.core.net.urls import (
     is_loopback_host,
     is_public_address,
     origin,
-    same_origin,
 )
 
 
@@ -32,22 +31,6 @@ def test_origin(url, expected):
 def test_no_origin(url):
     with pytest.raises(ValueError):
         origin(url)
-    assert not same_origin(url, url)
-
-
-@pytest.mark.parametrize(
-    ("a", "b", "same"),
-    [
-        ("https://a/x", "https://A:443/y", True),
-        ("https://a", "http://a", False),
-        ("https://a", "https://a:444", False),
-        ("https://a.b", "https://b.a", False),
-        ("https://a@b", "https://b", True),
-        ("https://a@b", "https://a", False),
-    ],
-)
-def test_same_origin(a, b, same):
-    assert same_origin(a, b) is same
 
 
 @pytest.mark.parametrize(
@@ -179,4 +162,3 @@ def test_nothing_a_stranger_writes_raises(text):
     for url in (text, f"https://{text}/x", f"http://[{text}]/"):
         assert isinstance(check_media_url(url), str | None)
         assert isinstance(check_origin(url), str | None)
-        assert isinstance(same_origin(url, url), bool)

@@ -30,9 +30,6 @@ class ExportKind(StrEnum):
     """The same as one JSON object a line."""
 
 
-LEDGER_KINDS = frozenset({ExportKind.CSV, ExportKind.JSONL})
-
-
 @dataclass(frozen=True, slots=True)
 class PlannedFile:
     """One file to be exported: its name below the outputs, what it must be, and its row."""

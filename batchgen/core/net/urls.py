@@ -35,14 +35,6 @@ def origin(url: str) -> str:
     return f"{parts.scheme}://{shown}" if default else f"{parts.scheme}://{shown}:{port}"
 
 
-def same_origin(a: str, b: str) -> bool:
-    """Whether two URLs share scheme, host and port; anything unreadable shares nothing."""
-    try:
-        return origin(a) == origin(b)
-    except ValueError:
-        return False
-
-
 def check_origin(url: str) -> str | None:
     """Why the API key may not be sent to this origin; None when it may.
 

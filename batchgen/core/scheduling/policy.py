@@ -12,8 +12,6 @@ from batchgen.core.jobs.policies import Limits, OnExpired, WhenAbsent
 
 PATIENCE = 5
 """Fruitless tries in a row before a strange answer is believed. With the backoff about 30 s."""
-
-
 STRAGGLER_S = 600.0
 """How long after its window a request may still be called running. A guess."""
 HOPELESS_WINDOWS = 2

@@ -299,10 +299,6 @@ class SchedulerState:
         left = takewhile(lambda at: at <= now - RATE_WINDOW_S, self.submitted_at)
         return len(self.submitted_at) - sum(1 for _ in left)
 
-    def is_in_flight(self, job: Job) -> bool:
-        """Whether a job takes a place: (maybe) accepted, and not known to be finished."""
-        return job.state in IN_FLIGHT and job.key not in self.unlisted
-
     @property
     def in_flight(self) -> int:
         """How many places of the concurrency are taken."""

@@ -17,20 +17,6 @@ from batchgen.store.sqlite.ledger import Ledger
 from batchgen.store.sqlite.records import Records, attempts_of, files_of, jobs_of
 from batchgen.store.sqlite.schema import check_header
 
-PROBLEM_STATES = ("failed", "unknown", "lost")
-
-
-@dataclass(frozen=True, slots=True)
-class ProblemJob:
-    """A job that ended without files, or waits with a reason."""
-
-    id: str
-    model: str
-    state: str
-    reason: str
-    request_id: str
-    attempts: int
-
 
 @dataclass(frozen=True, slots=True)
 class Overview:
@@ -94,16 +80,6 @@ class StateReader:
             ),
             notes=dict(self._connection.execute("SELECT name, value FROM notes")),
         )
-
-    def problems(self) -> Iterator[ProblemJob]:
-        """Jobs that failed, are unknown or lost, with their reasons."""
-        with self._told():
-            rows = self._connection.execute(
-                "SELECT id, model, state, reason, request_id, attempt FROM jobs "
-                "WHERE state IN ('failed', 'unknown', 'lost') ORDER BY key"
-            )
-            for row in rows:
-                yield ProblemJob(*row)
 
     def files(self) -> Records:
         """One record a finished file, to be iterated over as often as needed."""
