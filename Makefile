@@ -6,7 +6,8 @@ RUN   := $(VENV)/.run
 DEV   := $(VENV)/.dev
 SEEDS ?= 5000
 # Of the tests those that finish soon: what `make test-lowest` runs.
-SOON  := -m "not hunt and not long and not processes" tests/core tests/adapters tests/catalog \
+SOON  := -m "not hunt and not long and not processes" tests/core tests/store tests/outputs \
+	tests/sources tests/observe tests/system tests/providers tests/app \
 	tests/runner tests/simulator tests/api tests/cli/test_commands.py tests/cli/test_rows.py
 
 .PHONY: help setup upgrade demo test test-lowest test-latest lint format sim torture bench \

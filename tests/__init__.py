@@ -1,1 +1,1 @@
-"""Tests: core (tables, properties), adapters (real files, sockets, processes), runs."""
+"""Tests, each in the room of what it tests; `simulation`, `torture`, `cli`, `web`, `api`: all."""

@@ -21,7 +21,7 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     return (os.cpu_count() or 1) + 1
 
 
-COVERING = ("tests/core/", "tests/catalog/", "tests/runner/")
+COVERING = ("tests/core/", "tests/providers/", "tests/runner/")
 """The tests that count for the coverage of the core. It slows all others for nothing."""
 
 

@@ -16,9 +16,9 @@ from batchgen.datasets.metadata import write_metadata
 from batchgen.store.sqlite.ledger import Ledger
 from batchgen.store.sqlite.reader import StateReader
 from batchgen.store.sqlite.schema import connect
-from tests.adapters.finished import finished_run, png
 from tests.cli.disks import small_disk
 from tests.cli.processes import Place, environment, until
+from tests.helpers.finished import finished_run, png
 
 COUNT = 1_000
 READ_BACK = [sys.executable, str(__file__).replace("test_export.py", "read_back.py")]

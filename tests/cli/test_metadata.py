@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from tests.adapters.s3 import S3
 from tests.cli.processes import Place
+from tests.helpers.s3 import S3
 
 FREE = ("--simulate", "--speed", "300")
 

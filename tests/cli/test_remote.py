@@ -9,8 +9,8 @@ import signal
 import pytest
 
 from batchgen.outputs.remote.marker import MARKER_NAME
-from tests.adapters.s3 import S3, SECRET, cut, done_and_cut, refuse
 from tests.cli.processes import Place
+from tests.helpers.s3 import S3, SECRET, cut, done_and_cut, refuse
 
 OURS = {"README.md", "metadata.jsonl", MARKER_NAME}
 PASSING = ("request_id", "cost", "submitted_at", "finished_at", "inference_s", "queue_s", "total_s")

@@ -20,7 +20,7 @@ from batchgen.testing.rehearsal import URLS
 from batchgen.testing.service_api import ServiceApi
 from batchgen.testing.virtual_time import START_AT, VirtualClock, run_virtual
 from batchgen.testing.world import Disk, World
-from tests.adapters.builders import spec
+from tests.store.builders import spec
 
 CUP = '{"prompt":"a cup"}'
 

@@ -31,7 +31,7 @@ MUTANTS = (
         "a 429 holds back one job instead of the account",
         "if event.signal is Signal.RATE_LIMITED:",
         "if event.signal is None:",
-        tests="tests/core/test_board.py",
+        tests="tests/core/scheduling/test_state.py",
     ),
     Mutant(
         "price-reserved-too-late",
@@ -80,21 +80,21 @@ MUTANTS = (
         "a slow service is given more jobs than the requests can bring home within the hour",
         "return job.api is ApiVersion.V2 and polled >= board.placement.drainable(model)",
         "return False and polled >= 0",
-        tests="tests/core/test_pacing.py",
+        tests="tests/core/scheduling/test_tick.py",
     ),
     Mutant(
         "new-submits-before-old-polls",
         "submits keep their share although results are about to be forgotten",
         "    if oldest_at is not None and now - oldest_at > board.capabilities.retention_s / 2:\n",
         "    if oldest_at is not None and now - oldest_at > 2 * board.capabilities.retention_s:\n",
-        tests="tests/core/test_pacing.py",
+        tests="tests/core/scheduling/test_tick.py",
     ),
     Mutant(
         "prices-forgotten-at-restart",
         "what a model was seen to cost is not known after a restart",
         "            self.learn(model, usd)\n",
         "            pass\n",
-        tests="tests/core/test_money.py",
+        tests="tests/core/scheduling/test_spending.py",
     ),
     Mutant(
         "closed-model-keeps-the-run",

@@ -10,14 +10,14 @@ MUTANTS = (
         "a record that is not visible yet counts as expired",
         "    if now - job.sent_at < WINDOW_S and job.trouble < PATIENCE:\n",
         "    if now - job.sent_at < 0:\n",
-        tests="tests/core/test_treatment.py tests/core/test_wire.py",
+        tests="tests/providers/segmind",
     ),
     Mutant(
         "failed-under-200-ignored",
         "a FAILED that comes with a 200 is polled for an hour",
         "_BODY_DECIDES = frozenset({Signal.OK, Signal.UNPROCESSABLE})",
         "_BODY_DECIDES = frozenset({Signal.UNPROCESSABLE})",
-        tests="tests/core/test_wire.py",
+        tests="tests/providers/segmind/test_responses.py",
     ),
     Mutant(
         "expired-is-paid-again-at-once",
@@ -45,6 +45,6 @@ MUTANTS = (
         "a death after a new submit saves the old attempt's files as the new one's",
         "if change.event.outputs or change.event.kind is EventKind.INTENDED:",
         "if change.event.outputs:",
-        tests="tests/adapters/test_sqlite_ledger.py",
+        tests="tests/store/test_sqlite_ledger.py",
     ),
 )

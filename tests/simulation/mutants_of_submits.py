@@ -53,7 +53,7 @@ MUTANTS = (
         "a submit that was accepted without an id is believed absent",
         "    if 200 <= outcome.status < 300 or signal is Signal.UNREADABLE:\n",
         "    if False:\n",
-        tests="tests/core/test_treatment.py tests/core/test_wire.py",
+        tests="tests/providers/segmind",
     ),
     Mutant(
         "post-not-shielded",
@@ -100,7 +100,7 @@ MUTANTS = (
         "the state file does not forbid a second POST beside a live one",
         "CREATE UNIQUE INDEX one_live_attempt ON",
         "CREATE INDEX one_live_attempt ON",
-        tests="tests/adapters/test_sqlite_schema.py",
+        tests="tests/store/test_sqlite_schema.py",
     ),
     Mutant(
         "duplicate-id-accepted",

@@ -65,20 +65,20 @@ MUTANTS = (
         "a file that the service refuses is uploaded again and again",
         "    if treatment is Treatment.FINAL:\n        return word.reason\n",
         "",
-        tests="tests/core/test_uploading.py",
+        tests="tests/core/scheduling/test_uploads.py",
     ),
     Mutant(
         "any-address-is-believed",
         "whatever an answer calls an address goes into bodies",
         '    return url if fit else ""\n',
         "    return url\n",
-        tests="tests/core/test_uploading.py",
+        tests="tests/core/scheduling/test_uploads.py",
     ),
     Mutant(
         "changed-file-is-uploaded",
         "a file that was written over since is sent under the old one's name",
         "        if len(data) != file.size or hashlib.sha256(data).hexdigest() != file.sha256:\n",
         "        if len(data) != file.size:\n",
-        tests="tests/adapters/test_inputs.py",
+        tests="tests/sources/test_inputs.py",
     ),
 )

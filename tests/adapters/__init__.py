@@ -1,1 +1,0 @@
-"""The adapters against real files, sockets and processes."""

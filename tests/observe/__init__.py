@@ -1,0 +1,1 @@
+"""Display, log, notifications: real terminals and real processes."""

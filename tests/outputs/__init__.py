@@ -1,0 +1,1 @@
+"""Downloads and deliveries, over real sockets, onto real disks."""

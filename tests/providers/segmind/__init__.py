@@ -1,0 +1,1 @@
+"""What Segmind is asked, and what it says."""

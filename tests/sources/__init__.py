@@ -1,0 +1,1 @@
+"""Manifest text, rows and input files, from real files."""

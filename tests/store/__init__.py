@@ -1,0 +1,1 @@
+"""The state: schema, ledger, importer, readers, lock, on real files."""

@@ -1,0 +1,150 @@
+"""Ended jobs put back by the user: chosen by state and id, weighed in money, moved by the table."""
+
+from __future__ import annotations
+
+from contextlib import closing
+
+import pytest
+
+from batchgen.core.jobs.events import EventKind as E
+from batchgen.core.jobs.job import JobState as S
+from batchgen.core.jobs.job import Receipt
+from batchgen.store.sqlite.importer import import_jobs
+from batchgen.store.sqlite.retrying import put_back, select
+from tests.core.builders import NOW
+from tests.store.builders import dump, ledger_at, live, load, spec
+
+SENT = (E.INTENDED, E.ACKED)
+LIVES = {
+    "waiting": (),
+    "running": SENT,
+    "finished": (*SENT, E.FINISHED, E.SAVED),
+    "refused": (E.INTENDED, E.REFUSED),
+    "failed": (*SENT, E.FAILED),
+    "unclear": (E.INTENDED, E.UNCLEAR, E.SET_ASIDE),
+    "stuck": (*SENT, E.SET_ASIDE),
+    "lost": (*SENT, E.GONE, E.GIVEN_UP),
+}
+ALL_ENDED = ("done", "failed", "unknown", "lost")
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    made = ledger_at(tmp_path / "state.db")
+    import_jobs(made, [spec(id_, price_usd=0.25) for id_ in LIVES])
+    for id_, kinds in LIVES.items():
+        live(made, load(made, id_), *kinds)
+    with closing(made.connection):
+        yield made
+
+
+def ids(selection):
+    return [job.id for job in selection.jobs]
+
+
+@pytest.mark.parametrize(
+    ("states", "pattern", "chosen"),
+    [
+        (("failed",), "*", ["refused", "failed"]),
+        (("unknown",), "*", ["unclear", "stuck"]),
+        (("lost",), "*", ["lost"]),
+        (("failed", "unknown"), "*", ["refused", "failed", "unclear", "stuck"]),
+        (ALL_ENDED, "*", ["finished", "refused", "failed", "unclear", "stuck", "lost"]),
+        (ALL_ENDED, "f*", ["finished", "failed"]),
+        (ALL_ENDED, "[ru]*", ["refused", "unclear"]),
+        (ALL_ENDED, "l?st", ["lost"]),
+        (ALL_ENDED, "LOST", []),
+        (ALL_ENDED, "", []),
+    ],
+)
+def test_jobs_are_chosen_by_state_and_id(ledger, states, pattern, chosen):
+    assert ids(select(ledger, states, pattern)) == chosen
+
+
+def test_what_putting_back_may_cost_is_told_beforehand(ledger):
+    selection = select(ledger, ALL_ENDED, "*")
+
+    told = (selection.count, selection.failed, selection.unclear, selection.lost,
+            selection.reopened)  # fmt: skip
+    assert told == (6, 2, 1, 1, 1)
+    assert selection.risk_usd == pytest.approx(0.5), "unclear and lost; reopened costs nothing"
+    assert (selection.unpriced_count, selection.unpriced) == (0, "")
+
+
+def test_what_has_no_price_is_told_apart(tmp_path):
+    ledger = ledger_at(tmp_path / "state.db")
+    import_jobs(ledger, [spec("a", price_usd=None), spec("b", price_usd=None), spec("c")])
+    for id_ in "abc":
+        live(ledger, load(ledger, id_), *LIVES["lost"])
+
+    selection = select(ledger, ["lost"], "*")
+
+    assert selection.risk_usd == pytest.approx(0.1)
+    assert selection.unpriced == " and 2 of unknown price"
+    ledger.connection.close()
+
+
+@pytest.mark.parametrize(
+    ("id_", "state", "attempt"),
+    [
+        ("finished", S.PENDING, "acked"),
+        ("refused", S.PENDING, "rejected"),
+        ("failed", S.PENDING, "acked"),
+        ("unclear", S.PENDING, "abandoned"),
+        ("stuck", S.SUBMITTED, "acked"),
+        ("lost", S.PENDING, "acked"),
+    ],
+)
+def test_each_goes_where_the_table_says(ledger, id_, state, attempt):
+    put_back(ledger, select(ledger, ALL_ENDED, id_), NOW + 60)
+
+    back = load(ledger, id_)
+    assert (back.state, back.reason) == (state, "put back by the user")
+    (entry,) = [row for row in dump(ledger, "attempts") if row["job_key"] == back.key]
+    assert (entry["state"], entry["ended_at"] is None) == (attempt, state is S.SUBMITTED)
+    if state is S.PENDING:
+        live(ledger, back, *SENT, at=NOW + 90)  # the ledger lets the next attempt begin
+
+
+def test_an_accepted_request_is_asked_for_again_and_not_paid_for_again(ledger):
+    before = ledger.totals()
+
+    put_back(ledger, select(ledger, ["unknown"], "stuck"), NOW + 60)
+
+    back = load(ledger, "stuck")
+    assert (back.request_id, back.billable, back.attempt) == (f"r-{back.key}-1", 1, 1)
+    after = ledger.totals()
+    assert (after.settled_usd, after.reserved_usd) == (before.settled_usd, before.reserved_usd)
+
+
+def test_attempts_that_may_be_billed_count_anew_and_stay_paid(ledger):
+    paid = ledger.totals()
+
+    put_back(ledger, select(ledger, ALL_ENDED, "finished"), NOW + 60)
+
+    assert load(ledger, "finished").billable == 0
+    assert load(ledger, "finished").receipt == Receipt()
+    assert ledger.totals().settled_usd == paid.settled_usd
+
+
+def test_more_than_a_chunk_is_put_back_whole(tmp_path):
+    names = [f"job-{number:04}" for number in range(1_001)]
+    ledger = ledger_at(tmp_path / "state.db", *names)
+    with closing(ledger.connection) as connection:
+        connection.execute(
+            "INSERT INTO attempts (job_key, number, state, intent_at, ended_at) "
+            "SELECT key, 1, 'rejected', 1, 2 FROM jobs"
+        )
+        connection.execute("UPDATE jobs SET state = 'failed', attempt = 1")
+
+        put_back(ledger, select(ledger, ["failed"], "*"), NOW)
+
+        assert ledger.totals().counts == {"pending": 1_001}
+
+
+def test_nothing_chosen_changes_nothing(ledger):
+    before = dump(ledger, "jobs")
+
+    put_back(ledger, select(ledger, ["failed"], "no-such-*"), NOW)
+
+    assert dump(ledger, "jobs") == before
