@@ -51,7 +51,6 @@ test: lint ## lint, every test, and the branch coverage of the core
 	$(BIN)/python -m pytest -q -n auto --dist worksteal -m "not hunt" --cov=batchgen.core --cov-report=
 	$(BIN)/coverage report --include='batchgen/core/*' --fail-under=95
 
-# The tests of manifests run on whatever PyYAML is there; lint rules belong to one version of ruff.
 test-lowest: ## a quick part of the tests on the lowest versions that pyproject.toml names
 	@sh scripts/setup.sh .venv-lowest lowest
 	.venv-lowest/bin/python -m pytest -q -n auto --dist worksteal $(SOON)

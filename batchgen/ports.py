@@ -1,4 +1,4 @@
-"""The doors between the runner and the world. Adapters fill them; `batchgen.testing` has doubles.
+"""The doors between the runner and the world, and their doubles in `batchgen.testing`.
 
 Every method is safe to cancel unless it says otherwise. Instants are seconds since the epoch on
 the clock of the run, which never steps (see `Clock`).

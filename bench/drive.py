@@ -33,7 +33,8 @@ async def main(manifest_path: Path, run_dir: Path, url: str, guess_s: float) -> 
     async with opened(manifest, RunDirectory(run_dir), service.name) as session:
         run = OpenRun(session, service, options)
         with run.display() as display:
-            return (await run.to_the_end([display])).code
+            end = await run.to_the_end([display])
+        return (await run.outcome(end)).code
 
 
 if __name__ == "__main__":

@@ -89,7 +89,8 @@ class Engine:
             watchers: list[Progress] = [self.landing]
             if self.settings.progress:
                 watchers.append(stack.enter_context(run.display()))
-            summary = self._summary(run.session, await run.to_the_end(watchers))
+            end = await run.to_the_end(watchers)
+            summary = self._summary(run.session, await run.outcome(end))
             if run.session.fault is not None:
                 raise run.session.fault
             return summary

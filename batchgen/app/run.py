@@ -50,19 +50,22 @@ class OpenRun:
         self._options = options
 
     def display(self) -> ProgressDisplay:
-        """A display on stderr, to be entered and given to `to_the_end`."""
+        """A display on stderr, to be entered around `to_the_end` and given to it."""
         session = self.session
         session.gauges.cap_usd = self._options.cap_usd(session.manifest.manifest)
         return ProgressDisplay(session.gauges, session.clock)
 
-    async def to_the_end(self, watchers: list[Progress]) -> RunOutcome:
-        """Run until nothing is left or somebody stops it, and write the dataset files.
+    async def to_the_end(self, watchers: list[Progress]) -> RunEnd:
+        """Run until nothing is left or somebody stops it. Raises `DiskError`.
 
-        Raises `DiskError`. Where not all jobs of the manifest came into the state,
-        `session.fault` says why; the caller raises it once all else is said.
+        Where not all jobs of the manifest came into the state, `session.fault` says why; the caller
+        raises it once all else is said.
         """
+        return await self.session.run(self._service, self._options, watchers)
+
+    async def outcome(self, end: RunEnd) -> RunOutcome:
+        """Write the dataset files, and sum up. Displays are closed by then: this may say a line."""
         session = self.session
-        end = await session.run(self._service, self._options, watchers)
         totals = await session.state.totals()
         counts = {JobState(state): count for state, count in totals.counts.items() if count}
         code = session.exit_code(end, counts)

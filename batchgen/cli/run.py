@@ -104,10 +104,11 @@ async def _run(request: RunRequest, manifest: ManifestFile, *, notify: bool, ser
             await stack.enter_async_context(page_beside(directory, run.session.clock))
         with run.display() as display:
             try:
-                outcome = await run.to_the_end(told.watch(display))
+                end = await run.to_the_end(told.watch(display))
             except Exception as error:
                 told.facts = facts_of(request, run, fallen_by(error))
                 raise
+        outcome = await run.outcome(end)
         await finish(request, run, outcome)
         fault = run.session.fault
         told.facts = facts_of(request, run, (outcome.code, str(fault or outcome.reason)))
