@@ -15,7 +15,6 @@ from batchgen.api.result import Summary
 from batchgen.app.manifest_file import ManifestFile, load_manifest
 from batchgen.app.outputs import default_run_directory
 from batchgen.app.run import RunOutcome, opened_run
-from batchgen.app.session import Session
 from batchgen.core.common.exit_codes import ExitCode
 from batchgen.ports import Progress
 from batchgen.runner.runner import Runner
@@ -56,7 +55,7 @@ class Requested:
 
 
 def load(source: Source, settings: Settings) -> ManifestFile:
-    """The manifest, its sample checked. Raises `ManifestError`."""
+    """The manifest, its first jobs checked. Raises `ManifestError`."""
     if isinstance(source, Batch):
         return source.loaded(settings.directory)
     return load_manifest(Path(source), run_dir=settings.directory)
@@ -77,8 +76,7 @@ class Engine:
     async def run(self, opened: Callable[[], None]) -> Summary:
         """Open the run directory, say so, and run to the end or until it is `requested`.
 
-        Raises `UserError` before anything runs, or at its end for a later row that cannot be; and
-        `DiskError`.
+        Raises `UserError` before anything is submitted, and `DiskError`.
         """
         async with AsyncExitStack() as stack:
             run = await stack.enter_async_context(
@@ -90,12 +88,9 @@ class Engine:
             if self.settings.progress:
                 watchers.append(stack.enter_context(run.display()))
             end = await run.to_the_end(watchers)
-            summary = self._summary(run.session, await run.outcome(end))
-            if run.session.fault is not None:
-                raise run.session.fault
-            return summary
+            return self._summary(await run.outcome(end))
 
-    def _summary(self, session: Session, outcome: RunOutcome) -> Summary:
+    def _summary(self, outcome: RunOutcome) -> Summary:
         return Summary(
             run=self.directory.path,
             verdict=outcome.end.verdict.value,
@@ -104,7 +99,6 @@ class Engine:
             counts={state.value: count for state, count in outcome.counts.items()},
             spent_usd=round(outcome.totals.settled_usd, 6),
             outputs=self.directory.place,
-            notices=(*self.manifest.notices, *session.supply.later_notices),
-            more_jobs_to_come=session.tally.awaiting,
+            notices=self.manifest.notices,
             directory=self.directory,
         )

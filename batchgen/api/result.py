@@ -159,15 +159,13 @@ class Summary:
     spent_usd: float
     outputs: str
     notices: tuple[Problem, ...] = ()
-    more_jobs_to_come: bool = False
-    """Whether the batch was not read to its end; the next run goes on with it."""
     directory: RunDirectory = field(default=RunDirectory(Path()), repr=False)
     """Where all that stands; for batchgen itself."""
 
     @property
     def ok(self) -> bool:
         """Whether every job completed."""
-        return self.exit_code is ExitCode.COMPLETED and not self.more_jobs_to_come
+        return self.exit_code is ExitCode.COMPLETED
 
     @property
     def results(self) -> Results:

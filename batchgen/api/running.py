@@ -133,7 +133,7 @@ class Run:
     async def __anext__(self) -> Result:
         """The next result; every one is given once, whoever asks.
 
-        Raises what ended the run (a later row that cannot be, the disk) behind the last result.
+        Raises what ended the run (such as a full disk) behind the last result.
         """
         engine, task = self._open_engine()
         async with self._reading:
@@ -219,9 +219,9 @@ def open_run(source: Source, **options: Unpack[Options]) -> Run:
 def run(source: Source, **options: Unpack[Options]) -> Summary:
     """Run a manifest or a `Batch` to its end and say how it went; resumes what is there.
 
-    Failed jobs raise nothing: look at `Summary.ok`. Raises `UserError` before anything runs, or for
-    a later row that cannot be once the rest is home; and `DiskError`. Ctrl-C stops as leaving the
-    `async with` does, then raises `KeyboardInterrupt`.
+    Failed jobs raise nothing: look at `Summary.ok`. Raises `UserError` before anything is
+    submitted, and `DiskError`. Ctrl-C stops as leaving the `async with` does, then raises
+    `KeyboardInterrupt`.
 
     Where an event loop already runs (a notebook), the run has a loop and a thread of its own, and
     the caller's loop waits: in a program that does more than that, use `batchgen.open`.

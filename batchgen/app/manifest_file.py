@@ -26,22 +26,24 @@ from batchgen.system.run_directory import RunDirectory, default_directory
 
 MAX_PRINTED = 50
 """Problems told at once; the rest is counted."""
-SAMPLE = 2_000
-"""A manifest with fewer jobs from matrices and rows is checked as a whole before anything else."""
+FIRST_JOBS = 2_000
+FIRST_CHARACTERS = 64 * 2**20
+"""A manifest of no more jobs, and of no more text in their bodies, is checked as a whole before
+anything is made; of a larger one so many jobs are."""
 
 
 @dataclass(slots=True)
 class ManifestFile:
-    """A manifest in whose sample nothing is wrong.
+    """A manifest whose shape, and whose first jobs, are right.
 
-    `notices` are warnings, in the order of the text. `kept` are all its jobs, or None where they
-    are too many to be held: then `notices` are about the sample, until `jobs` was read to its end.
+    `notices` are warnings, in the order of the text. `few` are all its jobs, or None where they are
+    too many to be held: then `notices` are about the first, until `jobs` was read to its end.
     `stamps` tell what its files of rows were, by name, before anything of them was read.
     """
 
     path: Path
     text: Text
-    kept: tuple[JobSpec, ...] | None = None
+    few: tuple[JobSpec, ...] | None = None
     notices: tuple[Problem, ...] = ()
     stamps: Mapping[str, Stamp] = field(default_factory=dict)
     inputs: FileInputs = field(default_factory=lambda: FileInputs(Path()))
@@ -54,26 +56,34 @@ class ManifestFile:
         """The manifest as a checked value."""
         return self.text.manifest
 
-    @property
-    def job_count(self) -> int | None:
-        """How many jobs it comes to, or None where that is not known before they were read."""
-        return None if self.kept is None else len(self.kept)
-
     def jobs(self) -> Iterator[JobSpec]:
         """The jobs in the order of the text; anew at each call.
 
-        Jobs that are not `kept` are made and checked as they are asked for. Raises `ManifestError`
+        Jobs that are not `few` are made and checked as they are asked for. Raises `ManifestError`
         after the last one, with everything that is wrong with any of them.
         """
-        if self.kept is not None:
-            yield from self.kept
+        if self.few is not None:
+            yield from self.few
             return
         reviewer = Reviewer(self.text)
         yield from reviewer.jobs()
-        self.take_in(reviewer)
+        self._conclude(reviewer)
 
-    def take_in(self, reviewer: Reviewer) -> None:
-        """The end of a review: its notices. Raises `ManifestError`."""
+    def look_at_first(self) -> None:
+        """Make and check the first jobs. Raises `ManifestError`."""
+        reviewer = Reviewer(self.text, most_mistakes=FIRST_JOBS)
+        jobs: list[JobSpec] = []
+        size, is_large = 0, False
+        for job in reviewer.jobs():
+            jobs.append(job)
+            size += len(job.body)
+            is_large = len(jobs) > FIRST_JOBS or size > FIRST_CHARACTERS
+            if is_large:
+                break
+        self._conclude(reviewer)
+        self.few = None if is_large else tuple(jobs)
+
+    def _conclude(self, reviewer: Reviewer) -> None:
         found = reviewer.conclude()
         if found.problems:
             raise refusal(found.problems)
@@ -113,7 +123,7 @@ def load_manifest(
 
     Local files that its jobs name need not be read where the state of its run (in `run_dir`, else
     where it is by default) knows them, or `lazily` where it cannot know them.
-    Every job that is written out is checked, and of matrices and rows the first, some `SAMPLE`.
+    Every job is checked where they are no more than `FIRST_JOBS`, else the first of them.
     Raises `ManifestError` with all problems of the first of three stages that has any: YAML, shape
     of the manifest, jobs. At most `MAX_PRINTED` are told, and the number of the others.
     """
@@ -126,17 +136,14 @@ def load_manifest(
 
 
 def checked(path: Path, text: Text, files: FileSources, inputs: FileInputs) -> ManifestFile:
-    """A manifest of good shape, its sample made and checked; `path` is what messages call it.
+    """A manifest of good shape, its first jobs made and checked; messages call it `path`.
 
     `files` and `inputs` are those of the text. Raises `ManifestError`.
     """
     stamps = _stamps(text.manifest, files)
-    reviewer = Reviewer(text, SAMPLE)
+    loaded = ManifestFile(path, text, None, (), stamps, inputs, files)
     try:
-        kept = tuple(reviewer.jobs())
-        listed = None if reviewer.cut else kept
-        loaded = ManifestFile(path, text, listed, (), stamps, inputs, files)
-        loaded.take_in(reviewer)
+        loaded.look_at_first()
     finally:
         inputs.release()
     return loaded

@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from batchgen.app import service as services
+from batchgen.app.ingest import OnProgress
 from batchgen.app.manifest_file import ManifestFile
 from batchgen.app.options import RunOptions
 from batchgen.app.outputs import default_run_directory, write_metadata
@@ -56,11 +57,7 @@ class OpenRun:
         return ProgressDisplay(session.gauges, session.clock)
 
     async def to_the_end(self, watchers: list[Progress]) -> RunEnd:
-        """Run until nothing is left or somebody stops it. Raises `DiskError`.
-
-        Where not all jobs of the manifest came into the state, `session.fault` says why; the caller
-        raises it once all else is said.
-        """
+        """Run until nothing is left or somebody stops it. Raises `DiskError`."""
         return await self.session.run(self._service, self._options, watchers)
 
     async def outcome(self, end: RunEnd) -> RunOutcome:
@@ -77,12 +74,16 @@ class OpenRun:
 
 @asynccontextmanager
 async def opened_run(
-    manifest: ManifestFile, options: RunOptions, stopping: Stopping | None = None
+    manifest: ManifestFile,
+    options: RunOptions,
+    stopping: Stopping | None = None,
+    on_progress: OnProgress | None = None,
 ) -> AsyncIterator[OpenRun]:
     """Lock the run directory, and bring its state in line with the manifest.
 
-    `stopping` says who may end the run early; by default the signals of the process do. Raises
-    `UserError` before anything is submitted, and `DiskError`.
+    `stopping` says who may end the run early; by default the signals of the process do.
+    `on_progress` hears how many jobs of the manifest were read. Raises `UserError` before anything
+    is submitted, and `DiskError`.
     """
     # A missing key is told before anything is made.
     service = None if options.simulate else services.service_from_environment()
@@ -90,7 +91,7 @@ async def opened_run(
     directory = default_run_directory(manifest, options.directory)
     async with AsyncExitStack() as stack:
         session = await stack.enter_async_context(
-            opened(manifest, directory, name, options.changed)
+            opened(manifest, directory, name, options.changed, on_progress)
         )
         if stopping is not None:
             session.stopping = stopping

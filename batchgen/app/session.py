@@ -1,16 +1,15 @@
-"""One run put together: manifest, state, service, outputs, board and runner."""
+"""One run put together: manifest, state, service, outputs, scheduler and runner."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
-from functools import partial
 
 import anyio
 
 from batchgen.app.binding import bind
-from batchgen.app.ingest import Ingest, paid_change, unknown_prices
+from batchgen.app.ingest import OnProgress, import_manifest, paid_change, unknown_prices
 from batchgen.app.manifest_file import ManifestFile
 from batchgen.app.options import RunOptions
 from batchgen.app.outputs import opened_outputs, set_aside
@@ -29,7 +28,7 @@ from batchgen.core.scheduling.learned import LATENCIES_NOTE, PRICES_NOTE, prices
 from batchgen.core.scheduling.rate_limit import Rates
 from batchgen.core.scheduling.spending import Money
 from batchgen.core.scheduling.state import SchedulerState
-from batchgen.errors import DiskError, StateError, UserError
+from batchgen.errors import StateError, UserError
 from batchgen.observe.progress import FanOut
 from batchgen.observe.run_log import RunLog
 from batchgen.outputs.downloads import Downloader, DownloadSettings
@@ -56,15 +55,12 @@ class Session:
     manifest: ManifestFile
     directory: RunDirectory
     state: SqliteState
-    supply: Ingest
     totals: Totals
     clock: SystemClock
     tally: Tally
     run_id: str = ""
     """Its name in the marker beside outputs that are not in the run directory."""
     stopping: Stopping = field(default_factory=Signals)
-    fault: UserError | DiskError | None = None
-    """Why not all jobs of the manifest came into the state."""
     gauges: SnapshotReader = field(init=False)
     """What displays read."""
 
@@ -99,41 +95,19 @@ class Session:
                 InputReader(self.manifest.path.parent),
             )
             log.said("run_started", "", {"jobs": sum(self.totals.counts.values())})
-            with_prices = options.needs_prices(self.manifest.manifest)
-            runner = Runner(board, ports)
-            end = await self._accompanied(runner, with_prices=with_prices)
+            end = await self._watched(Runner(board, ports))
             log.said("run_ended", end.gate.reason if end.gate else "", {"verdict": end.verdict})
             return end
 
-    async def _accompanied(self, runner: Runner, *, with_prices: bool) -> RunEnd:
-        """The run, with what goes on beside it: who may end it, and jobs that still come."""
+    async def _watched(self, runner: Runner) -> RunEnd:
+        """The run, while `stopping` listens for who may end it."""
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self.stopping.watch, runner)
-            if self.supply.under_way:
-                self.tally.awaiting = True
-                runner.restock(awaiting=True)
-                tasks.start_soon(partial(self._feed, runner, with_prices=with_prices))
             try:
                 return await runner.run()
             finally:
                 tasks.cancel_scope.cancel()
         raise AssertionError("unreachable")
-
-    async def _feed(self, runner: Runner, *, with_prices: bool) -> None:
-        """Bring the rest of the manifest; where that fails, what is paid for is still collected."""
-
-        def tell(new_count: int) -> None:
-            self.tally.add(new_count)
-            runner.restock(awaiting=True)
-
-        try:
-            await self.supply.feed(tell, with_prices=with_prices)
-        except (UserError, DiskError) as error:
-            self.fault = error
-            runner.drain("not all jobs of the manifest could be taken in")
-        else:
-            runner.restock(awaiting=False)
-        self.tally.awaiting = False
 
     async def _board(self, options: RunOptions, speed: float) -> SchedulerState:
         budget = self.manifest.manifest.budget
@@ -169,8 +143,6 @@ class Session:
 
     def exit_code(self, end: RunEnd, counts: dict[JobState, int]) -> ExitCode:
         """The exit code of this run; who ended it may have one of their own."""
-        if isinstance(self.fault, UserError):
-            return ExitCode.USAGE
         code = exit_code(end.verdict, end.gate, counts)
         return self.stopping.exit_code if code is ExitCode.INTERRUPTED else code
 
@@ -198,11 +170,12 @@ async def opened(
     directory: RunDirectory,
     service_name: str,
     on_change: OnChange = OnChange.STOP,
+    on_progress: OnProgress | None = None,
 ) -> AsyncIterator[Session]:
     """Open (or make) the run directory and bring the state in line with the manifest.
 
-    Raises `UserError` (locked, foreign or damaged state; another service's; paid jobs changed)
-    before anything runs, and `DiskError`.
+    `on_progress` hears how far that is. Raises `UserError` (locked, foreign or damaged state;
+    another service's; paid jobs changed) before anything runs, and `DiskError`.
     """
     directory.refuse_lost_state()
     directory.create()
@@ -211,16 +184,15 @@ async def opened(
             _bind_service(state, service_name)
             run_id = await bind(state.ledger, directory)
             clock = SystemClock(state.ledger.note("clock"))
-            supply = Ingest(manifest, state)
             with interruptible():
-                imported = supply.begin(on_change, clock.now())
+                imported = import_manifest(manifest, state, on_change, clock.now(), on_progress)
         if imported.paid or imported.busy:
             raise UserError(paid_change(imported))
         await set_aside(directory, imported.replaced)
         await state.record((), {"clock": clock.anchor()})
         totals = await state.totals()
         tally = Tally.of(totals.counts, totals.settled_usd, CAPABILITIES.retention_s)
-        yield Session(manifest, directory, state, supply, totals, clock, tally, run_id)
+        yield Session(manifest, directory, state, totals, clock, tally, run_id)
 
 
 def refuse_unknown_prices(state: SqliteState) -> None:

@@ -33,7 +33,7 @@ def report_of(directory: RunDirectory) -> dict[str, Any]:
     with closing(EpilogueReader(directory.state)) as reader:
         now = _clock_of(reader).now()
         overview = reader.overview(now)
-        report = _report(str(directory.path), overview, awaiting=is_awaiting(overview.notes))
+        report = _report(str(directory.path), overview)
         report |= _learned(overview.notes, now)
         report |= _times(reader, overview.notes, report, process)
     report["outputs"] = directory.place
@@ -50,8 +50,8 @@ def _times(
     """How long the rest takes: of a run that works, or of one that would go on now."""
     from batchgen.app.remaining import by_budget_s, eta_s
 
-    left, awaiting = report["left"], report["more_jobs_to_come"]
-    if not left or awaiting:
+    left = report["left"]
+    if not left:
         return {"eta_s": None}
     now = _clock_of(reader).now()
     seconds = eta_s(reader, notes, left, now) if process else by_budget_s(reader, notes)
@@ -65,15 +65,7 @@ def _clock_of(reader: StateReader) -> SystemClock:
     return SystemClock(reader.note("clock"))
 
 
-def is_awaiting(notes: Mapping[str, str]) -> bool:
-    """Whether jobs of the manifest are still being added, or will be by the next run."""
-    from batchgen.sources.import_note import NAME, read_note
-
-    note = read_note(notes.get(NAME))
-    return note is not None and not note.complete
-
-
-def _report(path: str, overview: Any, *, awaiting: bool) -> dict[str, Any]:
+def _report(path: str, overview: Any) -> dict[str, Any]:
     counts = {state.value: overview.counts.get(state.value, 0) for state in JobState}
     ended = sum(counts[state.value] for state in ENDED)
     minutes = 5.0
@@ -82,7 +74,6 @@ def _report(path: str, overview: Any, *, awaiting: bool) -> dict[str, Any]:
     return {
         "run": path,
         "jobs": sum(counts.values()),
-        "more_jobs_to_come": awaiting,
         "counts": counts,
         "attempts": dict(overview.attempts),
         "dropped": overview.dropped_count,

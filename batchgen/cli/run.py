@@ -83,8 +83,6 @@ def command(**options: Any) -> int:
         options["as_json"],
     )
     manifest = load_manifest(request.manifest, run_dir=request.options.directory)
-    for notice in manifest.notices:
-        say(f"note: {notice}")
     work = partial(_run, request, manifest, notify=not options["no_notify"], serve=options["serve"])
     return anyio.run(work)
 
@@ -95,11 +93,16 @@ async def _run(request: RunRequest, manifest: ManifestFile, *, notify: bool, ser
     from batchgen.app.run import opened_run
     from batchgen.cli.beside import page_beside
     from batchgen.cli.run_end import facts_of, fallen_by, finish
+    from batchgen.observe.reading import reading_display
 
     directory = default_run_directory(manifest, request.options.directory)
     telling = telling_of(manifest, directory, simulated=request.options.simulate, silent=not notify)
     async with telling as told, AsyncExitStack() as stack:
-        run = await stack.enter_async_context(opened_run(manifest, request.options))
+        with reading_display() as on_progress:
+            opening = opened_run(manifest, request.options, on_progress=on_progress)
+            run = await stack.enter_async_context(opening)
+        for notice in manifest.notices:
+            say(f"note: {notice}")
         if serve:
             await stack.enter_async_context(page_beside(directory, run.session.clock))
         with run.display() as display:
@@ -110,10 +113,6 @@ async def _run(request: RunRequest, manifest: ManifestFile, *, notify: bool, ser
                 raise
         outcome = await run.outcome(end)
         await finish(request, run, outcome)
-        fault = run.session.fault
-        told.facts = facts_of(request, run, (outcome.code, str(fault or outcome.reason)))
-        if fault is not None:
-            # Told last: what was collected before stands above it.
-            raise fault
+        told.facts = facts_of(request, run, (outcome.code, outcome.reason))
         return outcome.code
     raise AssertionError("unreachable")

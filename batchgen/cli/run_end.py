@@ -19,7 +19,6 @@ from batchgen.core.common.formatting import usd
 from batchgen.core.jobs.job import JobState
 from batchgen.core.progress.notifications import Facts
 from batchgen.core.progress.tally import duration
-from batchgen.core.scheduling.completion import Verdict
 from batchgen.errors import StateError, StoppedEarly, UserError
 from batchgen.providers.segmind.provider import CAPABILITIES
 from batchgen.system.local_time import local_time
@@ -62,10 +61,6 @@ async def finish(request: RunRequest, run: OpenRun, outcome: RunOutcome) -> None
     except BrokenPipeError:
         # Nobody reads on; how the run ended is still so.
         silence(sys.stdout)
-    for notice in session.supply.later_notices:
-        say(f"note: {notice}")
-    if tally.awaiting and end.verdict is Verdict.COMPLETE:
-        say("the manifest was not read to its end; the next run goes on with it")
     if end.gate is not None:
         _print_stop(request, end.gate, active)
     elif request.options.limit and tally.counts[JobState.PENDING]:

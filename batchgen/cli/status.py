@@ -61,8 +61,7 @@ def _print(report: dict[str, Any], run: Path) -> None:
     from batchgen.cli.show.summary import print_epilogue, print_failures
 
     counts = report["counts"]
-    more = "+" if report["more_jobs_to_come"] else ""
-    click.echo(f"{report['run']}: {counts['done']} of {report['jobs']}{more} jobs done")
+    click.echo(f"{report['run']}: {counts['done']} of {report['jobs']} jobs done")
     shown = [(state, count) for state, count in counts.items() if count]
     if report["dropped"]:
         shown.append(("not in the manifest any more", report["dropped"]))

@@ -18,7 +18,7 @@ from anyio.abc import TaskStatus
 
 from batchgen.app.console import say
 from batchgen.app.remaining import eta_s
-from batchgen.app.status import is_awaiting, report_of
+from batchgen.app.status import report_of
 from batchgen.core.progress.gate_words import gate_words
 from batchgen.core.progress.snapshot import RunSnapshot, one_line
 from batchgen.errors import BatchgenError
@@ -135,13 +135,12 @@ class _Eta:
 def _look(reader: EpilogueReader, directory: RunDirectory, now: float, eta: _Eta) -> RunSnapshot:
     with reader.snapshot():
         overview = reader.overview(now)
-        awaiting = is_awaiting(overview.notes)
         deadline_at = CAPABILITIES.deadline_at(overview.oldest_unfetched_at)
         told = [gate_words(gate) for gate in tail_of(directory.log).gates]
         gates = [words.short for words in told if words is not None]
-        glance = glance_of(reader, overview, now, Beside(awaiting, deadline_at, gates))
+        glance = glance_of(reader, overview, now, Beside(deadline_at, gates))
         left = glance.total - glance.ended
-        if awaiting or gates or not left:
+        if gates or not left:
             return glance
         if now - eta.at >= _ETA_EVERY_S:
             eta.renew(eta_s(reader, overview.notes, left, now), now)

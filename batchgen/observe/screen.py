@@ -81,7 +81,7 @@ class Screen:
                     total=max(1, glance.total),
                     initial=glance.ended,
                     file=self._frame,
-                    unit=glance.total_text,
+                    unit=str(glance.total),
                     ncols=self._columns,
                     position=position,
                     leave=position == 0,
@@ -95,8 +95,8 @@ class Screen:
         """Show a run as it is now."""
         self._fit()
         bar, *below = self._bars
-        bar.n, bar.total, bar.unit = glance.ended, max(1, glance.total), glance.total_text
-        count = len(f"{glance.ended}/{glance.total_text} ||")
+        bar.n, bar.total, bar.unit = glance.ended, max(1, glance.total), str(glance.total)
+        count = len(f"{glance.ended}/{glance.total} ||")
         if not below:
             told = [*end_segments(glance), *job_segments(glance)]
             bar.desc = fitted(told, max(0, self._columns - count - 8))

@@ -14,17 +14,17 @@ from batchgen.ports import State
 async def draw(board: SchedulerState, state: State, decided: PlannedEffects, now: float) -> None:
     """As many as the planner asks for: of all models, and of those with limits of their own."""
     if decided.draw:
-        count, restocks = _within_quota(board, decided.draw), board.restock_count
+        count = _within_quota(board, decided.draw)
         jobs = await state.draw(board.drawn_key, count, but_models=tuple(board.stocks))
         _put(board, [redated(job, now, board.capabilities.retention_s) for job in jobs])
-        board.stock_ended = _was_last(board, count - len(jobs), restocks)
+        board.stock_ended = board.quota == 0 or len(jobs) < count
         board.drawn_key = jobs[-1].key if jobs else board.drawn_key
     for model, wanted in decided.draw_of:
-        stock, restocks = board.stocks[model], board.restock_count
+        stock = board.stocks[model]
         count = _within_quota(board, wanted)
         jobs = await state.draw(stock.drawn_key, count, model=model)
         _put(board, [redated(job, now, board.capabilities.retention_s) for job in jobs])
-        stock.ended = _was_last(board, count - len(jobs), restocks)
+        stock.ended = board.quota == 0 or len(jobs) < count
         stock.drawn_key = jobs[-1].key if jobs else stock.drawn_key
 
 
@@ -41,11 +41,3 @@ def _put(board: SchedulerState, jobs: Sequence[Job]) -> None:
             board.hold_back(job)
         else:
             board.put([job])
-
-
-def _was_last(board: SchedulerState, missing_count: int, restock_count: int) -> bool:
-    """Whether a draw that brought so many fewer than asked for was the last.
-
-    It was not when jobs were added to the state meanwhile, as `restock_count` of before it tells.
-    """
-    return board.quota == 0 or (missing_count > 0 and restock_count == board.restock_count)

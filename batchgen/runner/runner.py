@@ -72,17 +72,6 @@ class Runner:
         self._crew.cut_off()
         self._mail.set()
 
-    def restock(self, *, awaiting: bool) -> None:
-        """Jobs were added to the state; more are `awaiting` their turn, or these were the last."""
-        self.board.restock(awaiting=awaiting)
-        self._mail.set()
-
-    def drain(self, reason: str) -> None:
-        """Submit nothing more, bring home what is paid for, then end."""
-        self.board.awaiting = False
-        self.board.gates.close(GateKind.MANIFEST, reason, self._ports.clock.now())
-        self._mail.set()
-
     def abandon(self) -> None:
         """Leave at once: POSTs under way are cut off and will be found unclear."""
         self._crew.cut_off()
@@ -219,7 +208,7 @@ class Runner:
             return
         board = self.board
         under_way = bool(board.busy or board.uploads.under_way)
-        at_work = under_way or board.probing or board.reading or board.awaiting
+        at_work = under_way or board.probing or board.reading
         if decided.wake_at is None and not at_work:
             raise InternalError(f"nothing to wait for: {self.board!r}")
         pause_s = LONGEST_SLEEP_S

@@ -25,28 +25,22 @@ NAME = "import"
 class ImportNote:
     """`text` is a digest of all that jobs are made from but their rows; `sources` by name.
 
-    `digests` are SHA-256 of the sources, once they were read to the end. The first `job_count` jobs
-    are in the state, and with `complete` there are no more.
+    `digests` are SHA-256 of the sources, once they were read; `job_count` jobs are in the state.
     """
 
     text: str
     sources: Mapping[str, Stamp]
     digests: Mapping[str, str] = field(default_factory=dict)
     job_count: int = 0
-    complete: bool = False
 
     def dump(self) -> Mapping[str, str]:
         """As a note of the state file."""
         return {NAME: json.dumps(asdict(self))}
 
-    def at(self, job_count: int) -> ImportNote:
-        """The same with so many jobs imported, and more to come."""
-        return replace(self, job_count=job_count, complete=False)
-
     def finished(self, job_count: int, files: FileSources) -> ImportNote:
         """The same with all jobs imported. Raises `SourceError`."""
         digests = {name: files.digest(name) for name in self.sources}
-        return replace(self, job_count=job_count, digests=digests, complete=True)
+        return replace(self, job_count=job_count, digests=digests)
 
     def still_holds(self, known: ImportNote, files: FileSources) -> bool:
         """Whether what `known` was read from is what there is now.
@@ -78,11 +72,17 @@ def note_of(manifest: Manifest, catalog: Catalog, stamps: Mapping[str, Stamp]) -
 
 
 def read_note(text: str | None) -> ImportNote | None:
-    """A note as it was dumped, or None; also for one of another version, which means nothing."""
+    """A note as it was dumped, or None.
+
+    A note of another form means nothing, and one of an import that older versions left incomplete
+    does not either: the manifest is read again.
+    """
     if text is None:
         return None
     try:
         value = json.loads(text)
+        if not value.pop("complete", True):
+            return None
         value["sources"] = {name: Stamp(**stamp) for name, stamp in value["sources"].items()}
         return ImportNote(**value)
     except (AttributeError, KeyError, TypeError, ValueError):

@@ -13,8 +13,6 @@ from batchgen.core.jobs.job import ENDED, JobState
 from batchgen.core.progress.reasons import grouped
 from batchgen.core.scheduling.learned import limited_of
 from batchgen.providers.segmind.provider import CAPABILITIES
-from batchgen.sources.import_note import NAME as IMPORT_NOTE
-from batchgen.sources.import_note import read_note
 from batchgen.store.sqlite.gallery import Gallery
 from batchgen.web.rows import shown
 
@@ -45,8 +43,6 @@ def summary_of(gallery: Gallery, run: Titled, now: float) -> dict[str, Any]:
     """Counts, money and times for the page; None where something is not known."""
     overview = gallery.overview(now)
     counts = {state.value: overview.counts.get(state.value, 0) for state in JobState}
-    note = read_note(overview.notes.get(IMPORT_NOTE))
-    awaiting = note is not None and not note.complete
     left = sum(counts.values()) - sum(counts[state.value] for state in ENDED)
     pace = overview.recent_done_count / _RECENT_MIN
     limited = limited_of(overview.notes, now)
@@ -56,7 +52,6 @@ def summary_of(gallery: Gallery, run: Titled, now: float) -> dict[str, Any]:
         "at": round(now, 3),
         "counts": counts,
         "total": sum(counts.values()),
-        "awaiting": awaiting,
         "spent_usd": round(overview.totals.settled_usd, 6),
         "reserved_usd": round(overview.totals.reserved_usd, 6),
         "cap_usd": budget_of(overview.notes).max_spend,
@@ -67,7 +62,7 @@ def summary_of(gallery: Gallery, run: Titled, now: float) -> dict[str, Any]:
         "deadline_at": CAPABILITIES.deadline_at(overview.oldest_unfetched_at),
         "limited_until": limited.until if limited else None,
         "done_per_minute": round(pace, 2),
-        "eta_s": round(left / pace * 60) if left and pace and not awaiting else None,
+        "eta_s": round(left / pace * 60) if left and pace else None,
         "attempts": dict(overview.attempts),
         "poll_count": gallery.poll_count(),
         "models": gallery.models(),

@@ -152,16 +152,15 @@ def test_a_changed_batch_is_told_in_the_words_of_python(talk, service):
     assert batchgen.run(changed, on_change="keep").counts == {"done": 1}
 
 
-async def test_a_later_row_that_cannot_be_is_told_behind_the_results(talk, service):
-    talk(service)
+async def test_a_later_row_that_cannot_be_is_told_before_anything_is_submitted(talk, simulate):
+    simulator = talk(simulate())
     batch = batchgen.Batch("later", defaults=V1, budget={**FREE, "concurrency": 2})
     rows = ({"n": n} if n != 2_100 else {"m": n} for n in range(2_200))
     batch.add(rows=rows, id="later-{row}", params={"prompt": "later {n}"})
-    # So many, two at a time, take longer than the rows behind the first 2,000.
-    run = batchgen.open(batch, limit=60)
-    async with run:
-        with pytest.raises(batchgen.ManifestError) as raised:
-            [result.id async for result in run]
+    with pytest.raises(batchgen.ManifestError) as raised:
+        async with batchgen.open(batch, limit=60):
+            raise AssertionError("it is not opened")
+    assert simulator.bills() == []
     assert (raised.value.problems[0].file, raised.value.problems[0].line) == ("jobs[0].rows", 2101)
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from batchgen.cli.main import run_cli
 from batchgen.core.jobs.spec import ApiVersion, JobSpec
-from batchgen.store.sqlite.importer import append_jobs, import_jobs
+from batchgen.store.sqlite.importer import import_jobs
 from batchgen.store.sqlite.state import SqliteState
 
 SOON_S, PAST_S = 3600.0, -1.0
@@ -78,26 +78,3 @@ def test_nothing_is_told_of_nothing(status, notes):
     shown = status({})
     assert "limited" not in shown
     assert "latencies" not in shown
-
-
-def import_note(*, complete):
-    return {"text": "x", "sources": {}, "digests": {}, "job_count": 1, "complete": complete}
-
-
-@pytest.mark.parametrize(("complete", "first"), [(False, "0 of 1+ jobs"), (True, "0 of 1 jobs")])
-def test_more_jobs_may_be_to_come(status, complete, first):
-    told = status({"import": import_note(complete=complete)}, "--json")
-    assert (told["jobs"], told["more_jobs_to_come"]) == (1, not complete)
-    assert first in status({})
-
-
-def test_while_jobs_come_nobody_knows_the_end(status, tmp_path):
-    with SqliteState(tmp_path / "runs/told/state.db") as state:
-        done = [JobSpec(name, "flux-pro", "{}", name, ApiVersion.V2) for name in "bc"]
-        append_jobs(state.ledger, done, {})
-        state.ledger.connection.execute(
-            "UPDATE jobs SET state = 'done', changed_at = ? WHERE id IN ('b', 'c')", (time.time(),)
-        )
-
-    assert status({}, "--json")["eta_s"] is not None
-    assert status({"import": import_note(complete=False)}, "--json")["eta_s"] is None

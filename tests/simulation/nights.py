@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 
 from batchgen.core.common.json import canonical_json
 from batchgen.core.jobs.policies import Limits, OnExpired, RateScope
@@ -184,7 +183,7 @@ def killed_under_a_rate_of_a_model() -> list[Scenario]:
 def unknown_prices() -> list[Scenario]:
     """Under a cap that a few jobs exhaust, with places for many."""
     dear = service(models={"flux-kontext-max": ModelSettings(price_usd=0.3)})
-    unpriced = [replace(spec, price_usd=None) for spec in jobs(20)]
+    unpriced = [spec._replace(price_usd=None) for spec in jobs(20)]
     limits = Limits(concurrency=8)
     return [Scenario(unpriced, dear, limits, max_spend_usd=1.0, allow_unknown_price=True)]
 

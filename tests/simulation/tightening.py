@@ -82,7 +82,7 @@ def _other_prices(scenario: Scenario, chance: random.Random) -> Scenario:
 
 
 def _priced(spec: JobSpec, price_usd: float | None) -> JobSpec:
-    return replace(spec, price_usd=price_usd)
+    return spec._replace(price_usd=price_usd)
 
 
 def _stepping_clock(scenario: Scenario, chance: random.Random) -> Scenario:

@@ -58,7 +58,7 @@ def naming(spec: JobSpec, numbers: Sequence[int]) -> JobSpec:
     files = tuple(file_of(number) for number in dict.fromkeys(numbers))
     names = [Content(file.sha256, file.size).placeholder for file in files]
     body = canonical_json({**json.loads(spec.body), "pictures": names})
-    return replace(spec, body=body, inputs=files)
+    return spec._replace(body=body, inputs=files)
 
 
 def with_uploads(scenario: Scenario, seed: int) -> Scenario:

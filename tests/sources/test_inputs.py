@@ -14,7 +14,7 @@ from batchgen.core.jobs.spec import JobSpec
 from batchgen.core.manifest.expansion.input_files import InputError
 from batchgen.ports import InputLostError
 from batchgen.sources.input_files import FileInputs, InputReader
-from batchgen.store.sqlite.importer import append_jobs, import_jobs
+from batchgen.store.sqlite.importer import import_jobs
 from batchgen.store.sqlite.inputs import KnownInputs, open_known_inputs
 from batchgen.store.sqlite.ledger import Ledger
 from batchgen.store.sqlite.schema import connect
@@ -118,14 +118,14 @@ def unread(folder):
 
 def test_a_file_the_state_knows_is_not_read_again(ledger, look):
     other = replace(look(), sha256="0" * 64)
-    append_jobs(ledger, [spec_of(other)], {})
+    import_jobs(ledger, [spec_of(other)])
 
     assert look() == other
 
 
 def test_a_file_that_was_written_over_is_read_again(folder, ledger, look):
     found = look()
-    append_jobs(ledger, [spec_of(found)], {})
+    import_jobs(ledger, [spec_of(found)])
     unread(folder)
 
     assert look().sha256 != found.sha256
@@ -133,7 +133,7 @@ def test_a_file_that_was_written_over_is_read_again(folder, ledger, look):
 
 def test_a_file_that_is_gone_is_needed_no_more_once_it_is_uploaded(folder, ledger, look):
     found = look()
-    append_jobs(ledger, [spec_of(found)], {})
+    import_jobs(ledger, [spec_of(found)])
     remove(folder)
     with pytest.raises(InputError):
         look()
@@ -150,7 +150,7 @@ def test_a_plan_reads_only_what_the_state_might_know(folder, ledger, look):
     assert guessed.sha256 != real.sha256
     assert look(lazily=True) == guessed
 
-    append_jobs(ledger, [spec_of(real)], {})
+    import_jobs(ledger, [spec_of(real)])
     os.utime(folder / PATH, ns=(1, 1))
     assert look(lazily=True).sha256 == real.sha256
 
@@ -198,7 +198,7 @@ async def test_a_file_that_is_not_what_it_was_is_not_uploaded(folder, change, wh
 
 def test_jobs_come_with_the_addresses_that_are_recorded(ledger, look):
     found = look()
-    append_jobs(ledger, [spec_of(found)], {})
+    import_jobs(ledger, [spec_of(found)])
     (before,) = ledger.draw(0, 9)
     assert Content(found.sha256, found.size).placeholder in before.body
     assert ledger.input_files(Content(found.sha256, found.size)) == [found]
@@ -233,7 +233,7 @@ def test_files_that_the_manifest_names_no_more_are_forgotten(folder, ledger, loo
 
 
 def test_a_state_is_looked_at_without_a_trace(folder, ledger, look):
-    append_jobs(ledger, [spec_of(look())], {})
+    import_jobs(ledger, [spec_of(look())])
     ledger.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     ledger.connection.close()
     before = sorted(folder.iterdir())

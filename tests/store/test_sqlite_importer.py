@@ -11,13 +11,11 @@ from hypothesis import strategies as st
 
 from batchgen.core.jobs.events import EventKind as E
 from batchgen.core.jobs.job import JobState as S
-from batchgen.errors import InternalError
+from batchgen.errors import InternalError, ManifestError
 from batchgen.store.sqlite.importer import (
     MAX_NAMED,
     Imported,
     OnChange,
-    TakenIdError,
-    append_jobs,
     has_jobs,
     import_jobs,
 )
@@ -37,7 +35,7 @@ def ledger(tmp_path):
 
 
 def ids(ledger):
-    return [job.id for job in ledger.draw(0, 1000)]
+    return [job.id for job in ledger.draw(0, 9_999)]
 
 
 def test_new_jobs_come_in_the_order_of_the_manifest(tmp_path):
@@ -317,50 +315,6 @@ def test_after_any_edits_of_an_unpaid_manifest_the_state_is_the_manifest(manifes
             assert imported.new + imported.changed + imported.unchanged == len(wanted)
 
 
-# ------------------------------------------------------------------ while a run works
-
-
-def test_jobs_are_appended_with_a_note_in_the_order_they_come(ledger):
-    append_jobs(ledger, [spec("z"), spec("d", body=NEW_BODY)], {"import": "5 so far"})
-
-    assert ids(ledger) == ["a", "b", "c", "z", "d"]
-    assert load(ledger, "d").body == NEW_BODY
-    assert ledger.note("import") == "5 so far"
-
-
-@pytest.mark.parametrize("names", [["d", "e", "d"], ["d", "b", "e"], ["d", "d", "b"]], ids="-".join)
-def test_an_id_that_is_taken_is_told_and_nothing_is_written(ledger, names):
-    before = dump(ledger, "jobs")
-
-    with pytest.raises(TakenIdError) as caught:
-        append_jobs(ledger, [spec(name) for name in names], {"import": "more"})
-
-    assert caught.value.job_id == ("b" if names[1] == "b" else "d")
-    assert dump(ledger, "jobs") == before
-    assert ledger.note("import") is None
-
-
-def test_a_sqlite_that_takes_few_variables_takes_the_jobs_in_several_statements(ledger):
-    ledger.connection.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, 20)
-    append_jobs(ledger, [spec(id_) for id_ in "zyxwv"], {})
-    assert ids(ledger) == list("abczyxwv")
-
-    with pytest.raises(TakenIdError):
-        append_jobs(ledger, [spec(id_) for id_ in "defgz"], {})
-    assert ids(ledger) == list("abczyxwv"), "all of them or none"
-
-
-def test_what_was_appended_is_the_same_as_what_was_imported(ledger, tmp_path):
-    specs = [spec("d", price_usd=None), spec("e", fields={"style": "ink"}, model="flux-max")]
-    append_jobs(ledger, specs, {})
-
-    with closing(ledger_at(tmp_path / "other.db", "a", "b", "c").connection) as connection:
-        other = Ledger(connection)
-        import_jobs(other, [*map(spec, "abc"), *specs])
-        assert dump(other, "jobs") == dump(ledger, "jobs")
-    assert import_jobs(ledger, [*map(spec, "abc"), *specs]) == Imported(unchanged=5)
-
-
 def test_whether_there_are_jobs(ledger, tmp_path):
     assert has_jobs(ledger)
     with closing(ledger_at(tmp_path / "empty.db").connection) as connection:
@@ -378,10 +332,36 @@ def test_an_import_writes_its_note_with_the_jobs_or_not_at_all(ledger):
     assert ledger.note("import") == "3"
 
 
-def test_two_jobs_of_one_id_are_not_imported_silently(ledger):
+def test_two_jobs_of_one_id_are_not_imported_silently(ledger, tmp_path):
     with pytest.raises(InternalError, match="one id"):
         import_jobs(ledger, [spec("a"), spec("a")])
     assert ids(ledger) == ["a", "b", "c"]
+    with closing(ledger_at(tmp_path / "empty.db").connection) as connection:
+        with pytest.raises(InternalError, match="one id"):
+            import_jobs(Ledger(connection), [spec("a"), spec("b"), spec("a")])
+        assert ids(Ledger(connection)) == []
+
+
+def test_an_import_into_an_empty_state_that_breaks_off_writes_nothing(tmp_path):
+    def breaking():
+        for number in range(1_300):
+            yield spec(f"job-{number}")
+        raise ManifestError([])
+
+    with closing(ledger_at(tmp_path / "empty.db").connection) as connection:
+        with pytest.raises(ManifestError):
+            import_jobs(Ledger(connection), breaking())
+        assert not has_jobs(Ledger(connection))
+
+
+@pytest.mark.parametrize("there", [0, 1], ids=["empty", "filled"])
+def test_many_jobs_and_long_ones_keep_their_order(tmp_path, there):
+    specs = [spec(f"job-{number}") for number in range(1_300)]
+    specs += [spec(f"long-{number}", body=f'{{"p":"{"x" * 3_000_000}"}}') for number in range(4)]
+    with closing(ledger_at(tmp_path / "s.db", *["job-0"][:there]).connection) as connection:
+        imported = import_jobs(Ledger(connection), specs)
+        assert imported == Imported(new=1_304 - there, unchanged=there)
+        assert ids(Ledger(connection)) == [one.id for one in specs]
 
 
 def test_very_many_changed_jobs_are_rerun_some_at_a_time(tmp_path):

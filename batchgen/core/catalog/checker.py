@@ -17,6 +17,7 @@ class Checker:
         self._model = model
         parameters = model.parameters.values()
         self._required = frozenset(p.name for p in parameters if p.required)
+        self._required_count = len(self._required)
         self._has_limits = any(p.maximum_with_image is not None for p in parameters)
         self._quick = {parameter.name: _quick_test(parameter) for parameter in parameters}
 
@@ -28,12 +29,13 @@ class Checker:
     def check(self, params: Mapping[str, Any]) -> tuple[Finding, ...]:
         """Everything to be said about `params`, errors first."""
         quick = self._quick
-        if self._has_limits or not self._required <= params.keys():
-            return check(self._model, params)
+        missing = self._required_count
         for name, value in params.items():
-            if name not in quick or not quick[name](value):
+            test = quick.get(name)
+            if test is None or not test(value):
                 return check(self._model, params)
-        return ()
+            missing -= name in self._required
+        return check(self._model, params) if missing or self._has_limits else ()
 
 
 def _quick_test(parameter: Parameter) -> Callable[[Any], bool]:

@@ -19,6 +19,8 @@ def printable(text: str, limit: int = MAX_ERROR_CHARACTERS) -> str:
 
 def scalar_text(value: Any) -> str:
     """Text, a number, a truth value or nothing, as YAML writes it."""
+    if type(value) is str:
+        return value
     if value is None or isinstance(value, bool):
         return "null" if value is None else str(value).lower()
     return str(value)

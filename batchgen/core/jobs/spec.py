@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 
 class ApiVersion(StrEnum):
@@ -33,8 +34,10 @@ class InputFile:
     stamp: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class JobSpec:
+_NO_FIELDS: Mapping[str, Any] = MappingProxyType({})
+
+
+class JobSpec(NamedTuple):
     """One job of a manifest, fully expanded.
 
     `body` is canonical JSON (`core.common.json`) as it will be sent, but with a placeholder
@@ -50,11 +53,11 @@ class JobSpec:
     stem: str
     api: ApiVersion = ApiVersion.V2
     price_usd: float | None = None
-    fields: Mapping[str, Any] = field(default_factory=dict)
+    fields: Mapping[str, Any] = _NO_FIELDS
     inputs: tuple[InputFile, ...] = ()
 
     @property
     def fingerprint(self) -> str:
         """SHA-256 (hex) over model, API version and body: equal ones ask for the same."""
-        text = f"{self.api}\n{self.model}\n{self.body}"
+        text = self.api + "\n" + self.model + "\n" + self.body
         return hashlib.sha256(text.encode()).hexdigest()

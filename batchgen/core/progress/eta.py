@@ -31,7 +31,6 @@ class SnapshotReader:
         shown = RunSnapshot(
             at=now,
             counts=dict(tally.counts),
-            awaiting=tally.awaiting,
             spent_usd=tally.spent_usd,
             cap_usd=self.cap_usd,
             submits=tally.per_minute("submits", now),
@@ -66,7 +65,7 @@ def eta_s(tally: Tally, board: SchedulerState, now: float) -> float | None:
     By the pace at which jobs ended lately, and never less than the budget needs for what is left,
     with the latencies and polls that were learned. Jobs beyond `--limit` are not this run's.
     """
-    if tally.awaiting or board.gates.closed.keys() & GATE_WORDS.keys():
+    if board.gates.closed.keys() & GATE_WORDS.keys():
         return None
     left = _Left.of(tally, board)
     if not left.count:

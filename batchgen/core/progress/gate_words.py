@@ -42,9 +42,6 @@ GATE_WORDS: Mapping[GateKind, GateWords] = {
     GateKind.TIME: GateWords(
         "time is over", "nothing more is submitted, what is paid for is collected"
     ),
-    GateKind.MANIFEST: GateWords(
-        "a row is wrong", "nothing more is submitted; what is paid for is brought home"
-    ),
     GateKind.STOP: GateWords(
         "stopping", "stopping: nothing new is submitted; once more to leave at once"
     ),

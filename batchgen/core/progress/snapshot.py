@@ -30,7 +30,6 @@ class RunSnapshot:
 
     at: float
     counts: Mapping[JobState, int]
-    awaiting: bool = False
     spent_usd: float = 0.0
     reserved_usd: float | None = None
     cap_usd: float | None = None
@@ -51,11 +50,6 @@ class RunSnapshot:
     def total(self) -> int:
         """All jobs."""
         return sum(self.counts.values())
-
-    @property
-    def total_text(self) -> str:
-        """All jobs, with a `+` while more are being added."""
-        return f"{self.total}+" if self.awaiting else str(self.total)
 
     @property
     def ended(self) -> int:
@@ -191,6 +185,6 @@ def _calls(glance: RunSnapshot) -> list[Segment]:
 
 def one_line(glance: RunSnapshot, clock: Clock) -> str:
     """Everything in one line, however long: where there is no terminal."""
-    count = Segment(0, (f"{glance.ended}/{glance.total_text}",))
+    count = Segment(0, (f"{glance.ended}/{glance.total}",))
     segments = [count, *end_segments(glance), *job_segments(glance)]
     return fitted([*segments, *budget_segments(glance, clock)], 10_000)

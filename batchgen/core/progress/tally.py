@@ -27,8 +27,6 @@ class Tally:
     spent_usd: float = 0.0
     retention_s: float = math.inf
     """How long the service remembers a request."""
-    awaiting: bool = False
-    """Whether jobs of the manifest are still being added."""
     uploaded_count: int = 0
     """Input files that this run uploaded."""
     uploaded_bytes: int = 0
@@ -75,15 +73,6 @@ class Tally:
         return sum(self.counts.values())
 
     @property
-    def total_text(self) -> str:
-        """All jobs, with a `+` while more are being added."""
-        return f"{self.total}+" if self.awaiting else str(self.total)
-
-    def add(self, count: int) -> None:
-        """Count new pending jobs."""
-        self.counts[JobState.PENDING] += count
-
-    @property
     def ended(self) -> int:
         """Jobs the run does nothing more about."""
         states = (JobState.DONE, JobState.FAILED, JobState.UNKNOWN, JobState.LOST)
@@ -116,7 +105,7 @@ class Tally:
     def eta_s(self, now: float) -> float | None:
         """Seconds until the last job ends at the pace of the last minutes; None while unknown."""
         pace = self.pace_per_s(now)
-        return None if pace is None or self.awaiting else (self.total - self.ended) / pace
+        return None if pace is None else (self.total - self.ended) / pace
 
     def next_deadline_at(self) -> float | None:
         """The nearest end of a window of a result that is not here yet."""

@@ -23,7 +23,7 @@ class Verdict(StrEnum):
     """A gate or a limit ends the run before its jobs; it can be resumed."""
 
 
-_ENDING_GATES = (GateKind.CREDITS, GateKind.SPEND_CAP, GateKind.TIME, GateKind.MANIFEST)
+_ENDING_GATES = (GateKind.CREDITS, GateKind.SPEND_CAP, GateKind.TIME)
 """Gates that let what is under way come home, and end the run when nothing is."""
 
 

@@ -35,8 +35,6 @@ class GateKind(StrEnum):
     """Our bug or a wrong configuration."""
     TIME = "time"
     """`max_duration` is nearly over: what is paid for is collected, nothing is submitted."""
-    MANIFEST = "manifest"
-    """A later job of the manifest cannot be: what is paid for is collected, nothing submitted."""
     STOP = "stop"
     """The user asked to stop."""
 

@@ -68,10 +68,6 @@ class SchedulerState:
     stocks: dict[str, Prefetch] = field(default_factory=dict)
     """The same for each model with limits of its own: else its jobs would stand in the way of
     all others."""
-    awaiting: bool = False
-    """Whether jobs of the manifest are still being added to the state."""
-    restock_count: int = 0
-    """How often some were."""
     quota: int | None = None
     """How many more pending jobs this run may draw; None is all of them."""
     history: HistoryRead | None = None
@@ -125,13 +121,6 @@ class SchedulerState:
     def release(self, job_key: int) -> None:
         """It ended."""
         self.roster.release(job_key)
-
-    def restock(self, *, awaiting: bool) -> None:
-        """Jobs were added to the state, and others are still awaited or not."""
-        self.awaiting, self.stock_ended = awaiting, False
-        self.restock_count += 1
-        for stock in self.stocks.values():
-            stock.ended = False
 
     def lessons(self) -> dict[str, str]:
         """What was learned of times, prices and limits: for the next run, and to be looked at."""
@@ -289,10 +278,9 @@ class SchedulerState:
 
     @property
     def all_drawn(self) -> bool:
-        """Whether the state holds no pending jobs beyond those on the board, nor will."""
+        """Whether the state holds no pending jobs beyond those on the board."""
         still_open = self.stocks.keys() - self.gates.closed_models.keys()
-        drawn = self.stock_ended and all(self.stocks[model].ended for model in still_open)
-        return drawn and (not self.awaiting or self.quota == 0)
+        return self.stock_ended and all(self.stocks[model].ended for model in still_open)
 
     def submits_of_last_minute(self, now: float) -> int:
         """How many submits were decided on in the last window."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import count
+from functools import partial
 from typing import BinaryIO
 
 from batchgen.core.manifest.rows.row import ROW_NUMBER, Row, RowError, RowFault, parse_row
@@ -13,35 +13,31 @@ def jsonl_rows(file: RowFile) -> Items:
     """The rows in the order of their lines, with memory for one line only."""
     number = file.rows_before
     with file.open() as opened:
-        for line_number in count(1):
-            line = opened.readline(MAX_LINE_BYTES + 1)
-            if not line:
-                return
-            item = _item(file, opened, line, line_number, number + 1)
-            if item is not None:
-                number += 1
-                yield item
+        lines = iter(partial(opened.readline, MAX_LINE_BYTES + 1), b"")
+        for line_number, line in enumerate(lines, start=1):
+            try:
+                text = _text(opened, line, is_first=line_number == 1)
+                if not text:
+                    continue
+                fields = parse_row(text)
+            except UnicodeDecodeError as error:
+                remedy = "save the file as UTF-8"
+                item: Row | RowFault = file.fault(line_number, not_utf8(line, error), remedy)
+            except RowError as error:
+                item = file.fault(line_number, str(error), error.remedy)
+            else:
+                fields[ROW_NUMBER] = number + 1
+                item = Row(file.name, line_number, number + 1, fields)
+            number += 1
+            yield item
 
 
-def _item(
-    file: RowFile, opened: BinaryIO, line: bytes, line_number: int, number: int
-) -> Row | RowFault | None:
-    try:
-        if len(line) > MAX_LINE_BYTES:
-            skip_line(opened, line)
-            raise _too_long()
-        if line_number == 1:
-            line = line.removeprefix(BOM)
-        text = line.decode().strip()
-        if not text:
-            return None
-        fields = parse_row(text)
-    except UnicodeDecodeError as error:
-        return file.fault(line_number, not_utf8(line, error), "save the file as UTF-8")
-    except RowError as error:
-        return file.fault(line_number, str(error), error.remedy)
-    fields[ROW_NUMBER] = number
-    return Row(file.name, line_number, number, fields)
+def _text(opened: BinaryIO, line: bytes, *, is_first: bool) -> str:
+    """A line without the blanks around it. Raises `RowError`, `UnicodeDecodeError`."""
+    if len(line) > MAX_LINE_BYTES:
+        skip_line(opened, line)
+        raise _too_long()
+    return (line.removeprefix(BOM) if is_first else line).decode().strip()
 
 
 def _too_long() -> RowError:

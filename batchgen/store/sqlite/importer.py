@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from itertools import chain, islice
-from typing import TypeAlias
+from itertools import chain
 
 from batchgen.core.common.json import canonical_json
 from batchgen.core.dataset.card import METADATA_NOTE
 from batchgen.core.jobs.events import Event, EventKind
 from batchgen.core.jobs.job import Job
 from batchgen.core.jobs.lifecycle import apply
-from batchgen.core.jobs.spec import InputFile, JobSpec
+from batchgen.core.jobs.spec import JobSpec
 from batchgen.errors import InternalError
 from batchgen.store.sqlite.incoming import incoming
-from batchgen.store.sqlite.inputs import forget_others, note_incoming, write_inputs
+from batchgen.store.sqlite.inputs import forget_others, note_incoming
 from batchgen.store.sqlite.ledger import Ledger
 from batchgen.store.sqlite.rows import JOB_COLUMNS, job_of
 
@@ -27,17 +26,17 @@ MAX_NAMED = 20
 
 _COLUMNS = "id, model, api, body, stem, price_usd, fields, fingerprint"
 _MARKS = "?, ?, ?, ?, ?, ?, ?, ?"
-_COLUMN_COUNT = 8
 _CHANGED = "i.fingerprint <> j.fingerprint"
 _UNTOUCHED = "(j.state = 'pending' AND j.billable = 0)"
 _FREE = f"({_CHANGED} AND {_UNTOUCHED})"
 _BOUND = f"{_CHANGED} AND NOT {_UNTOUCHED}"
 _BOTH = "jobs j JOIN incoming i ON i.id = j.id"
 _SOME = 1_000
-"""Jobs held in memory at once."""
-
-JobRow: TypeAlias = tuple[object, ...]
-"""A job as a row of `_COLUMNS`; `row_of` makes it."""
+"""Changed jobs held in memory at once."""
+_BATCH = 500
+"""Jobs written by one statement: at most, for SQLite takes 32,766 values."""
+_BATCH_CHARACTERS = 8 * 2**20
+"""With bodies of so much text together a batch is full sooner."""
 
 
 class OnChange(StrEnum):
@@ -82,65 +81,9 @@ class _RefusedError(Exception):
         self.imported = imported
 
 
-class TakenIdError(Exception):
-    """Two jobs of a manifest have the same id."""
-
-    def __init__(self, job_id: str) -> None:
-        super().__init__(job_id)
-        self.job_id = job_id
-
-
 def has_jobs(ledger: Ledger) -> bool:
     """Whether anything was ever imported."""
     return ledger.connection.execute("SELECT 1 FROM jobs LIMIT 1").fetchone() is not None
-
-
-def append_jobs(ledger: Ledger, specs: Sequence[JobSpec], notes: Mapping[str, str]) -> None:
-    """Add new jobs behind the others, with notes about it, in one transaction.
-
-    Raises `TakenIdError`: nothing was written.
-    """
-    append_rows(ledger, [row_of(spec) for spec in specs], notes, inputs_of(specs))
-
-
-def append_rows(
-    ledger: Ledger,
-    rows: Sequence[JobRow],
-    notes: Mapping[str, str],
-    inputs: Sequence[InputFile] = (),
-) -> None:
-    """The same with rows that were made beforehand, so that the state is busy with them less.
-
-    `inputs` are the files that the jobs name.
-    """
-    variable_count = ledger.connection.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER)
-    most = variable_count // _COLUMN_COUNT
-    try:
-        with ledger.transaction() as connection:
-            for start in range(0, len(rows), most):
-                some = rows[start : start + most]
-                # One statement for all: SQLite lets go of the interpreter once, not for each row.
-                marks = ", ".join([f"({_MARKS})"] * len(some))
-                connection.execute(
-                    f"INSERT INTO jobs ({_COLUMNS}) VALUES {marks}", list(chain.from_iterable(some))
-                )
-            write_inputs(connection, inputs)
-            ledger.write_notes(connection, notes)
-    except sqlite3.IntegrityError as error:
-        if (taken := _taken(ledger, rows)) is not None:
-            raise TakenIdError(taken) from error
-        raise
-
-
-def _taken(ledger: Ledger, rows: Sequence[JobRow]) -> str | None:
-    """The first id that another job has."""
-    seen: set[str] = set()
-    for job_id in (str(row[0]) for row in rows):
-        known = ledger.connection.execute("SELECT 1 FROM jobs WHERE id = ?", (job_id,)).fetchone()
-        if known or job_id in seen:
-            return job_id
-        seen.add(job_id)
-    return None
 
 
 def import_jobs(
@@ -158,9 +101,13 @@ def import_jobs(
     """
     try:
         with incoming(ledger.connection), ledger.transaction() as connection:
-            _load_whole(connection, specs)
-            replaced = _settle_paid(ledger, on_change, now)
-            imported = replace(_merge(connection), replaced=replaced)
+            if not has_jobs(ledger):
+                imported = Imported(new=_load(connection, "jobs", specs))
+            else:
+                _load(connection, "incoming", specs)
+                _refuse_paid(ledger, on_change)
+                replaced = _settle_paid(ledger, on_change, now)
+                imported = replace(_merge(connection), replaced=replaced)
             if notes is not None:
                 ledger.write_notes(connection, notes(imported.job_count))
             return imported
@@ -168,19 +115,26 @@ def import_jobs(
         return refused.imported
 
 
-def _settle_paid(ledger: Ledger, on_change: OnChange, now: float) -> tuple[str, ...]:
-    """Changed jobs that may have been paid for; returns the files that are to be replaced."""
+def _refuse_paid(ledger: Ledger, on_change: OnChange) -> None:
+    """Raise `_RefusedError` where jobs changed that may have been paid for, unless they are kept.
+
+    Those that are under way cannot be generated anew yet.
+    """
     paid = f"{_BOUND} AND j.state <> 'failed'"
     if on_change is OnChange.STOP and (names := _named(ledger, paid)):
         raise _RefusedError(Imported(paid=names, paid_count=_count(ledger, paid)))
+    busy = f"{paid} AND j.state NOT IN ('pending', 'done', 'unknown', 'lost')"
+    if on_change is OnChange.RERUN and (names := _named(ledger, busy)):
+        raise _RefusedError(Imported(busy=names, paid_count=_count(ledger, busy)))
+
+
+def _settle_paid(ledger: Ledger, on_change: OnChange, now: float) -> tuple[str, ...]:
+    """Changed jobs that may have been paid for; returns the files that are to be replaced."""
     if on_change is OnChange.KEEP:
         ledger.connection.execute(
             "UPDATE jobs AS j SET fingerprint = i.fingerprint FROM incoming i "
-            f"WHERE i.id = j.id AND {paid}"
+            f"WHERE i.id = j.id AND {_BOUND} AND j.state <> 'failed'"
         )
-    busy = f"{paid} AND j.state NOT IN ('pending', 'done', 'unknown', 'lost')"
-    if names := _named(ledger, busy):
-        raise _RefusedError(Imported(busy=names, paid_count=_count(ledger, busy)))
     # A failed job was not charged: editing it is how one mends it.
     return _rerun(ledger, now)
 
@@ -225,30 +179,41 @@ def _count(ledger: Ledger, condition: str) -> int:
     return int(ledger.connection.execute(query).fetchone()[0])
 
 
-def _load_whole(connection: sqlite3.Connection, specs: Iterable[JobSpec]) -> None:
-    """All of them. Ids given twice are passed over at first: a review on the way tells of them."""
-    coming = iter(specs)
-    while some := list(islice(coming, _SOME)):
-        if _load(connection, map(row_of, some)) < len(some):
-            raise InternalError("two jobs of one id reached the state")
-        if inputs := inputs_of(some):
+def _load(connection: sqlite3.Connection, table: str, specs: Iterable[JobSpec]) -> int:
+    """Write all of them into a table that is empty. Returns how many there are."""
+    count = new_count = 0
+    for some in _batches(specs):
+        # One statement for all: SQLite lets go of the interpreter once, not for each row. Ids given
+        # twice are passed over: a review on the way tells of them behind the last job.
+        marks = ", ".join([f"({_MARKS})"] * len(some))
+        insert = f"INSERT OR IGNORE INTO {table} ({_COLUMNS}) VALUES {marks}"
+        count += len(some)
+        values = list(chain.from_iterable(map(_row_of, some)))
+        new_count += connection.execute(insert, values).rowcount
+        if inputs := [file for spec in some for file in spec.inputs]:
             note_incoming(connection, inputs)
+    if new_count < count:
+        raise InternalError("two jobs of one id reached the state")
     forget_others(connection)
+    return count
 
 
-def _load(connection: sqlite3.Connection, rows: Iterable[JobRow]) -> int:
-    """Returns how many have an id of their own; the others are left out."""
-    insert = f"INSERT OR IGNORE INTO incoming ({_COLUMNS}) VALUES ({_MARKS})"
-    return connection.executemany(insert, rows).rowcount
+def _batches(specs: Iterable[JobSpec]) -> Iterator[list[JobSpec]]:
+    """Some jobs at a time, never much text: they are held in memory."""
+    some: list[JobSpec] = []
+    size = 0
+    for spec in specs:
+        some.append(spec)
+        size += len(spec.body)
+        if len(some) == _BATCH or size > _BATCH_CHARACTERS:
+            yield some
+            some, size = [], 0
+    if some:
+        yield some
 
 
-def inputs_of(specs: Iterable[JobSpec]) -> list[InputFile]:
-    """The files that jobs name."""
-    return [file for spec in specs for file in spec.inputs]
-
-
-def row_of(spec: JobSpec) -> JobRow:
-    """A job as it is written: its id, and the other `_COLUMNS`."""
+def _row_of(spec: JobSpec) -> tuple[object, ...]:
+    """A job as it is written, in the order of `_COLUMNS`."""
     return (
         spec.id, spec.model, spec.api.value, spec.body, spec.stem, spec.price_usd,
         canonical_json(spec.fields) if spec.fields else "{}", fingerprint_of(spec),
@@ -257,7 +222,7 @@ def row_of(spec: JobSpec) -> JobRow:
 
 def fingerprint_of(spec: JobSpec) -> str:
     """What makes a job another one than before: what it asks for, and where its files go."""
-    return hashlib.sha256(f"{spec.fingerprint}\n{spec.stem}".encode()).hexdigest()
+    return hashlib.sha256((spec.fingerprint + "\n" + spec.stem).encode()).hexdigest()
 
 
 def _merge(connection: sqlite3.Connection) -> Imported:

@@ -18,9 +18,8 @@ from batchgen.store.sqlite.reader import Overview
 
 @dataclass(frozen=True, slots=True)
 class Beside:
-    """What is found elsewhere: whether more jobs come, and which gates are closed."""
+    """What is found elsewhere: the nearest deadline, and which gates are closed."""
 
-    awaiting: bool = False
     deadline_at: float | None = None
     waiting_for: Sequence[str] = ()
 
@@ -36,7 +35,6 @@ def glance_of(
     return RunSnapshot(
         at=now,
         counts={JobState(state): count for state, count in overview.counts.items()},
-        awaiting=beside.awaiting,
         spent_usd=overview.totals.settled_usd,
         reserved_usd=overview.totals.reserved_usd,
         cap_usd=budget.max_spend,

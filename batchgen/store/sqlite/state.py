@@ -19,7 +19,6 @@ from batchgen.core.reconciliation.history import OwnRequest
 from batchgen.errors import DiskFullError, StateError
 from batchgen.store.ballast import Ballast
 from batchgen.store.sqlite.faults import typed_errors
-from batchgen.store.sqlite.importer import JobRow, append_rows
 from batchgen.store.sqlite.ledger import Ledger
 from batchgen.store.sqlite.lock import RunLock
 from batchgen.store.sqlite.schema import connect
@@ -114,12 +113,6 @@ class SqliteState:
         if not self._marked:
             self._lock.mark_recording()
             self._marked = True
-
-    async def append(
-        self, rows: Sequence[JobRow], notes: Mapping[str, str], inputs: Sequence[InputFile] = ()
-    ) -> None:
-        """Add jobs of the manifest while the run works; see `append_rows`."""
-        await self._in_thread(partial(append_rows, self.ledger, rows, notes, inputs))
 
     async def input_files(self, content: Content) -> Sequence[InputFile]:
         """See `State.input_files`."""

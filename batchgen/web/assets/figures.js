@@ -7,11 +7,10 @@ function drawFigures() {
   const { counts, total } = summary;
   $("name").textContent = summary.name;
   document.title = `${summary.name}: ${count(counts.done)} of ${count(total)}`;
-  const plus = summary.awaiting ? "+" : "";
   const problems = counts.failed + counts.unknown + counts.lost;
   const busy = [...BUSY].reduce((sum, state) => sum + counts[state], 0);
   const rows = [
-    ["Done", count(counts.done), `of ${count(total)}${plus} jobs`],
+    ["Done", count(counts.done), `of ${count(total)} jobs`],
     busy ? ["Running", count(busy), summary.done_per_minute ? `${summary.done_per_minute} done a minute` : "at the service or coming home"] : null,
     problems ? ["Problems", count(problems), GROUPS.filter((group) => PROBLEMS.has(group.name) && counts[group.name]).map((group) => `${count(counts[group.name])} ${group.name}`).join(", ")] : null,
     ["Spent", usd(summary.spent_usd), moneyRest()],

@@ -84,14 +84,10 @@ def test_nobody_knows_when_a_gate_opens(kind):
     assert len(SnapshotReader(left(10), board=made).read(NOW).waiting_for) == 1
 
 
-def test_there_is_no_eta_for_nothing_or_for_nobody_knows_how_much():
+def test_there_is_no_eta_for_nothing_or_before_anything_is_known():
     made = placed(concurrency=10)
     assert eta_s(left(done=5), made, NOW) is None
     assert eta_s(left(10), board(), NOW) is None, "no latency is believed yet"
-    coming = left(10)
-    coming.awaiting = True
-    assert eta_s(coming, made, NOW) is None
-    assert SnapshotReader(coming, board=made).read(NOW).total_text == "10+"
 
 
 def test_jobs_beyond_the_limit_of_a_taste_are_not_this_runs():

@@ -105,8 +105,8 @@ def test_without_a_budget_there_is_only_what_is_known():
 
 
 def test_one_line_holds_everything():
-    assert one_line(replace(FULL, awaiting=True), clock) == (
-        "387/994+, 38 %, ETA 1 h 05 min, " + ", ".join(lines(replace(FULL, awaiting=True), 500)[1:])
+    assert one_line(FULL, clock) == (
+        "387/994, 38 %, ETA 1 h 05 min, " + ", ".join(lines(FULL, 500)[1:])
     )
 
 

@@ -114,12 +114,3 @@ def test_over_any_life_the_total_stays_and_the_parts_add_up(data):
 )
 def test_a_duration_for_people(seconds, text):
     assert duration(seconds) == text
-
-
-def test_while_jobs_are_still_added_the_total_is_open_and_there_is_no_eta():
-    tally = Tally.of({"pending": 2, "done": 1}, 0.0)
-    tally.awaiting = True
-    tally.add(5)
-    assert (tally.total, tally.total_text, tally.eta_s(0.0)) == (8, "8+", None)
-    tally.awaiting = False
-    assert tally.total_text == "8"

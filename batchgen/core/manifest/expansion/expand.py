@@ -20,9 +20,9 @@ What a job is made of:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Generator, Iterator, Mapping
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 from batchgen.core.catalog.model import Catalog
 from batchgen.core.jobs.spec import JobSpec
@@ -30,24 +30,18 @@ from batchgen.core.manifest.entry import Entry
 from batchgen.core.manifest.expansion.compile import compile_entry, merged_params, model_text
 from batchgen.core.manifest.expansion.input_files import InputFiles, InputFinder, NoInputFiles
 from batchgen.core.manifest.expansion.job_template import Recipe, RefusedError
-from batchgen.core.manifest.expansion.steps import is_written, steps
+from batchgen.core.manifest.expansion.steps import steps
 from batchgen.core.manifest.rows.row import NoSources, Row, Sources
 from batchgen.core.manifest.schema import Manifest
 from batchgen.core.manifest.text.locations import Diagnostic, ManifestText, RowLocation
 from batchgen.core.manifest.text.templates import names_in
 from batchgen.errors import ManifestError
 
-FEW = 20
-"""So many jobs of each matrix and of each file of rows are part of every sample."""
-SAMPLE_CHARACTERS = 64 * 2**20
-"""Bodies of so much text together make a sample of any number of jobs large enough."""
-
 NO_SOURCES = NoSources()
 NO_INPUTS = NoInputFiles()
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
+class Draft(NamedTuple):
     """A job with what its review needs: its recipe, its params before JSON, and its row."""
 
     recipe: Recipe
@@ -67,52 +61,35 @@ class Draft:
 
 
 class Drafts:
-    """The jobs of a manifest in the order of its text; a remark instead of one that cannot be.
-
-    With a `sample`, about so many jobs of matrices and rows, and all that are written one by one;
-    `cut` tells afterwards whether that left any out. Their `{index}` is then a guess.
-    """
+    """The jobs of a manifest in the order of its text; a remark instead of one that cannot be."""
 
     def __init__(
         self,
         manifest: Manifest,
         catalog: Catalog,
         sources: Sources = NO_SOURCES,
-        sample: int | None = None,
         inputs: InputFiles = NO_INPUTS,
     ) -> None:
         self._manifest = manifest
         self._catalog = catalog
         self._sources = sources
-        self._sample = sample
         self._inputs = InputFinder(catalog, inputs)
-        self.cut = False
 
     def __iter__(self) -> Iterator[Draft | Diagnostic]:
         """Make them anew."""
-        left, jobs_before, size = self._sample, 0, 0
+        jobs_before = 0
         for index, entry in enumerate(self._manifest.jobs):
             try:
                 recipe = compile_entry(self._manifest, index)
             except RefusedError as refused:
                 yield from refused.remarks
                 continue
-            sampled = left is not None and not is_written(entry)
-            count = 0
-            for count, item in enumerate(self._of_entry(recipe, entry, jobs_before), start=1):
-                if sampled and count > _most(left or 0, size):
-                    self.cut = True
-                    break
-                if sampled and isinstance(item, Draft):
-                    size += len(item.spec.body)
-                yield item
-            jobs_before += count
-            if left is not None and sampled:
-                left -= count
+            jobs_before = yield from self._of_entry(recipe, entry, jobs_before)
 
     def _of_entry(
         self, recipe: Recipe, entry: Entry, jobs_before: int
-    ) -> Iterator[Draft | Diagnostic]:
+    ) -> Generator[Draft | Diagnostic, None, int]:
+        """Those of one entry; returns how many jobs there are with them."""
         catalog = self._catalog
         index = jobs_before
         for step in steps(entry, recipe.entry, self._sources):
@@ -128,6 +105,7 @@ class Drafts:
                 yield from (replace(remark, spot=spot) for remark in refused.remarks)
             else:
                 yield Draft(recipe, spec, params, step.row)
+        return index
 
 
 def drafts(
@@ -157,8 +135,3 @@ def unused_fields(manifest: Manifest, index: int) -> frozenset[str]:
         return frozenset()
     texts = [entry.id, model_text(manifest, entry), merged_params(manifest, entry)]
     return frozenset(entry.matrix) - names_in([*texts, manifest.output.filename])
-
-
-def _most(left: int, size: int) -> int:
-    """So many jobs of an entry are part of a sample that has room, and bodies, so far."""
-    return FEW if size > SAMPLE_CHARACTERS else max(FEW, left)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, Protocol
 from urllib.parse import unquote
 
@@ -95,7 +94,9 @@ class InputFinder:
         if MARK in spec.body:
             what = f"no text of a parameter may hold {MARK}: it stands for uploaded files"
             raise RefusedError(Diagnostic(("jobs", recipe.entry, "params"), what, "take it out"))
-        if PREFIX not in spec.body and not any(_is_path(params.get(name)) for name in typed):
+        if PREFIX not in spec.body and not (
+            typed and any(_is_path(params.get(name)) for name in typed)
+        ):
             return spec, params
         found: dict[str, InputFile] = {}
         remarks: list[Diagnostic] = []
@@ -112,7 +113,7 @@ class InputFinder:
         if not found:
             return spec, params
         inputs = tuple(found.values())
-        return replace(spec, body=canonical_json(values), inputs=inputs), values
+        return spec._replace(body=canonical_json(values), inputs=inputs), values
 
     def _typed_in(self, slug: str) -> frozenset[str]:
         """The parameters of a model that the catalogue types as addresses."""

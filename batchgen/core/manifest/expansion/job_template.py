@@ -124,13 +124,13 @@ class Recipe:
         if self.id is not None and COPY_NUMBER in self.id.names:
             fields = {**fields, COPY_NUMBER: 1}
         try:
-            return seed_of_copy(params, step.copy, self._name(fields, slug, step.own), slug, model)
+            return seed_of_copy(params, step.copy, self._name(step, fields, slug), slug, model)
         except CopyError as error:
             path = self.paths.get(SEED, ("jobs", self.entry, "repeat"))
             raise RefusedError(Diagnostic(path, str(error), error.remedy)) from None
 
     def _id(self, step: Step, slug: str) -> str:
-        job_id = self._name(step.fields, slug, step.own)
+        job_id = self._name(step, step.fields, slug)
         if step.copy and (self.id is None or COPY_NUMBER not in self.id.names):
             job_id += f"-{step.copy}"
         if self.id is None:
@@ -143,12 +143,14 @@ class Recipe:
             raise RefusedError(Diagnostic(("jobs", self.entry, "id"), what, remedy)) from None
         return job_id
 
-    def _name(self, fields: Fields, slug: str, own: str) -> str:
-        """The id as the template makes it, or the name of a job without one."""
+    def _name(self, step: Step, fields: Fields, slug: str) -> str:
+        """The id as the template makes it of `fields`, or the name of a job without one."""
         if self.id is None:
-            return f"{slug}-{self.entry + 1:03d}{own}"
+            return f"{slug}-{self.entry + 1:03d}{step.own}"
         try:
-            return self.id.text({**fields, "model": slug}, safe_text)
+            if "model" in self.id.names:
+                fields = {**fields, "model": slug}
+            return self.id.text(fields, safe_text)
         except (KeyError, TemplateError) as error:
             raise _unfilled(("jobs", self.entry, "id"), fields, error) from None
 

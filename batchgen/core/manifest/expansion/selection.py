@@ -44,6 +44,9 @@ class Selection:
 
     def rows(self, source: RowSource) -> Iterator[Row | Diagnostic]:
         """Those that are taken, in their order, and everything that is wrong on the way."""
+        if not (self._tests or self._late or self._limit or self._sample):
+            yield from self._fulfilling(source)
+            return
         left = self._limit
         is_sampled = self._sampler(source)
         for item in self._fulfilling(source):
@@ -59,16 +62,19 @@ class Selection:
 
     def _fulfilling(self, source: RowSource) -> Iterator[Row | Diagnostic]:
         """The rows that `where` leaves."""
+        tests = self._tests
         self.read_count = 0
         for row in source.rows():
             self.read_count += 1
             if isinstance(row, RowFault):
                 yield Diagnostic((*self._path, "from"), row.what, row.remedy, spot=row.spot)
-                continue
-            item = self._typed(row, self._early) if self._early else row
-            verdict = self._judged(item) if isinstance(item, Row) and self._tests else item
-            if verdict is not None:
-                yield verdict
+            elif not tests:
+                yield row
+            else:
+                item = self._typed(row, self._early) if self._early else row
+                verdict = self._judged(item) if isinstance(item, Row) else item
+                if verdict is not None:
+                    yield verdict
 
     def _judged(self, row: Row) -> Row | Diagnostic | None:
         """The row, None where it is left out, or what is wrong with it."""

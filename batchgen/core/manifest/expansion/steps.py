@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from batchgen.core.manifest.entry import Entry
 from batchgen.core.manifest.expansion.matrix import combinations
@@ -17,23 +17,23 @@ MAX_JOBS = 10_000_000
 """Jobs one entry may expand to: a slip in a matrix makes billions."""
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One job to be: its fields, how its name ends without an id, and its row.
+class Step(NamedTuple):
+    """One job to be: its fields and its row, if it has one.
 
-    `copy` is its number among those of `repeat`, from 1; 0 where nothing is repeated. `own` does
-    not name it.
+    `combination` is its number among those of the matrix, and `copy` among those of `repeat`, both
+    from 1; 0 where there is no matrix, or nothing is repeated.
     """
 
     fields: Fields
-    own: str
     row: Row | None = None
+    combination: int = 0
     copy: int = 0
 
-
-def is_written(entry: Entry) -> bool:
-    """Whether an entry is one job, written out."""
-    return entry.from_ is None and entry.matrix is None and entry.repeat is None
+    @property
+    def own(self) -> str:
+        """How the name of a job without an id ends; copies have the same."""
+        row = f"-{self.row.number:07d}" if self.row else ""
+        return row + (f"-{self.combination:04d}" if self.combination else "")
 
 
 def steps(entry: Entry, index: int, sources: Sources) -> Iterator[Step | Diagnostic]:
@@ -43,7 +43,7 @@ def steps(entry: Entry, index: int, sources: Sources) -> Iterator[Step | Diagnos
         yield from _of_rows(entry, entry.from_, path, sources)
         return
     for number, fields in combinations(entry):
-        yield from _copies(entry, fields, f"-{number:04d}" if number else "", None)
+        yield from _copies(entry, Step(fields, None, number))
 
 
 def _of_rows(
@@ -59,7 +59,7 @@ def _of_rows(
             if isinstance(item, Diagnostic):
                 yield item
             elif is_plain:
-                yield Step(item.fields, f"-{item.number:07d}", item)
+                yield Step(item.fields, item)
             else:
                 yield from _multiplied(entry, item, here)
             if count == MAX_JOBS:
@@ -90,13 +90,12 @@ def _multiplied(entry: Entry, row: Row, path: KeyPath) -> Iterator[Step | Diagno
         yield Diagnostic(path, what, "rename or remove one of them", spot=row.spot)
         return
     for number, values in combinations(entry):
-        own = f"-{row.number:07d}" + (f"-{number:04d}" if number else "")
-        yield from _copies(entry, {**row.fields, **values}, own, row)
+        yield from _copies(entry, Step({**row.fields, **values}, row, number))
 
 
-def _copies(entry: Entry, fields: Fields, own: str, row: Row | None) -> Iterator[Step]:
+def _copies(entry: Entry, step: Step) -> Iterator[Step]:
     if entry.repeat is None:
-        yield Step(fields, own, row)
+        yield step
         return
     for copy in range(1, entry.repeat + 1):
-        yield Step({**fields, COPY_NUMBER: copy}, own, row, copy)
+        yield step._replace(fields={**step.fields, COPY_NUMBER: copy}, copy=copy)

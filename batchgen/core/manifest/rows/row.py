@@ -12,7 +12,7 @@ import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from batchgen.core.catalog.validation import quoted
 from batchgen.core.common.json import canonical_json
@@ -29,8 +29,7 @@ _MAX_WHOLE_DIGITS = 18
 _ONE_OBJECT = "write one JSON object a line, and nothing after it"
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """One row of a file: its line and its number (both from 1), and its fields, `row` included.
 
     `line` is where it begins; in a file without lines its number there; 0 where it is the file.

@@ -88,8 +88,9 @@ def safe_text(value: Any) -> str:
     Runs of characters other than letters, digits and ``_ . + = , @ ( ) -`` become one `-`; dots at
     the ends go; more than `MAX_FIELD_BYTES` are cut; nothing at all becomes `-`.
     """
-    written = as_text(value)
-    if len(written) <= MAX_FIELD_BYTES and _PLAIN.fullmatch(written):
+    written = value if type(value) is str else as_text(value)
+    is_plain = type(value) is int or _PLAIN.fullmatch(written)
+    if is_plain and len(written) <= MAX_FIELD_BYTES:
         return written
     text = _UNWANTED.sub("-", unicodedata.normalize("NFC", written[: 4 * MAX_FIELD_BYTES]))
     cut = text.encode("utf-8", "ignore")[:MAX_FIELD_BYTES].decode("utf-8", "ignore")

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any
 
 from batchgen.core.catalog.model import nearest
@@ -64,38 +65,55 @@ class Template:
     """A compiled text: literal pieces and fields in their order."""
 
     pieces: tuple[str | Field, ...]
+    names: frozenset[str] = field(init=False)
+    """The fields it needs."""
+    _around: tuple[str, str, str] | None = field(init=False)
+    """Of a template with one field: the text before it, its name, the text behind it."""
+
+    def __post_init__(self) -> None:
+        """Look at the pieces once: templates are filled a million times."""
+        names = [piece.name for piece in self.pieces if isinstance(piece, Field)]
+        around = None
+        if len(names) == 1:
+            at = self.pieces.index(Field(names[0]))
+            before, behind = (_literal(part) for part in (self.pieces[:at], self.pieces[at + 1 :]))
+            around = before, names[0], behind
+        object.__setattr__(self, "names", frozenset(names))
+        object.__setattr__(self, "_around", around)
 
     @property
     def literal(self) -> str:
         """The literal text, with fields left out."""
-        return "".join(piece for piece in self.pieces if isinstance(piece, str))
+        return _literal(self.pieces)
 
     @property
-    def names(self) -> frozenset[str]:
-        """The fields it needs."""
-        return frozenset(piece.name for piece in self.pieces if isinstance(piece, Field))
-
-    def value(self, fields: Fields) -> Any:
-        """Filled: text, or the one field's own value where the template is exactly that."""
+    def fill(self) -> Filled:
+        """What fills it: with text, or with the one field's own value where it is exactly that."""
         if len(self.pieces) == 1 and isinstance(self.pieces[0], Field):
-            return fields[self.pieces[0].name]
-        return self.text(fields)
+            return itemgetter(self.pieces[0].name)
+        return self.text
 
     def text(self, fields: Fields, write: Callable[[Any], str] | None = None) -> str:
         """Filled, always as text; `write` turns the value of a field into text.
 
         Without one, null is refused (`TemplateError`): nobody wants to pay for "a null cup".
         """
+        if self._around is not None:
+            before, name, behind = self._around
+            value = fields[name]
+            return before + (_sent(name, value) if write is None else write(value)) + behind
         written = []
         for piece in self.pieces:
             if isinstance(piece, str):
                 written.append(piece)
                 continue
             value = fields[piece.name]
-            if value is None and write is None:
-                raise _null(piece.name)
-            written.append((write or as_text)(value))
+            written.append(_sent(piece.name, value) if write is None else write(value))
         return "".join(written)
+
+
+def _literal(pieces: tuple[str | Field, ...]) -> str:
+    return "".join(piece for piece in pieces if isinstance(piece, str))
 
 
 def parse(text: str, known: Collection[str]) -> Template:
@@ -151,6 +169,14 @@ def names_in(value: Any) -> frozenset[str]:
     return frozenset()
 
 
+def _sent(name: str, value: Any) -> str:
+    if type(value) is str:
+        return value
+    if value is None:
+        raise _null(name)
+    return as_text(value)
+
+
 def as_text(value: Any) -> str:
     """A field's value inside other text, as YAML writes it.
 
@@ -170,7 +196,7 @@ def _compile_text(text: str, known: Collection[str]) -> Filled:
     if not template.names:
         literal = template.literal
         return lambda _fields: literal
-    return template.value
+    return template.fill
 
 
 def _below(part: str | int, value: Any, known: Collection[str]) -> Filled:

@@ -6,7 +6,6 @@ names may share a digest, so twins are candidates: the caller compares the names
 
 from __future__ import annotations
 
-import hashlib
 from array import array
 from itertools import pairwise
 
@@ -22,11 +21,11 @@ class Twins:
     """Takes names, and finds the digests that occurred more than once."""
 
     def __init__(self) -> None:
-        self._buckets = tuple(array("Q") for _ in range(_BUCKET_COUNT))
+        self._buckets = tuple(array("q") for _ in range(_BUCKET_COUNT))
 
     def add(self, name: str) -> None:
         """One more name; what counts is its `collision_key`."""
-        number = digest(name)
+        number = hash(collision_key(name))
         self._buckets[number % _BUCKET_COUNT].append(number)
 
     def found(self) -> frozenset[int]:
@@ -65,6 +64,5 @@ class Copies:
 
 
 def digest(name: str) -> int:
-    """64 bits of a hash over the collision key of a name."""
-    key = collision_key(name).encode("utf-8", "surrogatepass")
-    return int.from_bytes(hashlib.blake2b(key, digest_size=8).digest(), "big")
+    """64 bits over the collision key of a name; they mean something in this process only."""
+    return hash(collision_key(name))

@@ -124,17 +124,15 @@ def review(manifest: Manifest, catalog: Catalog, source: ManifestText | None = N
 class Reviewer:
     """One review under way: pass the jobs through `jobs`, and `conclude`.
 
-    It looks at a `sample` only, or ends early when there are `most_mistakes`; None is no limit.
+    It ends early when there are `most_mistakes`; None is no limit.
     """
 
-    def __init__(
-        self, text: Text, sample: int | None = None, most_mistakes: int | None = None
-    ) -> None:
+    def __init__(self, text: Text, most_mistakes: int | None = None) -> None:
         self._text = text
         self._most_mistakes = most_mistakes
         self._manifest = text.manifest
         self._catalog = text.catalog
-        self._drafts = Drafts(text.manifest, text.catalog, text.sources, sample, text.inputs)
+        self._drafts = Drafts(text.manifest, text.catalog, text.sources, text.inputs)
         self._errors = _Remarks()
         self._notices = _Remarks()
         self._copies = Copies()
@@ -145,11 +143,6 @@ class Reviewer:
         # A path that ends in the id is as unique as the id.
         self._stems_follow_ids = text.manifest.output.filename.rsplit("/", 1)[-1] == "{id}"
         self.job_count = 0
-
-    @property
-    def cut(self) -> bool:
-        """Whether jobs were left out of the sample."""
-        return self._drafts.cut
 
     def problems(self) -> tuple[Problem, ...]:
         """What forbids to run the manifest, as far as it is known by now."""

@@ -11,9 +11,7 @@ from hypothesis import strategies as st
 
 from batchgen.core.jobs.spec import ApiVersion
 from batchgen.core.manifest.expansion.expand import (
-    FEW,
     Draft,
-    Drafts,
     drafts,
     expand,
     unused_fields,
@@ -362,24 +360,3 @@ def test_faulty_rows_are_told_and_the_others_are_made():
     first, fault, last = from_rows({"params": {"p": "{a}"}}, sources)
     assert (fault.what, fault.spot) == ("not JSON", RowLocation("cups", 2))
     assert (first.spec.body, last.spec.body) == ('{"p":1}', '{"p":2}')
-
-
-@pytest.mark.parametrize(
-    ("entries", "sample", "count", "cut"),
-    [
-        ([{"matrix": {"n": list(range(100))}}], 50, 50, True),
-        ([{"matrix": {"n": list(range(50))}}], 50, 50, False),
-        ([{"from": "many"}], 50, 50, True),
-        ([{"from": "many"}], 100, 100, False),
-        ([{"from": "many"}, {"from": "many"}], 100, 100 + FEW, True),
-        ([{}] * 60, 50, 60, False),
-        ([{"from": "many"}, *[{}] * 60], 50, 110, True),
-    ],
-)
-def test_a_sample_has_all_written_jobs_and_some_of_the_others(entries, sample, count, cut):
-    shelf = Shelf(many=[{"n": n} for n in range(100)])
-    found = Drafts(
-        manifest(*({"model": "flux-pro", **entry} for entry in entries)), CATALOG, shelf, sample
-    )
-    assert len(list(found)) == count
-    assert found.cut is cut
