@@ -12,43 +12,48 @@ from tqdm import tqdm
 
 from batchgen.observe.screen import Screen
 
-SHOW_AFTER_S = 1.0
-"""Most manifests are read before anybody could read that they are."""
-LINE_EVERY_S = 10.0
-REDRAW_S = 0.1
-
 
 @contextmanager
-def reading_display(stream: TextIO | None = None) -> Iterator[Callable[[int], None]]:
-    """Gives what is told the number of jobs read so far, and shows it on stderr."""
+def reading_display(
+    stream: TextIO | None = None,
+    *,
+    show_after_s: float = 1.0,
+    redraw_s: float = 0.1,
+    line_every_s: float = 10.0,
+) -> Iterator[Callable[[int], None]]:
+    """Gives what is told the number of jobs read so far, and shows it on stderr.
+
+    Most manifests are read within `show_after_s`; of these nothing is shown.
+    """
     shown = stream or sys.stderr
     if not Screen.fits(shown):
-        yield _ReadingLines(shown).tell
+        yield _ReadingLines(shown, line_every_s).tell
         return
     bar: tqdm[Never] = tqdm(
         desc="reading the manifest",
         unit=" jobs",
         file=shown,
         leave=False,
-        delay=SHOW_AFTER_S,
-        mininterval=REDRAW_S,
-        bar_format="{desc}: {n:,}{unit}, {rate_noinv_fmt}",
+        delay=show_after_s,
+        mininterval=redraw_s,
+        bar_format="{desc}: {n:,}{unit}, {elapsed}",
     )
     with bar:
         yield lambda count: _guarded(lambda: bar.update(count - bar.n))
 
 
 class _ReadingLines:
-    """For a log: no bar, a line every `LINE_EVERY_S`."""
+    """For a log: no bar, a line every `every_s`."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, every_s: float) -> None:
         self._stream = stream
+        self._every_s = every_s
         self._said_at = time.monotonic()
 
     def tell(self, count: int) -> None:
         """So many jobs were read."""
         now = time.monotonic()
-        if now - self._said_at >= LINE_EVERY_S:
+        if now - self._said_at >= self._every_s:
             self._said_at = now
             text = f"reading the manifest: {count:,} jobs"
             _guarded(lambda: print(text, file=self._stream, flush=True))
