@@ -18,7 +18,7 @@ from batchgen.core.dataset.export import Finished
 from batchgen.core.jobs.capabilities import Capabilities
 from batchgen.core.jobs.events import Change, Event, Reading
 from batchgen.core.jobs.job import Job, Outlook, Output, SavedFile, Totals
-from batchgen.core.jobs.outcomes import CallKind
+from batchgen.core.jobs.outcomes import CallKind, Response
 from batchgen.core.jobs.placeholders import Content, Uploaded
 from batchgen.core.jobs.spec import InputFile
 from batchgen.core.net.http import Answer, Call, CallOutcome
@@ -111,8 +111,8 @@ class Provider(Protocol):
         """Whether a row of the history is this job's, asked by its id; None when it is not."""
         ...
 
-    def read_upload(self, outcome: CallOutcome, now: float) -> tuple[Event, str]:
-        """A word for the gates, and the address of the content; empty where there is none."""
+    def read_upload(self, outcome: CallOutcome, now: float) -> tuple[Response, str]:
+        """What came of an upload, and the address of the content; empty where there is none."""
         ...
 
     def read_history(self, answer: Answer) -> Sequence[HistoryRow] | None:
@@ -123,8 +123,8 @@ class Provider(Protocol):
         """What the account holds, in USD; None when the answer does not say."""
         ...
 
-    def word(self, call: CallKind, outcome: CallOutcome, now: float) -> Event:
-        """An event that is about no job: the gates alone learn from it."""
+    def read_response(self, call: CallKind, outcome: CallOutcome, now: float) -> Response:
+        """What came of a call that is about no job."""
         ...
 
 

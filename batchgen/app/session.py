@@ -25,6 +25,7 @@ from batchgen.core.scheduling.completion import exit_code
 from batchgen.core.scheduling.gates import Gates
 from batchgen.core.scheduling.latency import DEFAULT_LATENCY_S, Latencies
 from batchgen.core.scheduling.learned import LATENCIES_NOTE, PRICES_NOTE, prices_of
+from batchgen.core.scheduling.prefetch import Prefetch
 from batchgen.core.scheduling.rate_limit import Rates
 from batchgen.core.scheduling.spending import Money
 from batchgen.core.scheduling.state import SchedulerState
@@ -135,7 +136,7 @@ class Session:
                 },
                 DEFAULT_LATENCY_S / speed,
             ),
-            quota=options.limit,
+            prefetch=Prefetch(options.limit),
             wants_credits=True,
         )
         board.recall(await self.state.note(LATENCIES_NOTE), await self.state.note(PRICES_NOTE))

@@ -1,4 +1,4 @@
-"""What each effect does: one call or one file, ending in one event.
+"""What each effect does: one call or one file, ending in one outcome.
 
 Nothing here decides anything: calls and meanings come from the `Provider`.
 """
@@ -15,20 +15,35 @@ from batchgen.core.jobs.job import Doubt, Job, Output, SavedFile
 from batchgen.core.jobs.outcomes import CallKind, Signal
 from batchgen.core.net.http import Answer, Call
 from batchgen.core.reconciliation.history import HistoryRead
-from batchgen.core.scheduling.effects import Effect, EffectKind
+from batchgen.core.scheduling.effects import (
+    DiskOutcome,
+    Effect,
+    EffectKind,
+    JobOutcome,
+    Outcome,
+    PageOutcome,
+    ProbeOutcome,
+    StorageTrouble,
+    UploadOutcome,
+)
 from batchgen.core.scheduling.gates import GateKind
 from batchgen.core.scheduling.policy import PATIENCE
 from batchgen.core.scheduling.spending import Money
 from batchgen.errors import InternalError, TransportError
-from batchgen.ports import InputLostError, Ports, SaveError, SaveFault, SaveOrder
-from batchgen.runner.outcome import Landed
-from batchgen.runner.uploads import UNKNOWN_FILE
+from batchgen.ports import (
+    DuplicateRequestIdError,
+    InputLostError,
+    Ports,
+    SaveError,
+    SaveFault,
+    SaveOrder,
+)
 
 DENIAL_PAUSE_S = 10.0
 """Between two questions whether a row is ours: a single 404 may be a glitch."""
 MIN_FREE_BYTES = 64 * 2**20
 """The disk gate opens again above this. A guess: some dozens of pictures."""
-
+UNKNOWN_FILE = "no local file is known to hold it any more; run again"
 
 _HOLDING_FAULTS: Mapping[SaveFault, GateKind | None] = {
     SaveFault.DISK_FULL: GateKind.DISK,
@@ -37,11 +52,6 @@ _HOLDING_FAULTS: Mapping[SaveFault, GateKind | None] = {
     SaveFault.TOO_MANY_FILES: None,
 }
 """Faults that are not the output's: the job waits. The gate each closes, if any."""
-
-
-def gate_of(fault: SaveFault) -> GateKind | None:
-    """The gate a storage fault closes, or None."""
-    return _HOLDING_FAULTS.get(fault)
 
 
 class Effects:
@@ -58,26 +68,38 @@ class Effects:
         self._date = ""
         self._saved: dict[int, dict[int, SavedFile]] = {}
 
-    async def carry_out(self, effect: Effect) -> Landed:
-        """Do it; the event it ended in."""
-        if effect.job is None:
-            return await self._without_job(effect)
+    async def carry_out(self, effect: Effect) -> Outcome:
+        """Do it; the outcome it ended in."""
+        if effect.job is not None:
+            return await self._of_job(effect, effect.job)
+        match effect.kind:
+            case EffectKind.CHECK_DISK:
+                return DiskOutcome(await self.has_space())
+            case EffectKind.UPLOAD if effect.content is not None:
+                return await self._upload(effect, UploadOutcome(effect.content))
+            case EffectKind.READ_HISTORY if effect.read is not None:
+                return await self._read_history(effect.read)
+            case EffectKind.CREDITS | EffectKind.PROBE:
+                return await self._ask_credits(effect.kind)
+            case _:
+                raise InternalError(f"no way to carry out {effect.kind} without a job")
+
+    async def _of_job(self, effect: Effect, job: Job) -> JobOutcome:
         match effect.kind:
             case EffectKind.SUBMIT:
-                return await self._submit(effect, effect.job)
+                return await self._submit(job)
             case EffectKind.POLL:
-                return await self._poll(effect, effect.job)
+                return await self._poll(job, at_once=effect.at_once)
             case EffectKind.FETCH:
-                return await self._fetch(effect, effect.job)
+                return await self._fetch(job)
             case EffectKind.RECOVER:
-                outcome = await self._call(self._provider.record_call(effect.job.request_id))
-                return Landed(
-                    effect, self._provider.read_record(effect.job, outcome, self._clock.now())
-                )
+                outcome = await self._call(self._provider.record_call(job.request_id))
+                event = self._provider.read_record(job, outcome, self._clock.now())
+                return JobOutcome(job.key, event)
             case EffectKind.CONFIRM:
-                return await self._confirm(effect, effect.job)
+                return await self._confirm(job, effect.request_id)
             case EffectKind.SAVE:
-                return await self._save(effect, effect.job)
+                return await self._save(job)
             case _:
                 raise InternalError(f"no way to carry out {effect.kind} for a job")
 
@@ -98,21 +120,14 @@ class Effects:
                 self.skew_s = date_at - self._clock.now()
         return answer
 
-    async def _without_job(self, effect: Effect) -> Landed:
-        if effect.kind is EffectKind.CHECK_DISK:
-            fault = None if await self.has_space() else SaveFault.DISK_FULL
-            return Landed(effect, fault=fault)
-        if effect.kind is EffectKind.UPLOAD:
-            return await self._upload(effect)
-        if effect.kind is EffectKind.READ_HISTORY and effect.read is not None:
-            return await self._read_history(effect, effect.read)
+    async def _ask_credits(self, kind: EffectKind) -> ProbeOutcome:
         outcome = await self._call(self._provider.credits_call())
-        word = self._provider.word(CallKind.CREDITS, outcome, self._clock.now())
-        if isinstance(outcome, TransportError) or word.signal is not Signal.OK:
-            return Landed(effect, word)
-        return Landed(effect, word, credits_usd=self._provider.read_credits(outcome.object()))
+        response = self._provider.read_response(CallKind.CREDITS, outcome, self._clock.now())
+        if isinstance(outcome, TransportError) or response.signal is not Signal.OK:
+            return ProbeOutcome(kind, response)
+        return ProbeOutcome(kind, response, self._provider.read_credits(outcome.object()))
 
-    async def _upload(self, effect: Effect) -> Landed:
+    async def _upload(self, effect: Effect, ended: UploadOutcome) -> UploadOutcome:
         """Any of the files that held the content, as long as one still does."""
         lost = UNKNOWN_FILE
         for file in effect.files:
@@ -122,33 +137,34 @@ class Effects:
                 lost = str(error)
                 continue
             outcome = await self._call(self._provider.upload_call(file.media_type, encoded))
-            word, url = self._provider.read_upload(outcome, self._clock.now())
-            return Landed(effect, word, detail=file.path, url=url)
-        return Landed(effect, detail=lost)
+            response, url = self._provider.read_upload(outcome, self._clock.now())
+            return replace(ended, response=response, url=url, path=file.path)
+        return replace(ended, lost=lost)
 
-    async def _read_history(self, effect: Effect, read: HistoryRead) -> Landed:
+    async def _read_history(self, read: HistoryRead) -> PageOutcome:
         outcome = await self._call(self._provider.history_call(read, self._clock.now()))
-        word = self._provider.word(CallKind.HISTORY, outcome, self._clock.now())
-        if isinstance(outcome, TransportError) or word.signal is not Signal.OK:
-            return Landed(effect, word, detail=word.reason)
+        response = self._provider.read_response(CallKind.HISTORY, outcome, self._clock.now())
+        if isinstance(outcome, TransportError) or response.signal is not Signal.OK:
+            return PageOutcome(response, reason=response.reason)
         rows = self._provider.read_history(outcome)
-        detail = "" if rows is not None else "the history answers without a list"
-        return Landed(effect, word, detail=detail, rows=rows)
+        return PageOutcome(
+            response, rows, "" if rows is not None else "the history answers without a list"
+        )
 
-    async def _confirm(self, effect: Effect, job: Job) -> Landed:
-        outcome = await self._call(self._provider.record_call(effect.request_id))
+    async def _confirm(self, job: Job, request_id: str) -> JobOutcome:
+        outcome = await self._call(self._provider.record_call(request_id))
         now = self._clock.now()
-        event = self._provider.read_confirmation(job, effect.request_id, outcome, now)
-        denied = event is None
-        if event is None:
-            event = Event(EventKind.HELD, job.key, now, retry_at=now + DENIAL_PAUSE_S)
-        return Landed(effect, event, foreign=denied)
+        event = self._provider.read_confirmation(job, request_id, outcome, now)
+        if event is not None:
+            return JobOutcome(job.key, event)
+        held = Event(EventKind.HELD, job.key, now, retry_at=now + DENIAL_PAUSE_S)
+        return JobOutcome(job.key, held, denied=True)
 
-    async def _submit(self, effect: Effect, job: Job) -> Landed:
+    async def _submit(self, job: Job) -> JobOutcome:
         outcome = await self._call(self._provider.submit_call(job))
         reading = self._provider.read_submit(job, outcome, self._clock.now())
         try:
-            return Landed(effect, await self._stage(job, reading))
+            return JobOutcome(job.key, await self._stage(job, reading))
         except SaveError as error:
             # The answer was paid for and cannot be kept: its id can still be asked of the history.
             event = replace(
@@ -158,25 +174,25 @@ class Effects:
                 outputs=(),
                 reason=f"answered, but not stored: {error}",
             )
-            return Landed(effect, event, error.fault, error.detail)
+            return JobOutcome(job.key, event, storage_trouble(error))
 
-    async def _poll(self, effect: Effect, job: Job) -> Landed:
+    async def _poll(self, job: Job, *, at_once: bool) -> JobOutcome:
         outcome = await self._call(self._provider.status_call(job.request_id))
         event = self._provider.read_status(job, outcome, self._clock.now())
-        if event.kind is EventKind.FINISHED and effect.at_once:
-            fetched = await self._fetch(effect, job)
+        if event.kind is EventKind.FINISHED and at_once:
+            fetched = await self._fetch(job)
             if fetched.event is not None and fetched.event.kind is EventKind.RESULT:
                 return fetched
             # Whatever kept the result away, an effect of its own finds it out again.
-        return Landed(effect, event)
+        return JobOutcome(job.key, event)
 
-    async def _fetch(self, effect: Effect, job: Job) -> Landed:
+    async def _fetch(self, job: Job) -> JobOutcome:
         outcome = await self._call(self._provider.result_call(job.request_id))
         reading = self._provider.read_result(job, outcome, self._clock.now())
         try:
-            return Landed(effect, await self._stage(job, reading))
+            return JobOutcome(job.key, await self._stage(job, reading))
         except SaveError as error:
-            return self._not_saved(effect, job, error)
+            return self._not_saved(job, error)
 
     async def _stage(self, job: Job, reading: Reading) -> Event:
         """Media that came inside an answer goes to disk before the event is recorded."""
@@ -192,7 +208,7 @@ class Effects:
             outputs.append(replace(output, staged=staged))
         return replace(reading.event, outputs=tuple(outputs))
 
-    async def _save(self, effect: Effect, job: Job) -> Landed:
+    async def _save(self, job: Job) -> JobOutcome:
         # Outputs that were saved before another one failed are not downloaded again.
         saved = self._saved.setdefault(job.key, {})
         try:
@@ -201,21 +217,37 @@ class Effects:
                     order = SaveOrder(owner_of(job), job.file_stem(output), output)
                     saved[output.index] = await self._outputs.save(order)
         except SaveError as error:
-            return self._not_saved(effect, job, error)
+            return self._not_saved(job, error)
         del self._saved[job.key]
         files = tuple(saved[output.index] for output in job.outputs)
-        return Landed(effect, Event(EventKind.SAVED, job.key, self._clock.now(), files=files))
+        return JobOutcome(job.key, Event(EventKind.SAVED, job.key, self._clock.now(), files=files))
 
-    def _not_saved(self, effect: Effect, job: Job, error: SaveError) -> Landed:
+    def _not_saved(self, job: Job, error: SaveError) -> JobOutcome:
         now = self._clock.now()
         reason = printable(error.detail or str(error))
         if error.fault in _HOLDING_FAULTS:
             event = Event(EventKind.HELD, job.key, now, reason=reason, retry_at=now + 1.0)
-            return Landed(effect, event, error.fault, error.detail)
+            return JobOutcome(job.key, event, storage_trouble(error))
         kind = _saving_kind(job, error.fault)
         if kind is not EventKind.TROUBLE:
             self._saved.pop(job.key, None)
-        return Landed(effect, Event(kind, job.key, now, reason=reason))
+        return JobOutcome(job.key, Event(kind, job.key, now, reason=reason))
+
+
+def storage_trouble(error: SaveError) -> StorageTrouble:
+    """What a storage fault means for the other jobs."""
+    many = error.fault is SaveFault.TOO_MANY_FILES
+    return StorageTrouble(_HOLDING_FAULTS.get(error.fault), error.detail, many)
+
+
+def doubted(event: Event, error: DuplicateRequestIdError) -> Event:
+    """An id that another attempt already has is none: what became of the POST stays unclear."""
+    if event.job_key != error.job_key:
+        return event
+    bare = replace(event, request_id="", outputs=(), reason=str(error))
+    if event.call is CallKind.HISTORY:
+        return replace(bare, kind=EventKind.HELD, retry_at=event.at + 1.0)
+    return replace(bare, kind=EventKind.UNCLEAR, doubt=Doubt.ACCEPTED)
 
 
 def intents_of(effects: Sequence[Effect], money: Money, now: float) -> list[Event]:

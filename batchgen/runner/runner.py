@@ -1,8 +1,9 @@
 """The runner: asks the planner, starts effects, records events, and again until nothing is left.
 
-One loop owns the board and the state. Effects run as tasks; each puts one outcome into the
-mailbox. The loop empties the mailbox, records everything in one transaction, and only then lets
-the planner see it. A submit starts after its intent is on disk, a counted call after its slot is.
+One loop owns the scheduler's state and the record. Effects run as tasks; each ends in one outcome.
+The loop takes the outcomes that are there, records everything in one transaction, and only then
+lets the planner see it. A submit starts after its intent is on disk, a counted call after its slot
+is.
 """
 
 from __future__ import annotations
@@ -18,22 +19,16 @@ from batchgen.core.jobs.lifecycle import apply, found_at_start
 from batchgen.core.jobs.placeholders import Uploaded
 from batchgen.core.scheduling.clock_skew import redated, undatable
 from batchgen.core.scheduling.completion import Verdict
-from batchgen.core.scheduling.effects import Effect, EffectKind
-from batchgen.core.scheduling.gates import Gate, GateKind
+from batchgen.core.scheduling.effects import Effect, EffectKind, Outcome, ProbeOutcome, cut_off
+from batchgen.core.scheduling.gates import DISK_CHECK_S, Gate, GateKind
 from batchgen.core.scheduling.planner import PlannedEffects, plan
 from batchgen.core.scheduling.state import SchedulerState
 from batchgen.core.scheduling.tick import tick
 from batchgen.errors import BatchgenError, InternalError
 from batchgen.ports import DuplicateRequestIdError, Ports
 from batchgen.runner.crew import WorkerPool
-from batchgen.runner.drawing import draw
-from batchgen.runner.effects import Effects, intents_of
-from batchgen.runner.history import begin_page, conclude, doubted
-from batchgen.runner.mailbox import Mail, sort_mail
-from batchgen.runner.outcome import Landed
-from batchgen.runner.probes import DISK_CHECK_S
+from batchgen.runner.effects import Effects, doubted, intents_of
 from batchgen.runner.teller import Announcer
-from batchgen.runner.uploads import with_files
 
 LONGEST_SLEEP_S = 30.0
 """The loop looks again at least so often: a suspended machine wakes with every instant past."""
@@ -50,19 +45,18 @@ class RunEnd:
 
 
 class Runner:
-    """Runs one board to its end. Use once."""
+    """Runs to the end what one scheduler's state holds. Use once."""
 
     def __init__(self, board: SchedulerState, ports: Ports) -> None:
         self.board = board
         self._ports = ports
         self._effects = Effects(ports)
-        self._mailbox: list[Landed] = []
-        self._mail = anyio.Event()
+        self._outcomes: list[Outcome] = []
+        self._news = anyio.Event()
         self._crew = WorkerPool(self._carry_out)
         self._posts: set[anyio.CancelScope] = set()
         self._teller = Announcer(ports.progress)
         self._disk_seen_at = 0.0
-        self._credits_usd: float | None = None
         self._lessons_at = ports.clock.now()
         self._noted_block = board.rate.blocked_until
 
@@ -70,7 +64,7 @@ class Runner:
         """Start nothing more, let POSTs that left bring their ids home, then end."""
         self.board.gates.close(GateKind.STOP, reason, self._ports.clock.now())
         self._crew.cut_off()
-        self._mail.set()
+        self._news.set()
 
     def abandon(self) -> None:
         """Leave at once: POSTs under way are cut off and will be found unclear."""
@@ -111,11 +105,9 @@ class Runner:
 
     async def _loop(self) -> RunEnd:
         while True:
-            self._mail = anyio.Event()
-            mail = self._empty_mailbox()
-            await self._record(mail.events, uploaded=mail.uploaded)
-            await self._record(await conclude(self.board, self._ports))
-            await self._compare_credits()
+            self._news = anyio.Event()
+            await self._take_outcomes()
+            await self._conclude()
             now = self._ports.clock.now()
             tick(self.board, now)
             decided = plan(self.board, now)
@@ -123,30 +115,60 @@ class Runner:
             if decided.verdict is not Verdict.GO_ON:
                 return RunEnd(decided.verdict, decided.gate)
             if decided.draw or decided.draw_of:
-                await draw(self.board, self._ports.state, decided, now)
+                await self._draw(decided, now)
                 continue
             await self._start(decided.effects, now)
             await self._wait(decided, now)
 
-    async def _compare_credits(self) -> None:
-        """Say whether the account suffices for what is pending, once it has told what it holds."""
-        credits_usd, self._credits_usd = self._credits_usd, None
-        if credits_usd is not None:
-            self._teller.tell_credits(credits_usd, await self._ports.state.outlook())
+    async def _take_outcomes(self) -> None:
+        """Record what the effects brought that have ended."""
+        outcomes, self._outcomes = self._outcomes, []
+        self.board.lookups.observe_skew(self._effects.skew_s)
+        events, uploaded = self.board.digest(outcomes, self._ports.clock.now())
+        await self._record(events, uploaded=uploaded)
+        for outcome in outcomes:
+            if isinstance(outcome, ProbeOutcome) and outcome.credits_usd is not None:
+                # What the account holds, against what the pending jobs will cost.
+                outlook = await self._ports.state.outlook()
+                self._teller.tell_credits(outcome.credits_usd, outlook)
+
+    async def _conclude(self) -> None:
+        """Draw the conclusions of a read of the history that has ended."""
+        read = self.board.lookups.take_ended()
+        if read is not None:
+            own = await self._ports.state.requests(list(read.rows))
+            await self._record(self.board.conclude(read, own, self._ports.clock.now()))
+
+    async def _draw(self, decided: PlannedEffects, now: float) -> None:
+        """Bring pending jobs from the record; of models with limits of their own, apart."""
+        prefetch, state = self.board.prefetch, self._ports.state
+        wanted = [(None, decided.draw)] if decided.draw else []
+        for model, count in [*wanted, *decided.draw_of]:
+            asked, after_key = prefetch.allowed(count), prefetch.of(model).last_key
+            but = () if model else tuple(prefetch.models)
+            jobs = await state.draw(after_key, asked, model=model, but_models=but)
+            self.board.drew(model, jobs, asked, now)
 
     async def _start(self, effects: Sequence[Effect], now: float) -> None:
         """Put intents and slots on disk, then let the effects go."""
         if not effects or await self._is_disk_short(effects, now):
             return
         board = self.board
-        effects = await with_files(effects, self._ports.state)
+        if any(effect.kind is EffectKind.UPLOAD for effect in effects):
+            effects = [await self._with_files(effect) for effect in effects]
         intents = intents_of(effects, board.money, now)
         rate = board.rates.note([effect.model for effect in effects if effect.counts], now)
         notes = {} if rate is None else {"rate": rate}
         if intents or notes:
             await self._record(intents, notes)
         for effect in effects:
-            self._launch(effect)
+            self._crew.give(board.start(effect, self._ports.clock.now()))
+
+    async def _with_files(self, effect: Effect) -> Effect:
+        """An upload with the files that hold its content; any other effect as it is."""
+        if effect.content is None:
+            return effect
+        return replace(effect, files=tuple(await self._ports.state.input_files(effect.content)))
 
     async def _is_disk_short(self, effects: Sequence[Effect], now: float) -> bool:
         """Look at the free space before submits, now and then; too little closes the gate."""
@@ -158,27 +180,8 @@ class Runner:
             return False
         self.board.gates.close(GateKind.DISK, "too little free space for outputs", now)
         # Plan anew: the gate changes what may start.
-        self._mail.set()
+        self._news.set()
         return True
-
-    def _launch(self, effect: Effect) -> None:
-        board = self.board
-        if effect.kind is EffectKind.READ_HISTORY:
-            effect = replace(effect, read=begin_page(board, self._ports.clock.now()))
-        elif effect.content is not None:
-            board.uploads.begin(effect.content)
-        elif effect.job is None:
-            board.probing = True
-        else:
-            key = effect.job.key
-            board.begin(key)
-            if effect.kind is EffectKind.SUBMIT:
-                effect = replace(effect, job=board.jobs[key])  # with its intent
-            elif effect.kind is EffectKind.CONFIRM:
-                effect = replace(effect, request_id=board.candidates.get(key, ""))
-        if effect.counts:
-            board.rates.start(effect.model)
-        self._crew.give(effect)
 
     async def _carry_out(self, effect: Effect) -> None:
         """One effect. A POST is shielded: whoever cancels the run, its answer is kept."""
@@ -193,37 +196,26 @@ class Runner:
                 self._posts.discard(scope)
 
     async def _landed(self, effect: Effect) -> None:
-        """Carry it out; what came of it lands in the mailbox, also when it is cut off."""
-        landed = Landed(effect)
+        """Carry it out, and keep the outcome, also when it is cut off."""
+        outcome = cut_off(effect)
         try:
-            landed = await self._effects.carry_out(effect)
+            outcome = await self._effects.carry_out(effect)
         finally:
             if effect.counts:
                 self.board.rates.answered(effect.model, self._ports.clock.now())
-            self._mailbox.append(landed)
-            self._mail.set()
+            self._outcomes.append(outcome)
+            self._news.set()
 
     async def _wait(self, decided: PlannedEffects, now: float) -> None:
-        if self._mailbox or self._mail.is_set():
+        if self._outcomes or self._news.is_set():
             return
-        board = self.board
-        under_way = bool(board.busy or board.uploads.under_way)
-        at_work = under_way or board.probing or board.reading
-        if decided.wake_at is None and not at_work:
+        if decided.wake_at is None and not self.board.is_waiting:
             raise InternalError(f"nothing to wait for: {self.board!r}")
         pause_s = LONGEST_SLEEP_S
         if decided.wake_at is not None:
             pause_s = min(pause_s, max(0.0, decided.wake_at - now))
         with anyio.move_on_after(pause_s):
-            await self._mail.wait()
-
-    def _empty_mailbox(self) -> Mail:
-        landed, self._mailbox = self._mailbox, []
-        self.board.skew_s = self._effects.skew_s
-        mail = sort_mail(self.board, landed, self._ports.clock.now())
-        if mail.credits_usd is not None:
-            self._credits_usd = mail.credits_usd
-        return mail
+            await self._news.wait()
 
     async def _record(
         self,
@@ -231,7 +223,7 @@ class Runner:
         notes: dict[str, str] | None = None,
         uploaded: Sequence[Uploaded] = (),
     ) -> None:
-        """Events become changes, changes become durable, and then the board sees them."""
+        """Events become changes, changes become durable, and then the planner sees them."""
         if not (events or notes or uploaded):
             return
         notes = {**(notes or {}), **self._lessons_due()}
@@ -240,12 +232,12 @@ class Runner:
             if not (notes or uploaded or any(change.is_news for change in changes)):
                 break
             try:
-                # Shielded: these events have left the mailbox, a cancellation must not lose them.
+                # Shielded: nobody else has these events, a cancellation must not lose them.
                 with anyio.CancelScope(shield=True):
                     await self._ports.state.record(changes, notes, uploaded)
                 break
             except DuplicateRequestIdError as error:
-                self.board.candidates.pop(error.job_key, None)
+                self.board.lookups.withdraw(error.job_key)
                 events = [doubted(event, error) for event in events]
         self.board.apply(changes)
         self.board.uploads_done(uploaded)
@@ -276,8 +268,7 @@ class Runner:
         After a failure they are tried as well, but must not hide it.
         """
         try:
-            mail = self._empty_mailbox()
-            await self._record(mail.events, uploaded=mail.uploaded)
+            await self._take_outcomes()
             now = self._ports.clock.now()
             notes = {"rate": self.board.rates.snapshot(now), **self.board.lessons()}
             await self._ports.state.record((), notes)

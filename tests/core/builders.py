@@ -12,6 +12,7 @@ from batchgen.core.jobs.job import Job, JobState, Output, SavedFile
 from batchgen.core.jobs.policies import Limits
 from batchgen.core.net.http import Answer
 from batchgen.core.scheduling.gates import Gates
+from batchgen.core.scheduling.prefetch import Drawn, Prefetch
 from batchgen.core.scheduling.rate_limit import Rates, RateWindow
 from batchgen.core.scheduling.spending import Money
 from batchgen.core.scheduling.state import SchedulerState
@@ -67,7 +68,7 @@ def board(jobs: Iterable[Job] = (), **parts: Any) -> SchedulerState:
         capabilities=CAPABILITIES,
         money=parts.pop("money", Money()),
         gates=parts.pop("gates", Gates()),
-        stock_ended=parts.pop("stock_ended", True),
+        prefetch=Prefetch(others=Drawn(ended=parts.pop("all_drawn", True))),
         **parts,
     )
     made.put(jobs)

@@ -292,3 +292,28 @@ def developer_paths(text: str) -> list[str]:
     """Paths in a text that exist on one developer's machine only."""
     here = re.findall(re.escape(f"{ROOT}/"), text)
     return [*HOMES.findall(text), *here]
+
+
+def written_from_outside(source: str, name: str) -> list[str]:
+    """Assignments to what belongs to an object of this name, as `name.part = 1` is."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        targets: list[ast.expr] = []
+        if isinstance(node, ast.Assign | ast.Delete):
+            targets = list(node.targets)
+        elif isinstance(node, ast.AugAssign | ast.AnnAssign):
+            targets = [node.target]
+        for target in targets:
+            for part in target.elts if isinstance(target, ast.Tuple) else [target]:
+                written = part.value if isinstance(part, ast.Attribute | ast.Subscript) else None
+                if written is not None and name in _names_of(written):
+                    found.append(ast.unparse(part))
+    return sorted(found)
+
+
+def _names_of(node: ast.AST) -> set[str]:
+    return {
+        part.attr if isinstance(part, ast.Attribute) else part.id
+        for part in ast.walk(node)
+        if isinstance(part, ast.Attribute | ast.Name)
+    }

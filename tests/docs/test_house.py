@@ -7,7 +7,15 @@ from collections import Counter
 
 import pytest
 
-from tests.docs.readers import ROOT, class_names, cycle_in, developer_paths, imported, too_long
+from tests.docs.readers import (
+    ROOT,
+    class_names,
+    cycle_in,
+    developer_paths,
+    imported,
+    too_long,
+    written_from_outside,
+)
 
 PACKAGE = ROOT / "batchgen"
 MOST_MODULES = 20
@@ -44,6 +52,28 @@ def test_a_class_name_stands_once():
 def test_a_class_name_that_stands_twice_is_noticed():
     found = class_names({"a": "class X: ...", "b": "def f():\n    class X: ..."})
     assert found == {"X": ["a", "b"]}
+
+
+def test_nobody_writes_the_schedulers_state_from_outside():
+    outside = {m: s for m, s in SOURCES.items() if ".core.scheduling" not in m}
+    found = {m: told for m, s in outside.items() if (told := written_from_outside(s, "board"))}
+    assert found == {}
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("self.board.probing = True", ["self.board.probing"]),
+        ("board.lookups.candidates[1] = 'r'", ["board.lookups.candidates[1]"]),
+        ("x, board.rate.used = 1, 2", ["board.rate.used"]),
+        ("board.quota -= 1", ["board.quota"]),
+        ("del board.held['m']", ["board.held['m']"]),
+        ("self.board = board", []),
+        ("board.gates.close(kind, reason, now)", []),
+    ],
+)
+def test_a_write_from_outside_is_noticed(line, told):
+    assert written_from_outside(line, "board") == told
 
 
 def test_no_folder_holds_more_modules_than_one_can_look_through():

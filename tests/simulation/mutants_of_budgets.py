@@ -29,8 +29,8 @@ MUTANTS = (
     Mutant(
         "429-ignored",
         "a 429 holds back one job instead of the account",
-        "if event.signal is Signal.RATE_LIMITED:",
-        "if event.signal is None:",
+        "if response.signal is Signal.RATE_LIMITED:",
+        "if response.signal is None:",
         tests="tests/core/scheduling/test_state.py",
     ),
     Mutant(
@@ -99,8 +99,8 @@ MUTANTS = (
     Mutant(
         "closed-model-keeps-the-run",
         "a model with limits of its own that is closed keeps the run from its end",
-        "self.stocks.keys() - self.gates.closed_models.keys()",
-        "self.stocks.keys()",
+        "self.models.keys() - closed_models",
+        "self.models.keys()",
         tests="tests/simulation/test_budgets.py::test_a_model_that_is_closed_on_the_way_does_not_keep_the_run",
     ),
     Mutant(

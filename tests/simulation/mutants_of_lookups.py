@@ -8,9 +8,10 @@ MUTANTS = (
     Mutant(
         "adoption-without-confirmation",
         "a row of a team-mate is taken for ours",
-        "            board.candidates[job.key] = finding.request_id\n            return None\n",
-        "            found = finding.request_id\n"
-        "            return Event(EventKind.ADOPTED, job.key, now, request_id=found)\n",
+        "                self.lookups.propose(key, finding.request_id)\n"
+        "                return None\n",
+        "                found = finding.request_id\n"
+        "                return Event(EventKind.ADOPTED, key, now, request_id=found)\n",
         night="9",
     ),
     Mutant(

@@ -49,8 +49,8 @@ MUTANTS = (
     Mutant(
         "cut-off-upload-keeps-its-place",
         "an upload that was cut off is waited for, for ever",
-        "    desk.release(content)\n",
-        "    if landed.event is not None:\n        desk.release(content)\n",
+        "        self.uploads.release(content)\n",
+        "        if outcome.response is not None:\n            self.uploads.release(content)\n",
         night="uploads_stopped_at_every_step",
     ),
     Mutant(
@@ -63,7 +63,7 @@ MUTANTS = (
     Mutant(
         "refused-file-is-tried-for-ever",
         "a file that the service refuses is uploaded again and again",
-        "    if treatment is Treatment.FINAL:\n        return word.reason\n",
+        "        if treatment is Treatment.FINAL:\n            return response.reason\n",
         "",
         tests="tests/core/scheduling/test_uploads.py",
     ),

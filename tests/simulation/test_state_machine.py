@@ -14,10 +14,17 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from batchgen.core.jobs.events import Event, EventKind
 from batchgen.core.jobs.job import Job, JobState, Output, Receipt, SavedFile
 from batchgen.core.jobs.lifecycle import TABLE, apply, found_at_start
-from batchgen.core.jobs.outcomes import CallKind, Signal
+from batchgen.core.jobs.outcomes import CallKind, Response, Signal
 from batchgen.core.jobs.policies import Limits, OnExpired
 from batchgen.core.scheduling.completion import Verdict
-from batchgen.core.scheduling.effects import Effect, EffectKind
+from batchgen.core.scheduling.effects import (
+    Effect,
+    EffectKind,
+    JobOutcome,
+    Outcome,
+    PageOutcome,
+    ProbeOutcome,
+)
 from batchgen.core.scheduling.gates import GateKind
 from batchgen.core.scheduling.planner import plan
 from batchgen.core.scheduling.rate_limit import Rates
@@ -106,10 +113,8 @@ class Run(RuleBasedStateMachine):
         tick(self.board, self.now)
         decided = plan(self.board, self.now)
         if decided.draw:
-            drawn = self.ledger.draw(self.board.drawn_key, decided.draw)
-            self.board.stock_ended = len(drawn) < decided.draw
-            self.board.drawn_key = drawn[-1].key if drawn else self.board.drawn_key
-            self.board.put(drawn)
+            drawn = self.ledger.draw(self.board.prefetch.of(None).last_key, decided.draw)
+            self.board.drew(None, drawn, decided.draw, self.now)
             return
         counted = [effect.model for effect in decided.effects if effect.counts]
         note = self.board.rates.note(counted, self.now)
@@ -121,15 +126,7 @@ class Run(RuleBasedStateMachine):
     def start(self, effect: Effect) -> None:
         if effect.kind is K.SUBMIT and effect.job is not None:
             self.record(Event(E.INTENDED, effect.job.key, self.now))
-        if effect.kind is K.READ_HISTORY:
-            self.board.reading = True
-        elif effect.job is None:
-            self.board.probing = True
-        else:
-            self.board.begin(effect.job.key)
-        if effect.counts:
-            self.board.rates.start(effect.model)
-        self.under_way.append(effect)
+        self.under_way.append(self.board.start(effect, self.now))
 
     @precondition(lambda self: self.under_way)
     @rule(data=st.data())
@@ -143,13 +140,16 @@ class Run(RuleBasedStateMachine):
         if effect.kind is K.READ_HISTORY:
             self.end_read(choose)
         elif effect.job is None:
-            self.board.probing = False
-            self.board.gates.probed(self.event(E.HELD, 0, effect.kind))
+            response = Response(CallKind.CREDITS, Signal.OK, self.now)
+            self.take(ProbeOutcome(effect.kind, response))
         else:
             job = self.board.jobs[effect.job.key]
-            self.board.release(job.key)
             legal = [kind for kind in OUTCOMES[effect.kind] if kind in TABLE[job.state]]
-            self.record(self.outcome(job, effect, choose(legal)))
+            self.take(JobOutcome(job.key, self.outcome(job, effect, choose(legal))))
+
+    def take(self, outcome: Outcome) -> None:
+        events, _ = self.board.digest([outcome], self.now)
+        self.record(*events)
 
     def outcome(self, job: Job, effect: Effect, kind: EventKind) -> Event:
         event = self.event(kind, job.key, effect.kind)
@@ -157,7 +157,7 @@ class Run(RuleBasedStateMachine):
             self.ids += 1
             return replace(event, request_id=f"r-{self.ids}")
         if kind is E.ADOPTED:
-            return replace(event, request_id=self.board.candidates[job.key])
+            return replace(event, request_id=effect.request_id)
         if kind in {E.RESULT, E.RECOVERED}:
             output = Output(0, url="https://cdn.segmind.test/a.png")
             return replace(event, outputs=(output,), receipt=Receipt(cost_usd=PRICE_USD))
@@ -171,14 +171,14 @@ class Run(RuleBasedStateMachine):
         return Event(kind, key, self.now, call=CALLS.get(effect), signal=Signal.OK, reason="said")
 
     def end_read(self, choose) -> None:
-        self.board.reading = False
+        self.take(PageOutcome())
         for job in self.board.ambiguous:
-            if job.key in self.board.busy or job.key in self.board.candidates:
+            if job.key in self.board.busy or job.key in self.board.lookups.candidates:
                 continue
             kind = choose(FINDINGS)
             if kind is None:
                 self.ids += 1
-                self.board.candidates[job.key] = f"r-{self.ids}"
+                self.board.lookups.propose(job.key, f"r-{self.ids}")
             else:
                 self.record(Event(kind, job.key, self.now, reason="read", retry_at=self.now + 3.0))
 
@@ -247,7 +247,7 @@ class Run(RuleBasedStateMachine):
         in_flight = self.board.in_flight + len(submits)
         assert in_flight <= max(self.board.limits.concurrency, self.board.in_flight)
         if decided.verdict is Verdict.GO_ON:
-            waits = self.board.busy or self.board.probing or self.board.reading
+            waits = self.board.is_waiting
             assert decided.effects or decided.draw or decided.wake_at is not None or waits
 
     def teardown(self):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from batchgen.core.jobs.job import AttemptState, Doubt, Job, Output, Receipt, SavedFile
-from batchgen.core.jobs.outcomes import CallKind, Signal
+from batchgen.core.jobs.outcomes import CallKind, Response, Signal
 
 
 class EventKind(StrEnum):
@@ -68,8 +68,8 @@ class Event:
     """One outcome. `at` is when it was known; `retry_at` the earliest next try, 0 for the default.
 
     A `retry_at` also says that the delay is not the job's own fault: it counts no trouble. `call`
-    and `signal` say what was asked and what the service or the network said to it; the gates learn
-    from them. `doubt` counts for UNCLEAR. Only the fields its kind speaks of are filled.
+    and `signal` say what was asked and what the service or the network said to it, where the event
+    follows from a call. `doubt` counts for UNCLEAR. Only the fields its kind speaks of are filled.
     """
 
     kind: EventKind
@@ -85,7 +85,14 @@ class Event:
     receipt: Receipt | None = None
     files: tuple[SavedFile, ...] = ()
     price_usd: float | None = None
-    """What an INTENDED submit is reckoned with."""
+    """What an INTENDED submit is expected to cost."""
+
+    @property
+    def response(self) -> Response | None:
+        """What came of the call that the event follows from; None where it follows from none."""
+        if self.call is None or self.signal is None:
+            return None
+        return Response(self.call, self.signal, self.at, self.reason, self.retry_at)
 
 
 @dataclass(frozen=True, slots=True)

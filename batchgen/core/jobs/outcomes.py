@@ -8,6 +8,7 @@ follows from it. Source: the service's documented error codes and the facts of i
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 
 
@@ -49,6 +50,20 @@ class Signal(StrEnum):
     RATE_LIMITED = "429"
     SERVER_ERROR = "500, 502, 503 and other 5xx"
     GATEWAY_TIMEOUT = "504"
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """What came of one call: its signal, when it was known, and why it is not good.
+
+    `retry_at` is the earliest next try that the service named, 0 where it named none.
+    """
+
+    call: CallKind
+    signal: Signal
+    at: float
+    reason: str = ""
+    retry_at: float = 0.0
 
 
 class Treatment(StrEnum):

@@ -93,8 +93,9 @@ class _Left:
     def of(cls, tally: Tally, board: SchedulerState) -> _Left:
         counts = tally.counts
         queued = counts[JobState.PENDING] - sum(board.held.values())
-        if board.quota is not None:
-            queued = min(queued, board.quota + board.roster.counts[JobState.PENDING])
+        quota = board.prefetch.quota
+        if quota is not None:
+            queued = min(queued, quota + board.roster.counts[JobState.PENDING])
         fetching = counts[JobState.FETCHING] + counts[JobState.RECOVERING]
         return cls(max(0, queued), tally.in_flight, fetching)
 

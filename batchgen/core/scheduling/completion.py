@@ -34,7 +34,7 @@ def ending(
 
     Stops only when nothing is under way: what runs here is brought to its event first.
     """
-    if board.busy or board.probing or board.reading or board.uploads.under_way:
+    if board.is_waiting:
         return Verdict.GO_ON, None
     closed = board.gates.closed
     if GateKind.STOP in closed:

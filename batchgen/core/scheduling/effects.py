@@ -1,18 +1,23 @@
-"""Effects: what the planner can ask the shell to do."""
+"""Effects: what the planner can ask the shell to do, and how each of them can end."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TypeAlias
 
+from batchgen.core.jobs.events import Event
 from batchgen.core.jobs.job import Job
+from batchgen.core.jobs.outcomes import Response
 from batchgen.core.jobs.placeholders import Content
 from batchgen.core.jobs.spec import InputFile
-from batchgen.core.reconciliation.history import HistoryRead
+from batchgen.core.reconciliation.history import HistoryRead, HistoryRow
+from batchgen.core.scheduling.gates import GateKind
 
 
 class EffectKind(StrEnum):
-    """What the shell can be asked to do. Every effect ends in exactly one event."""
+    """What the shell can be asked to do. Every effect ends in exactly one outcome."""
 
     SUBMIT = "submit"
     UPLOAD = "upload"
@@ -56,3 +61,84 @@ class Effect:
     def model(self) -> str:
         """The model it is about; empty for what is about none."""
         return "" if self.job is None else self.job.model
+
+
+@dataclass(frozen=True, slots=True)
+class StorageTrouble:
+    """The place of the outputs is full, broken or away: the gate it closes, if any, and why.
+
+    `too_many_files` says that fewer files may be open at once.
+    """
+
+    gate: GateKind | None
+    detail: str
+    too_many_files: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class JobOutcome:
+    """How an effect about a job ended. `event` is None where it was cut off; `denied` says that a
+    row of the history is not this job's."""
+
+    job_key: int
+    event: Event | None = None
+    storage: StorageTrouble | None = None
+    denied: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class UploadOutcome:
+    """How an upload ended: at an address, in a response that is not good, or before the call.
+
+    `path` is the file it was sent from; `lost` says why no file holds the content any more. All are
+    empty where it was cut off.
+    """
+
+    content: Content
+    url: str = ""
+    path: str = ""
+    response: Response | None = None
+    lost: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PageOutcome:
+    """How the fetch of a page of the history ended: with its rows, or why without.
+
+    `response` is None where it was cut off.
+    """
+
+    response: Response | None = None
+    rows: Sequence[HistoryRow] | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeOutcome:
+    """How a free GET ended; `response` is None where it was cut off. `credits_usd` is what the
+    account holds, where the answer says so."""
+
+    kind: EffectKind
+    response: Response | None = None
+    credits_usd: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DiskOutcome:
+    """Whether there is space for outputs and record; None where the look was cut off."""
+
+    has_space: bool | None = None
+
+
+Outcome: TypeAlias = JobOutcome | UploadOutcome | PageOutcome | ProbeOutcome | DiskOutcome
+
+
+def cut_off(effect: Effect) -> Outcome:
+    """The outcome of an effect that was cancelled."""
+    if effect.job is not None:
+        return JobOutcome(effect.job.key)
+    if effect.content is not None:
+        return UploadOutcome(effect.content)
+    if effect.kind is EffectKind.READ_HISTORY:
+        return PageOutcome()
+    return DiskOutcome() if effect.kind is EffectKind.CHECK_DISK else ProbeOutcome(effect.kind)

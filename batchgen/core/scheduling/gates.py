@@ -9,8 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from batchgen.core.jobs.events import Event
-from batchgen.core.jobs.outcomes import TABLE, CallKind, Signal, Treatment
+from batchgen.core.jobs.outcomes import TABLE, CallKind, Response, Signal, Treatment
 from batchgen.core.net.http import Host
 
 
@@ -65,6 +64,8 @@ class Gate:
     probes: int = 0
 
 
+DISK_CHECK_S = 5.0
+"""Between two looks at the free space."""
 OUTAGE_AFTER = 3
 """Fruitless calls in a row, none successful between, that make an outage."""
 _MAX_PROBE_DELAY_S = 60.0
@@ -84,13 +85,9 @@ _OUTAGES = {
 _HOLDING_NOTHING = frozenset({GateKind.HISTORY, GateKind.UPLOADS})
 
 
-def _host_of(call: CallKind | None) -> Host:
-    return Host.API if call is None else _HOSTS.get(call, Host.API)
-
-
 @dataclass(slots=True)
 class Gates:
-    """Which gates are closed, and which models. Fed with events, asked by the planner."""
+    """Which gates are closed, and which models. Fed with responses, asked by the planner."""
 
     patience: Patience = field(default_factory=Patience)
     closed: dict[GateKind, Gate] = field(default_factory=dict)
@@ -102,44 +99,42 @@ class Gates:
     _reached: set[Host] = field(default_factory=set)
     _key_worked: bool = False
 
-    def observe(self, event: Event, model: str = "") -> None:
-        """Learn from the outcome of a call."""
-        if event.signal is None or event.call is None:
+    def observe(self, response: Response, model: str = "") -> None:
+        """Learn from what came of a call about a model, if it was about one."""
+        host = _HOSTS.get(response.call, Host.API)
+        unreadable_history = host is Host.HISTORY and response.signal is Signal.UNREADABLE
+        if response.signal in _OUTAGE_SIGNALS or unreadable_history:
+            self._count_fruitless(host, response)
             return
-        host = _host_of(event.call)
-        unreadable_history = host is Host.HISTORY and event.signal is Signal.UNREADABLE
-        if event.signal in _OUTAGE_SIGNALS or unreadable_history:
-            self._count_fruitless(host, event)
-            return
-        treatment = TABLE[event.signal][event.call]
+        treatment = TABLE[response.signal][response.call]
         if treatment is Treatment.GATE_HISTORY:
-            self.close(GateKind.HISTORY, event.reason, event.at)
+            self.close(GateKind.HISTORY, response.reason, response.at)
             return
         self._fruitless[host] = 0
         self._reached.add(host)
         self.open(_OUTAGES[host])
-        self._treat(treatment, event, model)
+        self._treat(treatment, response, model)
 
-    def _treat(self, treatment: Treatment, event: Event, model: str) -> None:
-        if event.signal is Signal.OK and event.call is not CallKind.HISTORY:
+    def _treat(self, treatment: Treatment, response: Response, model: str) -> None:
+        if response.signal is Signal.OK and response.call is not CallKind.HISTORY:
             self._key_worked = True
             self.open(GateKind.KEY)
         elif treatment is Treatment.GATE_KEY:
-            self.close(GateKind.KEY, event.reason, event.at)
+            self.close(GateKind.KEY, response.reason, response.at)
         elif treatment is Treatment.GATE_KEY_OR_MODEL:
             self.doubted_model = model
-            self.close(GateKind.KEY, event.reason, event.at)
+            self.close(GateKind.KEY, response.reason, response.at)
         elif treatment is Treatment.GATE_CREDITS:
-            self.close(GateKind.CREDITS, event.reason, event.at)
+            self.close(GateKind.CREDITS, response.reason, response.at)
         elif treatment is Treatment.CLOSE_MODEL:
-            self.closed_models.setdefault(model, event.reason)
+            self.closed_models.setdefault(model, response.reason)
         elif treatment is Treatment.HALT:
-            self.close(GateKind.HALT, event.reason, event.at)
+            self.close(GateKind.HALT, response.reason, response.at)
 
-    def _count_fruitless(self, host: Host, event: Event) -> None:
+    def _count_fruitless(self, host: Host, response: Response) -> None:
         count = self._fruitless[host] = self._fruitless.get(host, 0) + 1
         if count >= OUTAGE_AFTER:
-            self.close(_OUTAGES[host], event.reason, event.at)
+            self.close(_OUTAGES[host], response.reason, response.at)
 
     def close(self, kind: GateKind, reason: str, now: float) -> None:
         """Close a gate; a closed one keeps its beginning."""
@@ -150,23 +145,23 @@ class Gates:
         """Open a gate, if it is closed."""
         self.closed.pop(kind, None)
 
-    def probed(self, event: Event) -> None:
+    def probed(self, response: Response) -> None:
         """Take in the outcome of a probe: a good one also tells whose fault a 403 was."""
-        good = event.signal is Signal.OK
+        good = response.signal is Signal.OK
         if good and self.doubted_model:
             gate = self.closed.get(GateKind.KEY)
             self.closed_models[self.doubted_model] = gate.reason if gate else "HTTP 403"
         if good:
             self.doubted_model = ""
-        self.observe(event)
+        self.observe(response)
         for kind in (GateKind.KEY, GateKind.OUTAGE):
             gate = self.closed.get(kind)
             if gate is not None:
                 delay = min(_MAX_PROBE_DELAY_S, 2.0 ** (gate.probes + 1))
                 # Only an answer counts against the key: an unreachable service says nothing of it.
-                counts = kind is GateKind.OUTAGE or event.signal not in _OUTAGE_SIGNALS
+                counts = kind is GateKind.OUTAGE or response.signal not in _OUTAGE_SIGNALS
                 probes = gate.probes + counts
-                self.closed[kind] = replace(gate, probe_at=event.at + delay, probes=probes)
+                self.closed[kind] = replace(gate, probe_at=response.at + delay, probes=probes)
 
     def put_off(self, kind: GateKind, at: float) -> None:
         """Look at a closed gate again at `at`."""

@@ -23,7 +23,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from batchgen.core.jobs.job import Job
-from batchgen.core.jobs.placeholders import UPLOADS_AT_ONCE, Content, missing
+from batchgen.core.jobs.placeholders import Content, missing
 from batchgen.core.jobs.policies import RateScope
 from batchgen.core.jobs.spec import ApiVersion
 from batchgen.core.reconciliation.reconcile import needs_lookup
@@ -32,10 +32,11 @@ from batchgen.core.scheduling.completion import Verdict, ending
 from batchgen.core.scheduling.effects import Effect, EffectKind
 from batchgen.core.scheduling.gates import Gate, GateKind
 from batchgen.core.scheduling.poll_schedule import MAX_INTERVAL_S
-from batchgen.core.scheduling.prefetch import MAX_STOCK, to_draw, to_draw_of
+from batchgen.core.scheduling.prefetch import MAX_STOCK
 from batchgen.core.scheduling.queues import QueueKind
 from batchgen.core.scheduling.state import SchedulerState
 from batchgen.core.scheduling.tick import submit_share
+from batchgen.core.scheduling.uploads import UPLOADS_AT_ONCE
 
 SCOUTS = 3
 """Of a model without a single result, so many requests are asked for at once: what they tell
@@ -85,8 +86,16 @@ class _Pass:
         verdict, gate = ending(self.board, self.effects, self.now)
         if verdict is not Verdict.GO_ON:
             return PlannedEffects(verdict=verdict, gate=gate)
-        return PlannedEffects(
-            tuple(self.effects), self._wake_at(), to_draw(self.board), to_draw_of(self.board)
+        return PlannedEffects(tuple(self.effects), self._wake_at(), *self._draws())
+
+    def _draws(self) -> tuple[int, tuple[tuple[str, int], ...]]:
+        board = self.board
+        if board.gates.holds_submits():
+            return 0, ()
+        closed, limits, prefetch = board.gates.closed_models.keys(), board.limits, board.prefetch
+        return (
+            prefetch.to_draw(board.roster, closed, limits.concurrency),
+            prefetch.to_draw_of(board.roster, closed, limits.models),
         )
 
     def _effects(self) -> None:
@@ -176,13 +185,13 @@ class _Pass:
         board, by_list = self.board, False
         self._start_all(EffectKind.RECOVER, QueueKind.RECOVER)
         for job in self._due(QueueKind.LOOKUP):
-            if job.key in board.candidates:
+            if job.key in board.lookups.candidates:
                 self._start(EffectKind.CONFIRM, job)
             elif needs_lookup(job):
                 self._start(EffectKind.RECOVER, job)
             else:
                 by_list = True
-        if not board.reading and (board.history is not None or by_list):
+        if not board.lookups.fetching and (board.lookups.read is not None or by_list):
             self._start(EffectKind.READ_HISTORY, None)
 
     def _submits_wait(self) -> bool:

@@ -1,40 +1,87 @@
-"""How many pending jobs to draw from the state: a small stock, so that millions can wait there."""
+"""How many pending jobs to draw from the record: a small stock, so that millions can wait there."""
 
 from __future__ import annotations
 
-from batchgen.core.jobs.job import JobState
-from batchgen.core.scheduling.state import SchedulerState
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+
+from batchgen.core.jobs.job import Job, JobState
+from batchgen.core.scheduling.queues import JobQueues
 
 MAX_STOCK = 2_048
-"""Pending jobs kept on the board at most."""
+"""Pending jobs kept in memory at most."""
 MODEL_STOCK = 64
 """Of a model with a limit on its requests only."""
 
 
-def to_draw(board: SchedulerState) -> int:
-    """A stock of twice the concurrency is kept, and drawn anew when half of it is gone."""
-    if board.stock_ended or board.gates.holds_submits():
-        return 0
-    pending = board.roster.pending
-    apart = {*board.stocks, *board.gates.closed_models}
-    stock = board.roster.counts[JobState.PENDING] - sum(pending[model] for model in apart)
-    return _missing(stock, min(MAX_STOCK, 2 * board.limits.concurrency))
+@dataclass(slots=True)
+class Drawn:
+    """How far some of the pending jobs were drawn, and whether these were the last."""
+
+    last_key: int = 0
+    ended: bool = False
 
 
-def to_draw_of(board: SchedulerState) -> tuple[tuple[str, int], ...]:
-    """The same for each model with limits of its own."""
-    if board.gates.holds_submits():
-        return ()
-    draws = []
-    for model, stock in board.stocks.items():
-        if stock.ended or model in board.gates.closed_models:
-            continue
-        wanted = 2 * board.limits.models.get(model, MODEL_STOCK)
-        count = _missing(board.roster.pending[model], min(MAX_STOCK, wanted))
-        if count:
-            draws.append((model, count))
-    return tuple(draws)
+@dataclass(slots=True)
+class Prefetch:
+    """Which pending jobs were drawn.
+
+    Models with limits of their own are drawn apart: else their jobs would stand in the way of all
+    others. `quota` is how many more jobs this run may draw; None is all of them.
+    """
+
+    quota: int | None = None
+    others: Drawn = field(default_factory=Drawn)
+    models: dict[str, Drawn] = field(default_factory=dict)
+
+    def separate(self, models: Iterable[str]) -> None:
+        """Draw the jobs of these models apart."""
+        self.models = {model: Drawn(ended=self.others.ended) for model in sorted(models)}
+
+    def of(self, model: str | None) -> Drawn:
+        """How far the jobs of a model were drawn; None is all models that are not drawn apart."""
+        return self.others if model is None else self.models[model]
+
+    def allowed(self, count: int) -> int:
+        """As many of `count` as this run may still draw."""
+        return count if self.quota is None else min(count, self.quota)
+
+    def drew(self, model: str | None, jobs: Sequence[Job], asked: int) -> None:
+        """So many were `asked` for, and these came."""
+        drawn = self.of(model)
+        if self.quota is not None:
+            self.quota -= len(jobs)
+        drawn.ended = self.quota == 0 or len(jobs) < asked
+        drawn.last_key = jobs[-1].key if jobs else drawn.last_key
+
+    def has_ended(self, closed_models: Collection[str]) -> bool:
+        """Whether the record holds no other pending jobs, those of closed models aside."""
+        still_open = self.models.keys() - closed_models
+        return self.others.ended and all(self.models[model].ended for model in still_open)
+
+    def to_draw(self, queues: JobQueues, closed_models: AbstractSet[str], concurrency: int) -> int:
+        """A stock of twice the concurrency is kept, and drawn anew when half of it is gone."""
+        if self.others.ended:
+            return 0
+        apart = self.models.keys() | closed_models
+        stock = queues.counts[JobState.PENDING] - sum(queues.pending[model] for model in apart)
+        return _missing(stock, 2 * concurrency)
+
+    def to_draw_of(
+        self, queues: JobQueues, closed_models: AbstractSet[str], concurrency: Mapping[str, int]
+    ) -> tuple[tuple[str, int], ...]:
+        """The same for each model that is drawn apart, by their own concurrency."""
+        draws = []
+        for model, drawn in self.models.items():
+            if drawn.ended or model in closed_models:
+                continue
+            count = _missing(queues.pending[model], 2 * concurrency.get(model, MODEL_STOCK))
+            if count:
+                draws.append((model, count))
+        return tuple(draws)
 
 
 def _missing(stock: int, wanted: int) -> int:
-    return wanted - stock if stock <= wanted // 2 else 0
+    most = min(MAX_STOCK, wanted)
+    return most - stock if stock <= most // 2 else 0

@@ -1,7 +1,8 @@
-"""The board: everything the planner looks at, and nothing else.
+"""The scheduler's state: everything the planner looks at, and nothing else.
 
 It holds the active jobs, the budget and the gates in memory. It never decides and never acts: the
-runner puts facts on it, the planner reads it.
+runner tells it what starts and what came of it, the planner reads it. Its parts are written by
+their own methods alone.
 """
 
 from __future__ import annotations
@@ -16,32 +17,44 @@ from itertools import takewhile
 from batchgen.core.jobs.capabilities import Capabilities
 from batchgen.core.jobs.events import Change, Event, EventKind
 from batchgen.core.jobs.job import IN_FLIGHT, Job, JobState
-from batchgen.core.jobs.outcomes import Signal
-from batchgen.core.jobs.placeholders import Content, Uploaded, UploadQueue, placed, waiting_for
+from batchgen.core.jobs.outcomes import Response, Signal
+from batchgen.core.jobs.placeholders import Content, Uploaded, placed, waiting_for
 from batchgen.core.jobs.policies import Limits
 from batchgen.core.jobs.spec import ApiVersion
-from batchgen.core.reconciliation.history import HistoryRead
-from batchgen.core.scheduling.gates import Gates
+from batchgen.core.reconciliation.history import HistoryRead, OwnRequest
+from batchgen.core.reconciliation.reconcile import (
+    Decision,
+    HistoryFinding,
+    Policy,
+    decide,
+    needs_lookup,
+)
+from batchgen.core.scheduling.clock_skew import redated
+from batchgen.core.scheduling.effects import (
+    DiskOutcome,
+    Effect,
+    EffectKind,
+    JobOutcome,
+    Outcome,
+    PageOutcome,
+    ProbeOutcome,
+    StorageTrouble,
+    UploadOutcome,
+)
+from batchgen.core.scheduling.gates import DISK_CHECK_S, GateKind, Gates
 from batchgen.core.scheduling.latency import Latencies
 from batchgen.core.scheduling.learned import LATENCIES_NOTE, LIMITED_NOTE, PRICES_NOTE
+from batchgen.core.scheduling.lookups import Lookups
 from batchgen.core.scheduling.policy import by_policy, overdue
 from batchgen.core.scheduling.poll_schedule import PollScheduler
+from batchgen.core.scheduling.prefetch import Prefetch
 from batchgen.core.scheduling.queues import JobQueues, QueueKind
 from batchgen.core.scheduling.rate_limit import RATE_WINDOW_S, Rates, RateWindow
 from batchgen.core.scheduling.spending import Money
+from batchgen.core.scheduling.uploads import UploadQueue
 
-DENIALS = 3
-"""A listed row is a team-mate's after so many denials, some seconds apart."""
 _TELLING = frozenset({EventKind.RESULT, EventKind.ANSWERED})
 _ACKED = frozenset({EventKind.ACKED, EventKind.ADOPTED, EventKind.RUNNING, EventKind.REOPENED})
-
-
-@dataclass(slots=True)
-class Prefetch:
-    """How far the pending jobs of one model were drawn, and whether there are more."""
-
-    drawn_key: int = 0
-    ended: bool = False
 
 
 @dataclass(slots=True)
@@ -58,34 +71,12 @@ class SchedulerState:
     """Follows from the latencies and the budget; schedules are made when they are asked for."""
     roster: JobQueues = field(default_factory=JobQueues)
     uploads: UploadQueue = field(default_factory=UploadQueue)
+    prefetch: Prefetch = field(default_factory=Prefetch)
+    lookups: Lookups = field(default_factory=Lookups)
     probing: bool = False
+    """Whether a free GET, or a look at the disk, is under way."""
     wants_credits: bool = False
     """Whether the account is to be compared with what the pending jobs, which wait, will cost."""
-    stock_ended: bool = False
-    """Whether the state holds no pending jobs beyond those on the board, models with limits of
-    their own aside."""
-    drawn_key: int = 0
-    stocks: dict[str, Prefetch] = field(default_factory=dict)
-    """The same for each model with limits of its own: else its jobs would stand in the way of
-    all others."""
-    quota: int | None = None
-    """How many more pending jobs this run may draw; None is all of them."""
-    history: HistoryRead | None = None
-    """The read of the account's history that is under way, for all ambiguous jobs."""
-    skew_s: float = 0.0
-    """The service's clock minus ours, as its last answer's `Date` said; whole seconds."""
-    reading: bool = False
-    """Whether a page of it is being fetched."""
-    candidates: dict[int, str] = field(default_factory=dict)
-    """request_ids that may be an ambiguous job's, to be confirmed, by job key."""
-    unlisted: set[int] = field(default_factory=set)
-    """Ambiguous jobs that a complete read after the settle time does not show, by key.
-
-    They no longer take a place of the concurrency: otherwise the later submit that is to prove
-    their absence might never find a place itself.
-    """
-    denials: Counter[str] = field(default_factory=Counter)
-    """How often the history denied that a listed request_id is ours."""
     asked_at: dict[int, float] = field(default_factory=dict)
     """When a submitted job was last known not to be done, by key."""
     submitted_at: deque[float] = field(default_factory=deque)
@@ -96,8 +87,7 @@ class SchedulerState:
     def __post_init__(self) -> None:
         """Polls are placed by what is learned, within the budget."""
         self.placement = PollScheduler(self.latencies, retention_s=self.capabilities.retention_s)
-        limited = {*self.limits.models, *self.rates.models}
-        self.stocks = {model: Prefetch(ended=self.stock_ended) for model in sorted(limited)}
+        self.prefetch.separate({*self.limits.models, *self.rates.models})
 
     @property
     def rate(self) -> RateWindow:
@@ -114,13 +104,149 @@ class SchedulerState:
         """Keys of jobs something is being done about."""
         return self.roster.busy
 
-    def begin(self, job_key: int) -> None:
-        """An effect about a job starts."""
-        self.roster.begin(job_key)
+    @property
+    def is_waiting(self) -> bool:
+        """Whether an effect is under way, whose outcome is still to come."""
+        return bool(self.busy or self.uploads.under_way or self.probing or self.lookups.fetching)
 
-    def release(self, job_key: int) -> None:
-        """It ended."""
-        self.roster.release(job_key)
+    def start(self, effect: Effect, now: float) -> Effect:
+        """An effect starts; returns it with all that it is about."""
+        if effect.counts:
+            self.rates.start(effect.model)
+        if effect.kind is EffectKind.READ_HISTORY:
+            oldest_at = min((job.sent_at for job in self.ambiguous), default=now)
+            return replace(effect, read=self.lookups.begin_page(oldest_at, now))
+        if effect.content is not None:
+            self.uploads.begin(effect.content)
+        elif effect.job is None:
+            self.probing = True
+        else:
+            key = effect.job.key
+            self.roster.begin(key)
+            if effect.kind is EffectKind.SUBMIT:
+                return replace(effect, job=self.jobs[key])  # with its intent
+            if effect.kind is EffectKind.CONFIRM:
+                return replace(effect, request_id=self.lookups.candidates.get(key, ""))
+        return effect
+
+    def digest(self, outcomes: Iterable[Outcome], now: float) -> tuple[list[Event], list[Uploaded]]:
+        """Effects ended. Takes in what needs no record; returns what is to be recorded first."""
+        events: list[Event] = []
+        uploaded: list[Uploaded] = []
+        for outcome in outcomes:
+            match outcome:
+                case JobOutcome():
+                    self._job_ended(outcome, now)
+                    events += [outcome.event] if outcome.event is not None else []
+                case UploadOutcome():
+                    # A job may wait for several contents that cannot be had: it ends once.
+                    ended = {event.job_key for event in events}
+                    failed = self._upload_ended(outcome, now)
+                    events += [event for event in failed if event.job_key not in ended]
+                    if outcome.url:
+                        done = Uploaded(outcome.content, outcome.url, now, outcome.path)
+                        uploaded.append(done)
+                case PageOutcome():
+                    self._page_ended(outcome)
+                case ProbeOutcome():
+                    self._probe_ended(outcome)
+                case DiskOutcome():
+                    self._disk_seen(outcome, now)
+        return events, uploaded
+
+    def _job_ended(self, outcome: JobOutcome, now: float) -> None:
+        self.roster.release(outcome.job_key)
+        if outcome.denied:
+            self.lookups.deny(outcome.job_key)
+        if outcome.storage is not None:
+            self._storage_failed(outcome.storage, now)
+
+    def _storage_failed(self, trouble: StorageTrouble, now: float) -> None:
+        if trouble.too_many_files:
+            fewer = max(1, self.limits.save_concurrency // 2)
+            self.limits = replace(self.limits, save_concurrency=fewer)
+        if trouble.gate is not None:
+            self.gates.close(trouble.gate, trouble.detail, now)
+
+    def _upload_ended(self, outcome: UploadOutcome, now: float) -> list[Event]:
+        """The ends of the jobs that need a content which cannot be had, or is refused."""
+        content, reason = outcome.content, outcome.lost
+        self.uploads.release(content)
+        if outcome.response is not None:
+            self.gates.observe(outcome.response)
+            self._observe_limit(outcome.response)
+            if not outcome.url:
+                failed = self.uploads.failed(content, outcome.response)
+                reason = f"{outcome.path} is not uploaded: {failed}" if failed else ""
+        if not reason:
+            return []
+        self.uploads.forget(content)
+        keys = self.waiting_for(content)
+        return [Event(EventKind.NO_INPUT, key, now, reason=reason) for key in keys]
+
+    def _page_ended(self, outcome: PageOutcome) -> None:
+        response = outcome.response
+        if response is None:
+            self.lookups.page_cut_off()
+            return
+        self.gates.observe(response)
+        if outcome.rows is not None:
+            self.lookups.page_read(outcome.rows)
+        else:
+            gone = response.signal is Signal.NOT_FOUND
+            self.lookups.page_failed(outcome.reason, not_found=gone)
+
+    def _probe_ended(self, outcome: ProbeOutcome) -> None:
+        self.probing = False
+        if outcome.kind is EffectKind.CREDITS:
+            self.wants_credits = outcome.response is None
+        if outcome.response is not None:
+            self.gates.probed(outcome.response)
+
+    def _disk_seen(self, outcome: DiskOutcome, now: float) -> None:
+        self.probing = False
+        if outcome.has_space:
+            self.gates.open(GateKind.DISK)
+        elif outcome.has_space is not None:
+            self.gates.put_off(GateKind.DISK, now + DISK_CHECK_S)
+
+    def conclude(self, read: HistoryRead, own: Mapping[str, OwnRequest], now: float) -> list[Event]:
+        """The conclusions of an ended read; `own` are the rows' request_ids that the record has."""
+        jobs = [
+            job
+            for job in self.ambiguous
+            # A doubt that arose after the read began was not looked for by it.
+            if job.key not in self.lookups.candidates
+            and job.key not in self.busy
+            and not needs_lookup(job)
+            and job.unclear_at <= read.started_at
+        ]
+        policy = Policy(
+            now,
+            self.limits.settle_s,
+            self.more_to_submit,
+            self.lookups.skew_s,
+            frozenset(self.lookups.candidates.values()),
+            self.posting,
+            GateKind.HISTORY in self.gates.closed,
+        )
+        findings = decide(jobs, read, own, self.lookups.foreign, policy)
+        return [event for finding in findings if (event := self._concluded(finding, now))]
+
+    def _concluded(self, finding: HistoryFinding, now: float) -> Event | None:
+        key = finding.job.key
+        match finding.decision:
+            case Decision.CANDIDATE:
+                self.lookups.propose(key, finding.request_id)
+                return None
+            case Decision.WAIT:
+                if finding.unlisted:
+                    self.lookups.miss(key)
+                return Event(EventKind.HELD, key, now, retry_at=finding.look_at)
+            case Decision.ABSENT:
+                return Event(EventKind.ABSENT, key, now, reason=finding.reason)
+            case Decision.SET_ASIDE:
+                return Event(EventKind.SET_ASIDE, key, now, reason=finding.reason)
 
     def lessons(self) -> dict[str, str]:
         """What was learned of times, prices and limits: for the next run, and to be looked at."""
@@ -178,16 +304,16 @@ class SchedulerState:
             self._apply(change)
 
     def _apply(self, change: Change) -> None:
-        job = change.after
-        self.gates.observe(change.event, job.model)
-        self.on_response(change.event)
+        job, response = change.after, change.event.response
+        if response is not None:
+            self.gates.observe(response, job.model)
+            self._observe_limit(response)
         self._learn(change)
         self.money.account(job, paid_in_vain=change.event.kind is EventKind.AGAIN)
         if change.event.kind is EventKind.INTENDED:
             self.submitted_at.append(change.event.at)
         if job.state is not JobState.AMBIGUOUS:
-            self.candidates.pop(job.key, None)
-            self.unlisted.discard(job.key)
+            self.lookups.settle(job.key)
         if job.state is not JobState.SUBMITTED:
             self.asked_at.pop(job.key, None)
         if job.ended:
@@ -200,10 +326,10 @@ class SchedulerState:
         else:
             self.roster.put(job)
 
-    def on_response(self, event: Event) -> None:
+    def _observe_limit(self, response: Response) -> None:
         """A 429 is the account's, not the job's: nothing counted starts before its reset."""
-        if event.signal is Signal.RATE_LIMITED:
-            self.rate.refuse_until(event.retry_at, event.at)
+        if response.signal is Signal.RATE_LIMITED:
+            self.rate.refuse_until(response.retry_at, response.at)
 
     def uploads_done(self, done: Sequence[Uploaded]) -> None:
         """Uploads are recorded: replace their placeholders in waiting jobs."""
@@ -221,8 +347,17 @@ class SchedulerState:
         waiting = self.roster.idle(QueueKind.UPLOAD)
         return list(waiting_for(content, ((key, self.jobs[key].body) for key in waiting)))
 
+    def drew(self, model: str | None, jobs: Sequence[Job], asked: int, now: float) -> None:
+        """So many pending jobs were asked for, of one model or of all others, and these came."""
+        self.prefetch.drew(model, jobs, asked)
+        for job in jobs:
+            if job.model in self.gates.closed_models:
+                self.hold_back(job)
+            else:
+                self.put([redated(job, now, self.capabilities.retention_s)])
+
     def hold_back(self, job: Job) -> None:
-        """Take a pending job of a closed model off the board; it stays pending in the state."""
+        """Let go of a pending job of a closed model; it stays pending in the record."""
         self.roster.drop(job.key)
         self.held[job.model] += 1
 
@@ -243,11 +378,6 @@ class SchedulerState:
                 # Longer than it was away it cannot have taken: a latency in other units.
                 away_s = change.event.at - change.after.sent_at
                 self.latencies.learn(change.after.model, min(seen_s, away_s))
-
-    @property
-    def foreign(self) -> frozenset[str]:
-        """request_ids of the history that are not ours: denied more than once by accident."""
-        return frozenset(id_ for id_, count in self.denials.items() if count >= DENIALS)
 
     @property
     def ambiguous(self) -> list[Job]:
@@ -278,9 +408,8 @@ class SchedulerState:
 
     @property
     def all_drawn(self) -> bool:
-        """Whether the state holds no pending jobs beyond those on the board."""
-        still_open = self.stocks.keys() - self.gates.closed_models.keys()
-        return self.stock_ended and all(self.stocks[model].ended for model in still_open)
+        """Whether the record holds no pending jobs beyond those that are here."""
+        return self.prefetch.has_ended(self.gates.closed_models.keys())
 
     def submits_of_last_minute(self, now: float) -> int:
         """How many submits were decided on in the last window."""
@@ -291,11 +420,11 @@ class SchedulerState:
     def in_flight(self) -> int:
         """How many places of the concurrency are taken."""
         counts = self.roster.counts
-        return sum(counts[state] for state in IN_FLIGHT) - len(self.unlisted)
+        return sum(counts[state] for state in IN_FLIGHT) - len(self.lookups.unlisted)
 
     def __repr__(self) -> str:
         """A one-line dashboard."""
         counts = sorted((state.value, n) for state, n in self.roster.counts.items() if n)
         states = " ".join(f"{state}={count}" for state, count in counts)
         gates = ",".join(self.gates.closed) or "open"
-        return f"<Board {states or 'empty'} busy={len(self.busy)} gates={gates}>"
+        return f"<SchedulerState {states or 'empty'} busy={len(self.busy)} gates={gates}>"

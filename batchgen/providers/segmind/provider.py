@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from batchgen.core.jobs.capabilities import Capabilities
-from batchgen.core.jobs.events import Event, EventKind
-from batchgen.core.jobs.outcomes import CallKind, Signal
+from batchgen.core.jobs.outcomes import CallKind, Response, Signal
 from batchgen.core.net.http import CallOutcome
 from batchgen.providers.segmind import history, receipts, requests, responses, treatments, uploads
 from batchgen.providers.segmind.errors import signal_of
@@ -35,8 +34,8 @@ class Segmind:
     read_credits = staticmethod(receipts.read_credits)
 
     @staticmethod
-    def word(call: CallKind, outcome: CallOutcome, now: float) -> Event:
-        """An event that is about no job: the gates alone learn from it."""
+    def read_response(call: CallKind, outcome: CallOutcome, now: float) -> Response:
+        """What came of a call that is about no job."""
         signal = signal_of(outcome)
         reason = "" if signal is Signal.OK else treatments.describe(signal, outcome)
-        return Event(EventKind.HELD, 0, now, reason=reason, call=call, signal=signal)
+        return Response(call, signal, now, reason)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from batchgen.core.jobs.events import Event, EventKind
-from batchgen.core.jobs.outcomes import CallKind, Signal
+from batchgen.core.jobs.outcomes import CallKind, Response, Signal
 from batchgen.core.net.http import CallOutcome
 from batchgen.core.net.urls import check_media_url
 from batchgen.errors import TransportError
@@ -11,25 +10,18 @@ from batchgen.providers.segmind.errors import signal_of
 from batchgen.providers.segmind.treatments import describe, reset_wait_s
 
 
-def read_upload(outcome: CallOutcome, now: float) -> tuple[Event, str]:
-    """A word for the gates, and the address of the content; no address where it is not there."""
+def read_upload(outcome: CallOutcome, now: float) -> tuple[Response, str]:
+    """What came of an upload, and the address of the content; empty where it is not there."""
     signal = signal_of(outcome)
     if signal is Signal.OK:
         url = "" if isinstance(outcome, TransportError) else _address(outcome.object())
         if url:
-            return Event(EventKind.HELD, 0, now, call=CallKind.UPLOAD, signal=signal), url
+            return Response(CallKind.UPLOAD, signal, now), url
         signal = Signal.UNREADABLE
     limited = signal is Signal.RATE_LIMITED
-    word = Event(
-        EventKind.HELD,
-        0,
-        now,
-        reason=describe(signal, outcome),
-        retry_at=now + reset_wait_s(outcome.headers, now) if limited else 0.0,
-        call=CallKind.UPLOAD,
-        signal=signal,
-    )
-    return word, ""
+    retry_at = now + reset_wait_s(outcome.headers, now) if limited else 0.0
+    reason = describe(signal, outcome)
+    return Response(CallKind.UPLOAD, signal, now, reason, retry_at), ""
 
 
 def _address(body: dict[str, object]) -> str:

@@ -92,7 +92,7 @@ def test_there_is_no_eta_for_nothing_or_before_anything_is_known():
 
 def test_jobs_beyond_the_limit_of_a_taste_are_not_this_runs():
     made = placed(concurrency=1)
-    made.quota = 3
+    made.prefetch.quota = 3
     assert eta_s(left(1000), made, NOW) == pytest.approx(3 * 20 + 20)
     made.held["flux-pro"] += 998
     assert eta_s(left(1000), made, NOW) == pytest.approx(2 * 20 + 20)

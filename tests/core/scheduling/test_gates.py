@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import pytest
 
-from batchgen.core.jobs.events import EventKind as E
 from batchgen.core.jobs.outcomes import CallKind as C
-from batchgen.core.jobs.outcomes import Signal
+from batchgen.core.jobs.outcomes import Response, Signal
 from batchgen.core.scheduling.gates import OUTAGE_AFTER, GateKind, Gates, Patience
-from tests.core.builders import NOW, event
+from tests.core.builders import NOW
 
 K = GateKind
 
 
 def heard(gates, call, signal, at=NOW, model="flux-pro", reason="so it is"):
-    gates.observe(event(E.HELD, at, reason=reason, call=call, signal=signal), model)
+    gates.observe(Response(call, signal, at, reason), model)
 
 
 def probe(gates, signal, at=NOW):
-    gates.probed(event(E.HELD, at, reason="the probe", call=C.CREDITS, signal=signal))
+    gates.probed(Response(C.CREDITS, signal, at, "the probe"))
 
 
 ONE_IS_ENOUGH = [
@@ -304,10 +303,3 @@ def test_a_key_that_the_history_refuses_is_not_a_bad_key():
 
     assert gates.lost_patience(NOW + 1e6) is None
     assert not gates.holds_calls()
-
-
-def test_an_event_without_a_call_teaches_nothing():
-    gates = Gates()
-    gates.observe(event(E.SAVED), "flux-pro")
-
-    assert gates == Gates()

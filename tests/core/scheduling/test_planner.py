@@ -17,6 +17,7 @@ from batchgen.core.reconciliation.history import HistoryRead
 from batchgen.core.scheduling.completion import Verdict
 from batchgen.core.scheduling.effects import EffectKind as F
 from batchgen.core.scheduling.gates import GateKind, Gates
+from batchgen.core.scheduling.lookups import Lookups
 from batchgen.core.scheduling.planner import PlannedEffects, plan
 from batchgen.core.scheduling.rate_limit import MARGIN_S, RateWindow
 from batchgen.core.scheduling.spending import Money
@@ -63,7 +64,7 @@ def test_each_state_has_its_effect():
                 job(S.AMBIGUOUS, 7, api=ApiVersion.V1, request_id="r"),
                 job(S.AMBIGUOUS, 8),
             ],
-            candidates={8: "r-8"},
+            lookups=Lookups(candidates={8: "r-8"}),
         ),
         NOW,
     )
@@ -109,7 +110,7 @@ def test_nothing_is_started_before_its_instant():
 
 def test_a_busy_job_is_left_alone():
     made = board([job(S.SUBMITTED, 1), job(S.SUBMITTED, 2)])
-    made.begin(1)
+    made.roster.begin(1)
 
     assert started(plan(made, NOW)) == ["poll 2"]
 
@@ -136,14 +137,14 @@ def test_concurrency_counts_what_may_run_at_the_service(in_flight, submits):
 def test_a_doubt_that_the_history_does_not_list_gives_its_place_to_the_submit_that_proves_it():
     jobs = [job(S.AMBIGUOUS, 1, due_at=NOW + 99), job(key=2)]
 
-    made = board(jobs, limits=Limits(concurrency=1), unlisted={1})
+    made = board(jobs, limits=Limits(concurrency=1), lookups=Lookups(unlisted={1}))
 
     assert started(plan(made, NOW)) == ["submit 2"]
 
 
 def test_a_submit_under_way_takes_its_place():
     made = board([job(S.SUBMITTING, 1), job(key=2)], limits=Limits(concurrency=1))
-    made.begin(1)
+    made.roster.begin(1)
 
     assert plan(made, NOW).effects == ()
 
@@ -181,7 +182,7 @@ def test_with_all_slots_under_way_only_an_answer_can_help():
     window = RateWindow(1)
     window.start()
     made = board([job(S.SUBMITTED, 1), job(S.SUBMITTED, 2)], rate=window)
-    made.begin(1)
+    made.roster.begin(1)
 
     assert plan(made, NOW) == PlannedEffects()
 
@@ -197,7 +198,7 @@ def test_after_a_429_every_counted_call_waits():
 def test_saves_are_bounded_and_count_those_under_way():
     jobs = [job(S.FETCHING, key, **SAVABLE) for key in range(1, 6)]
     made = board(jobs, limits=Limits(save_concurrency=3))
-    made.begin(1)
+    made.roster.begin(1)
 
     assert started(plan(made, NOW)) == ["save 2", "save 3"]
 
@@ -206,13 +207,13 @@ def test_a_fetch_under_way_is_no_save_under_way():
     made = board(
         [job(S.FETCHING, 1), job(S.FETCHING, 2, **SAVABLE)], limits=Limits(save_concurrency=1)
     )
-    made.begin(1)
+    made.roster.begin(1)
 
     assert started(plan(made, NOW)) == ["save 2"]
 
 
 @pytest.mark.parametrize(
-    ("history", "reading", "due_at", "reads"),
+    ("history", "fetching", "due_at", "reads"),
     [
         (None, False, NOW, True),
         (None, False, NOW + 9, False),
@@ -222,11 +223,11 @@ def test_a_fetch_under_way_is_no_save_under_way():
     ],
 )
 def test_one_read_of_the_history_serves_all_and_goes_on_page_by_page(
-    history, reading, due_at, reads
+    history, fetching, due_at, reads
 ):
     jobs = [job(S.AMBIGUOUS, key, due_at=due_at) for key in (1, 2)]
 
-    decided = plan(board(jobs, history=history, reading=reading), NOW)
+    decided = plan(board(jobs, lookups=Lookups(history, fetching)), NOW)
 
     assert started(decided) == (["read history"] if reads else [])
 
@@ -324,7 +325,7 @@ def test_a_stock_of_pending_jobs_is_kept(stock, ended, kind, drawn):
     jobs.append(job(S.SUBMITTED, 99, due_at=NOW + 9))
     gates = closed(kind) if kind else Gates()
 
-    made = board(jobs, limits=Limits(concurrency=4), stock_ended=ended, gates=gates)
+    made = board(jobs, limits=Limits(concurrency=4), all_drawn=ended, gates=gates)
 
     assert plan(made, NOW).draw == drawn
 
@@ -333,7 +334,7 @@ def test_jobs_of_a_closed_model_do_not_fill_the_stock():
     gates = Gates(closed_models={"flux-pro": "HTTP 404"})
     jobs = [job(key=key) for key in range(1, 9)]
 
-    made = board(jobs, limits=Limits(concurrency=4), stock_ended=False, gates=gates)
+    made = board(jobs, limits=Limits(concurrency=4), all_drawn=False, gates=gates)
 
     assert plan(made, NOW).draw == 8
 
@@ -346,7 +347,7 @@ def test_without_any_job_the_run_is_complete():
 
 
 def test_as_long_as_the_state_may_hold_more_it_is_not():
-    decided = plan(board(stock_ended=False), NOW)
+    decided = plan(board(all_drawn=False), NOW)
 
     assert decided.verdict is Verdict.GO_ON
     assert decided.draw > 0
@@ -355,10 +356,10 @@ def test_as_long_as_the_state_may_hold_more_it_is_not():
 @pytest.mark.parametrize("kind", [K.STOP, K.HALT])
 def test_a_stop_waits_for_what_is_under_way(kind):
     made = board([job(S.SUBMITTING), job(key=2)], gates=closed(kind))
-    made.begin(1)
+    made.roster.begin(1)
     assert plan(made, NOW) == PlannedEffects()
 
-    made.release(1)
+    made.roster.release(1)
     made.roster.drop(1)
     decided = plan(made, NOW)
 
@@ -499,8 +500,12 @@ def random_board(seed):
         rate=random_window(chance),
         gates=random_gates(chance),
         money=Money(chance.choice([None, 0.0, 0.5, 9.0]), settled_usd=chance.choice([0.0, 0.4])),
-        stock_ended=chance.random() < 0.7,
-        candidates={j.key: "r" for j in jobs if j.state is S.AMBIGUOUS and chance.random() < 0.3},
+        all_drawn=chance.random() < 0.7,
+        lookups=Lookups(
+            candidates={
+                j.key: "r" for j in jobs if j.state is S.AMBIGUOUS and chance.random() < 0.3
+            }
+        ),
     )
 
 

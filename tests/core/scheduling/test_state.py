@@ -17,10 +17,10 @@ from batchgen.core.jobs.policies import Limits, OnExpired, WhenAbsent
 from batchgen.core.scheduling.effects import EffectKind
 from batchgen.core.scheduling.gates import GateKind, Gates
 from batchgen.core.scheduling.latency import Latencies
+from batchgen.core.scheduling.lookups import Lookups
 from batchgen.core.scheduling.planner import plan
 from batchgen.core.scheduling.policy import HOPELESS_WINDOWS, PATIENCE, STRAGGLER_S
 from batchgen.core.scheduling.spending import Money
-from batchgen.core.scheduling.state import DENIALS
 from batchgen.providers.segmind.treatments import WINDOW_S
 from tests.core.builders import NOW, board, event, everything, job, output
 
@@ -187,7 +187,7 @@ def test_a_job_that_history_does_not_show_gives_its_place_to_the_submit_that_wil
     assert made.in_flight == 1
     assert not plan(made, NOW).effects
 
-    made.unlisted.add(1)
+    made.lookups.miss(1)
 
     assert made.in_flight == 0
     assert [effect.kind for effect in plan(made, NOW).effects] == [EffectKind.SUBMIT]
@@ -204,23 +204,12 @@ def test_a_job_that_history_does_not_show_gives_its_place_to_the_submit_that_wil
     ],
 )
 def test_it_is_unlisted_as_long_as_it_is_ambiguous(kind, fields, kept):
-    made = board([job(S.AMBIGUOUS)], unlisted={1})
+    made = board([job(S.AMBIGUOUS)], lookups=Lookups(unlisted={1}))
 
     happened(made, kind, **fields)
 
-    assert (1 in made.unlisted) is kept
+    assert (1 in made.lookups.unlisted) is kept
     assert made.in_flight == (1 if kind is E.ADOPTED else 0)
-
-
-def test_a_listed_row_is_foreign_after_several_denials():
-    made = board()
-    for _ in range(DENIALS - 1):
-        made.denials["r"] += 1
-    assert made.foreign == frozenset()
-
-    made.denials["r"] += 1
-
-    assert made.foreign == {"r"}
 
 
 def test_posts_under_way_by_what_they_ask_for():
@@ -340,17 +329,18 @@ def test_a_429_holds_everybody_until_the_instant_it_named(state, kind, call):
 
 
 def test_ambiguous_jobs_and_candidates():
-    made = board([job(S.AMBIGUOUS), job(S.AMBIGUOUS, 2), job(key=3)], candidates={1: "r", 2: "s"})
+    lookups = Lookups(candidates={1: "r", 2: "s"})
+    made = board([job(S.AMBIGUOUS), job(S.AMBIGUOUS, 2), job(key=3)], lookups=lookups)
     assert [doubtful.key for doubtful in made.ambiguous] == [1, 2]
 
     happened(made, E.ADOPTED, request_id="r")
     happened(made, E.HELD, job_key=2)
 
-    assert made.candidates == {2: "s"}
+    assert made.lookups.candidates == {2: "s"}
 
 
 @pytest.mark.parametrize(
-    ("jobs", "stock_ended", "gates", "more"),
+    ("jobs", "all_drawn", "gates", "more"),
     [
         ([], True, Gates(), False),
         ([], False, Gates(), True),
@@ -359,8 +349,8 @@ def test_ambiguous_jobs_and_candidates():
         ([job(S.SUBMITTING)], True, Gates(), True),
     ],
 )
-def test_whether_later_submits_may_still_come(jobs, stock_ended, gates, more):
-    assert board(jobs, stock_ended=stock_ended, gates=gates).more_to_submit is more
+def test_whether_later_submits_may_still_come(jobs, all_drawn, gates, more):
+    assert board(jobs, all_drawn=all_drawn, gates=gates).more_to_submit is more
 
 
 def test_no_later_submit_comes_through_a_closed_gate():
@@ -372,12 +362,12 @@ def test_no_later_submit_comes_through_a_closed_gate():
 
 def test_the_dashboard():
     made = board([job(S.SUBMITTED), job(key=2), job(key=3)])
-    assert repr(made) == "<Board pending=2 submitted=1 busy=0 gates=open>"
+    assert repr(made) == "<SchedulerState pending=2 submitted=1 busy=0 gates=open>"
 
-    made.begin(1)
+    made.roster.begin(1)
     made.gates.close(GateKind.DISK, "full", NOW)
-    assert repr(made) == "<Board pending=2 submitted=1 busy=1 gates=disk>"
-    assert repr(board()) == "<Board empty busy=0 gates=open>"
+    assert repr(made) == "<SchedulerState pending=2 submitted=1 busy=1 gates=disk>"
+    assert repr(board()) == "<SchedulerState empty busy=0 gates=open>"
 
 
 # ------------------------------------------------------------------ money

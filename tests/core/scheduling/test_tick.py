@@ -121,7 +121,7 @@ def test_scouts_are_those_that_were_asked_for_least():
 def test_scouts_under_way_count():
     made = board(polls_due(40), rate=RateWindow(50))
     for key in (1, 2):
-        made.begin(key)
+        made.roster.begin(key)
 
     assert kinds(plan(made, NOW)) == {F.POLL: SCOUTS - 2}
 
@@ -173,13 +173,13 @@ def test_when_only_its_own_window_is_full_that_is_when_to_look_again():
 
 
 def test_models_with_limits_are_drawn_apart():
-    made = board(stock_ended=False, limits=Limits(concurrency=10, models={"small": 4}))
+    made = board(all_drawn=False, limits=Limits(concurrency=10, models={"small": 4}))
 
     decided = plan(made, NOW)
 
     assert decided.draw == 20
     assert decided.draw_of == (("small", 8),)
-    made.stocks["small"].ended = True
+    made.drew("small", [], 8, NOW)
     assert plan(made, NOW).draw_of == ()
 
 
@@ -275,7 +275,7 @@ def test_polls_move_when_a_guess_turns_out_wrong():
 def test_a_busy_job_is_not_moved():
     made = board(polls_due(2, due_at=NOW + 5), rate=RateWindow(50))
     made.placement.next_poll_at(made.jobs[1], NOW)
-    made.begin(1)
+    made.roster.begin(1)
     for _ in range(20):
         made.latencies.learn("flux-pro", 100.0)
 

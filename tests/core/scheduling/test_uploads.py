@@ -5,8 +5,8 @@ import pytest
 from batchgen.core.jobs.events import Event, EventKind
 from batchgen.core.jobs.job import JobState
 from batchgen.core.jobs.lifecycle import apply
-from batchgen.core.jobs.outcomes import TABLE, CallKind, Signal, Treatment
-from batchgen.core.jobs.placeholders import Content, Uploaded, UploadQueue
+from batchgen.core.jobs.outcomes import TABLE, CallKind, Response, Signal, Treatment
+from batchgen.core.jobs.placeholders import Content, Uploaded
 from batchgen.core.jobs.policies import Limits, RateScope
 from batchgen.core.scheduling.completion import Verdict
 from batchgen.core.scheduling.effects import EffectKind
@@ -15,7 +15,12 @@ from batchgen.core.scheduling.planner import plan
 from batchgen.core.scheduling.policy import PATIENCE
 from batchgen.core.scheduling.rate_limit import RateWindow
 from batchgen.core.scheduling.spending import Money
-from batchgen.core.scheduling.uploads import take_in_failure
+from batchgen.core.scheduling.uploads import (
+    BYTES_AT_ONCE,
+    HOPELESS_TRIES,
+    UPLOADS_AT_ONCE,
+    UploadQueue,
+)
 from batchgen.errors import NetFault, TransportError
 from batchgen.providers.segmind.uploads import read_upload
 from tests.core.builders import NOW, answer, board, job
@@ -64,9 +69,9 @@ def test_anything_else_under_a_200_is_no_address(body):
 def failed(desk, outcome, times=1):
     """Why the jobs end after so many such outcomes, a minute apart."""
     for number in range(times):
-        word, url = read_upload(outcome, NOW + 60.0 * number)
+        response, url = read_upload(outcome, NOW + 60.0 * number)
         assert url == ""
-        reason = take_in_failure(desk, CONTENT, word)
+        reason = desk.failed(CONTENT, response)
     return reason
 
 
@@ -201,7 +206,7 @@ def test_only_the_next_jobs_are_made_ready():
 
 def test_a_content_in_trouble_is_waited_for_and_others_go_first():
     made = board([naming(1, "a"), naming(2, "b")])
-    made.uploads.failed(content("a"), NOW, counts=True).due_at = NOW + 7.0
+    made.uploads.failed(content("a"), Response(CallKind.UPLOAD, Signal.LOST, NOW, "", NOW + 7.0))
 
     assert asked(made) == ("b", [])
     assert plan(made, NOW).wake_at == NOW + 7.0
@@ -243,7 +248,8 @@ def test_an_address_that_is_recorded_makes_jobs_ready():
 def test_a_run_whose_jobs_all_wait_for_dead_uploads_stops():
     made = board([naming(1, "a")])
     observe(made, NOT_SENT)
-    made.uploads.failed(content("a"), NOW, counts=False).due_at = NOW + 4000.0
+    refused = Response(CallKind.UPLOAD, Signal.NOT_SENT, NOW, "", NOW + 4000.0)
+    made.uploads.failed(content("a"), refused)
 
     assert plan(made, NOW + 20.0).verdict is Verdict.GO_ON
     decided = plan(made, NOW + 3600.0)
@@ -255,3 +261,44 @@ def test_what_is_under_way_is_brought_to_its_end_first():
     made = board([])
     made.uploads.begin(content("a"))
     assert plan(made, NOW).verdict is Verdict.GO_ON
+
+
+# ------------------------------------------------------------------ the queue
+
+A, B = Content("a" * 64, 10), Content("b" * 64, 20)
+
+
+@pytest.mark.parametrize(
+    ("out", "size", "takes"),
+    [
+        ([], BYTES_AT_ONCE * 2, True),
+        ([1], BYTES_AT_ONCE, False),
+        ([1], BYTES_AT_ONCE - 1, True),
+        ([1] * (UPLOADS_AT_ONCE - 1), 1, True),
+        ([1] * UPLOADS_AT_ONCE, 1, False),
+    ],
+)
+def test_few_uploads_and_few_bytes_are_under_way(out, size, takes):
+    desk = UploadQueue()
+    for number, other in enumerate(out):
+        desk.begin(Content(f"{number:064x}", other))
+
+    assert desk.takes(Content("f" * 64, size)) is takes
+
+
+def test_what_was_just_decided_on_counts_as_well():
+    assert not UploadQueue().takes(A, {Content(f"{n:064x}", 1) for n in range(UPLOADS_AT_ONCE)})
+
+
+def test_a_content_is_hopeless_once_others_came_through_meanwhile():
+    desk = UploadQueue()
+    for n in range(HOPELESS_TRIES):
+        desk.failed(A, Response(CallKind.UPLOAD, Signal.LOST, NOW + n))
+    assert not desk.is_hopeless(A)
+
+    desk.succeeded([Uploaded(B, "https://x/b.png", NOW + 1, "b.png")])
+    assert desk.is_hopeless(A)
+    assert not desk.is_hopeless(B)
+
+    desk.forget(A)
+    assert not desk.is_hopeless(A)

@@ -1,0 +1,96 @@
+"""What the account's history is asked for the ambiguous jobs, and what it answered so far."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from batchgen.core.reconciliation.history import HistoryRead, HistoryRow
+
+DENIALS = 3
+"""A listed row is a team-mate's after so many denials, some seconds apart."""
+
+
+@dataclass(slots=True)
+class Lookups:
+    """One read at a time serves all ambiguous jobs; what it shows is then confirmed row by row."""
+
+    read: HistoryRead | None = None
+    """The read that is under way."""
+    fetching: bool = False
+    """Whether a page of it is being fetched."""
+    skew_s: float = 0.0
+    """The service's clock minus ours, as its last answer's `Date` said; whole seconds."""
+    candidates: dict[int, str] = field(default_factory=dict)
+    """request_ids that may be an ambiguous job's, to be confirmed, by job key."""
+    unlisted: set[int] = field(default_factory=set)
+    """Ambiguous jobs that a complete read after the settle time does not show, by key.
+
+    They no longer take a slot of the concurrency: otherwise the later submit that is to prove their
+    absence might never find a slot itself.
+    """
+    denials: Counter[str] = field(default_factory=Counter)
+    """How often the history denied that a listed request_id is ours."""
+
+    def begin_page(self, oldest_at: float, now: float) -> HistoryRead:
+        """The read whose next page is about to be fetched; a new one goes back to `oldest_at`."""
+        self.fetching = True
+        if self.read is None:
+            self.read = HistoryRead(now, oldest_at + self.skew_s)
+        return self.read
+
+    def page_read(self, rows: Sequence[HistoryRow]) -> None:
+        """A page came."""
+        self.fetching = False
+        if self.read is not None:
+            self.read.take_in(rows)
+
+    def page_failed(self, reason: str, *, not_found: bool) -> None:
+        """It did not: the read ends with what it has."""
+        self.fetching = False
+        if self.read is not None:
+            self.read.break_off(reason, not_found=not_found)
+
+    def page_cut_off(self) -> None:
+        """Nobody waits for the page any more; the read stays as it was."""
+        self.fetching = False
+
+    def take_ended(self) -> HistoryRead | None:
+        """The read, once it has ended: conclusions are drawn from it once."""
+        if self.read is None or not self.read.ended or self.fetching:
+            return None
+        read, self.read = self.read, None
+        return read
+
+    def observe_skew(self, skew_s: float) -> None:
+        """The service's clock was compared with ours."""
+        self.skew_s = skew_s
+
+    def propose(self, job_key: int, request_id: str) -> None:
+        """A row may be this job's."""
+        self.candidates[job_key] = request_id
+
+    def withdraw(self, job_key: int) -> None:
+        """Its row is another job's."""
+        self.candidates.pop(job_key, None)
+
+    def deny(self, job_key: int) -> None:
+        """The history denied that the row is ours: it may be a team-mate's."""
+        candidate = self.candidates.pop(job_key, None)
+        if candidate is not None:
+            self.denials[candidate] += 1
+
+    def miss(self, job_key: int) -> None:
+        """A complete read does not show this job."""
+        self.unlisted.add(job_key)
+
+    def settle(self, job_key: int) -> None:
+        """The job is not ambiguous any more."""
+        self.candidates.pop(job_key, None)
+        self.unlisted.discard(job_key)
+
+    @property
+    def foreign(self) -> frozenset[str]:
+        """request_ids of the history that are not ours: denied more than once by accident."""
+        return frozenset(id_ for id_, count in self.denials.items() if count >= DENIALS)
