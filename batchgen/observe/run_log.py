@@ -90,8 +90,9 @@ def _fields(change: Change) -> dict[str, object]:
         fields["request_id"] = after.request_id
     if event.reason:
         fields["reason"] = event.reason
-    if event.receipt is not None and event.receipt.cost_usd is not None:
-        fields["cost_usd"] = event.receipt.cost_usd
+    receipt = change.answer.receipt if change.answer else None
+    if receipt is not None and receipt.cost_usd is not None:
+        fields["cost_usd"] = receipt.cost_usd
     if change.files:
         fields["files"] = [file.name for file in change.files]
     return fields

@@ -10,7 +10,15 @@ from dataclasses import replace
 
 from batchgen.core.common.text import printable
 from batchgen.core.common.timestamps import instant_of
-from batchgen.core.jobs.events import Event, EventKind, Reading
+from batchgen.core.jobs.events import (
+    AnswerEvent,
+    DoubtEvent,
+    Event,
+    EventKind,
+    IntentEvent,
+    Reading,
+    SavedEvent,
+)
 from batchgen.core.jobs.job import Doubt, Job, Output, SavedFile
 from batchgen.core.jobs.outcomes import CallKind, Signal
 from batchgen.core.net.http import Answer, Call
@@ -167,13 +175,7 @@ class Effects:
             return JobOutcome(job.key, await self._stage(job, reading))
         except SaveError as error:
             # The answer was paid for and cannot be kept: its id can still be asked of the history.
-            event = replace(
-                reading.event,
-                kind=EventKind.UNCLEAR,
-                doubt=Doubt.ACCEPTED,
-                outputs=(),
-                reason=f"answered, but not stored: {error}",
-            )
+            event = _unclear(reading.event, f"answered, but not stored: {error}")
             return JobOutcome(job.key, event, storage_trouble(error))
 
     async def _poll(self, job: Job, *, at_once: bool) -> JobOutcome:
@@ -198,15 +200,18 @@ class Effects:
         """Media that came inside an answer goes to disk before the event is recorded."""
         if not reading.inline:
             return reading.event
+        event = reading.event
+        if not isinstance(event, AnswerEvent):
+            raise InternalError(f"{event.kind} brings media, and is no answer")
         outputs: list[Output] = []
-        for output in reading.event.outputs:
+        for output in event.outputs:
             data = reading.inline.get(output.index)
             if data is None:
                 outputs.append(output)
                 continue
             staged = await self._outputs.stage(owner_of(job), output.index, data)
             outputs.append(replace(output, staged=staged))
-        return replace(reading.event, outputs=tuple(outputs))
+        return replace(event, outputs=tuple(outputs))
 
     async def _save(self, job: Job) -> JobOutcome:
         # Outputs that were saved before another one failed are not downloaded again.
@@ -220,7 +225,8 @@ class Effects:
             return self._not_saved(job, error)
         del self._saved[job.key]
         files = tuple(saved[output.index] for output in job.outputs)
-        return JobOutcome(job.key, Event(EventKind.SAVED, job.key, self._clock.now(), files=files))
+        done = SavedEvent(EventKind.SAVED, job.key, self._clock.now(), files=files)
+        return JobOutcome(job.key, done)
 
     def _not_saved(self, job: Job, error: SaveError) -> JobOutcome:
         now = self._clock.now()
@@ -244,16 +250,33 @@ def doubted(event: Event, error: DuplicateRequestIdError) -> Event:
     """An id that another attempt already has is none: what became of the POST stays unclear."""
     if event.job_key != error.job_key:
         return event
-    bare = replace(event, request_id="", outputs=(), reason=str(error))
-    if event.call is CallKind.HISTORY:
-        return replace(bare, kind=EventKind.HELD, retry_at=event.at + 1.0)
-    return replace(bare, kind=EventKind.UNCLEAR, doubt=Doubt.ACCEPTED)
+    if event.response is not None and event.response.call is CallKind.HISTORY:
+        held = Event(EventKind.HELD, event.job_key, event.at, str(error), event.at + 1.0)
+        return replace(held, response=event.response)
+    bare = replace(event, request_id="") if isinstance(event, AnswerEvent) else event
+    return _unclear(bare, str(error))
+
+
+def _unclear(event: Event, reason: str) -> DoubtEvent:
+    """A POST that was answered, and must be looked for in the history all the same."""
+    answer = event if isinstance(event, AnswerEvent) else None
+    return DoubtEvent(
+        EventKind.UNCLEAR,
+        event.job_key,
+        event.at,
+        reason,
+        event.retry_at,
+        event.response,
+        request_id=answer.request_id if answer else "",
+        receipt=answer.receipt if answer else None,
+        doubt=Doubt.ACCEPTED,
+    )
 
 
 def intents_of(effects: Sequence[Effect], money: Money, now: float) -> list[Event]:
     """What must be on disk before the submits among some effects leave."""
     return [
-        Event(EventKind.INTENDED, job.key, now, price_usd=money.expected_usd(job))
+        IntentEvent(EventKind.INTENDED, job.key, now, price_usd=money.expected_usd(job))
         for effect in effects
         if effect.kind is EffectKind.SUBMIT and (job := effect.job) is not None
     ]

@@ -7,8 +7,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from batchgen.core.jobs.events import Event, EventKind
+from batchgen.core.jobs.events import (
+    AnswerEvent,
+    DoubtEvent,
+    Event,
+    EventKind,
+    IntentEvent,
+    SavedEvent,
+)
 from batchgen.core.jobs.job import Job, JobState, Output, SavedFile
+from batchgen.core.jobs.outcomes import CallKind, Response
 from batchgen.core.jobs.policies import Limits
 from batchgen.core.net.http import Answer
 from batchgen.core.scheduling.gates import Gates
@@ -40,8 +48,18 @@ def job(state: JobState = JobState.PENDING, key: int = 1, **changes: Any) -> Job
 
 
 def event(kind: EventKind, at: float = NOW, **fields: Any) -> Event:
-    """An event of job 1."""
-    return Event(kind, fields.pop("job_key", 1), at, **fields)
+    """An event of job 1, of the class that has these fields."""
+    call, signal = fields.pop("call", CallKind.STATUS), fields.pop("signal", None)
+    if signal is not None:
+        told = (fields.get("reason", ""), fields.get("retry_at", 0.0))
+        fields["response"] = Response(call, signal, at, *told)
+    found = next(owner for owner in _EVENTS if fields.keys() <= set(owner.__match_args__))
+    if kind is EventKind.UNCLEAR:
+        found = DoubtEvent
+    return found(kind, fields.pop("job_key", 1), at, **fields)
+
+
+_EVENTS = (Event, IntentEvent, SavedEvent, AnswerEvent, DoubtEvent)
 
 
 def answer(body: Any = None, status: int = 200, **headers: str) -> Answer:

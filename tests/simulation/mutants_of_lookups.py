@@ -66,8 +66,8 @@ MUTANTS = (
     Mutant(
         "recovered-v1-without-its-id",
         "a bill of a recovered v1 request is in nobody's ledger",
-        "        return replace(event, request_id=request_id) if final else event\n",
-        "        return event\n",
+        "replace(event, request_id=request_id) if isinstance(event, AnswerEvent) else event\n",
+        "event\n",
         night="555",
     ),
     Mutant(

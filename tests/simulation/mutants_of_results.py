@@ -43,8 +43,8 @@ MUTANTS = (
     Mutant(
         "outputs-of-the-attempt-before",
         "a death after a new submit saves the old attempt's files as the new one's",
-        "if change.event.outputs or change.event.kind is EventKind.INTENDED:",
-        "if change.event.outputs:",
+        " or change.event.kind is EventKind.INTENDED:",
+        ":",
         tests="tests/store/test_sqlite_ledger.py",
     ),
 )

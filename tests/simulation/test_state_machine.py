@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -36,6 +35,7 @@ from batchgen.store.sqlite.importer import import_jobs
 from batchgen.store.sqlite.ledger import Ledger
 from batchgen.store.sqlite.retrying import put_back, select
 from batchgen.store.sqlite.schema import create_schema
+from tests.core.builders import event
 from tests.simulation.nights import PRICE_USD, jobs
 
 JOB_COUNT = 6
@@ -100,9 +100,9 @@ class Run(RuleBasedStateMachine):
         self.record(*filter(None, (found_at_start(job, self.now) for job in active)))
 
     def record(self, *events: Event) -> None:
-        for event in events:
-            job = self.board.jobs[event.job_key]
-            change = apply(job, self.board.resolve(job, event))
+        for happened in events:
+            job = self.board.jobs[happened.job_key]
+            change = apply(job, self.board.resolve(job, happened))
             self.ledger.record([change])
             self.board.apply([change])
 
@@ -152,23 +152,20 @@ class Run(RuleBasedStateMachine):
         self.record(*events)
 
     def outcome(self, job: Job, effect: Effect, kind: EventKind) -> Event:
-        event = self.event(kind, job.key, effect.kind)
+        call = CALLS.get(effect.kind)
+        told = {"reason": "said", "job_key": job.key}
+        told |= {} if call is None else {"call": call, "signal": Signal.OK}
         if kind is E.ACKED:
             self.ids += 1
-            return replace(event, request_id=f"r-{self.ids}")
+            told["request_id"] = f"r-{self.ids}"
         if kind is E.ADOPTED:
-            return replace(event, request_id=effect.request_id)
+            told["request_id"] = effect.request_id
         if kind in {E.RESULT, E.RECOVERED}:
-            output = Output(0, url="https://cdn.segmind.test/a.png")
-            return replace(event, outputs=(output,), receipt=Receipt(cost_usd=PRICE_USD))
+            told["outputs"] = (Output(0, url="https://cdn.segmind.test/a.png"),)
+            told["receipt"] = Receipt(cost_usd=PRICE_USD)
         if kind is E.SAVED:
-            return replace(
-                event, files=(SavedFile(0, f"{job.stem}.png", 1, "0" * 64, "image/png"),)
-            )
-        return event
-
-    def event(self, kind: EventKind, key: int, effect: EffectKind) -> Event:
-        return Event(kind, key, self.now, call=CALLS.get(effect), signal=Signal.OK, reason="said")
+            told["files"] = (SavedFile(0, f"{job.stem}.png", 1, "0" * 64, "image/png"),)
+        return event(kind, self.now, **told)
 
     def end_read(self, choose) -> None:
         self.take(PageOutcome())

@@ -1,13 +1,13 @@
-"""Events: the one outcome each effect ends in, and the change of a job that follows from it."""
+"""Events: what can happen to a job, and the change that follows from it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from batchgen.core.jobs.job import AttemptState, Doubt, Job, Output, Receipt, SavedFile
-from batchgen.core.jobs.outcomes import CallKind, Response, Signal
+from batchgen.core.jobs.outcomes import Response
 
 
 class EventKind(StrEnum):
@@ -65,34 +65,49 @@ class EventKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One outcome. `at` is when it was known; `retry_at` the earliest next try, 0 for the default.
+    """One thing that happened to a job. `at` is when it was known.
 
-    A `retry_at` also says that the delay is not the job's own fault: it counts no trouble. `call`
-    and `signal` say what was asked and what the service or the network said to it, where the event
-    follows from a call. `doubt` counts for UNCLEAR. Only the fields its kind speaks of are filled.
+    `retry_at` is the earliest next try, 0 for the default; it also says that the delay is not the
+    job's own fault: it counts no trouble. `response` is what came of the call that the event
+    follows from, None where it follows from none. Events that bring more have classes of their own.
     """
 
     kind: EventKind
     job_key: int
     at: float
     reason: str = ""
-    request_id: str = ""
     retry_at: float = 0.0
-    call: CallKind | None = None
-    signal: Signal | None = None
-    doubt: Doubt = Doubt.OPEN
+    response: Response | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class IntentEvent(Event):
+    """INTENDED, with what the submit is expected to cost; None where nobody knows."""
+
+    price_usd: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerEvent(Event):
+    """What an answer told of a request: its id, its outputs, its receipt, as far as it did."""
+
+    request_id: str = ""
     outputs: tuple[Output, ...] = ()
     receipt: Receipt | None = None
-    files: tuple[SavedFile, ...] = ()
-    price_usd: float | None = None
-    """What an INTENDED submit is expected to cost."""
 
-    @property
-    def response(self) -> Response | None:
-        """What came of the call that the event follows from; None where it follows from none."""
-        if self.call is None or self.signal is None:
-            return None
-        return Response(self.call, self.signal, self.at, self.reason, self.retry_at)
+
+@dataclass(frozen=True, slots=True)
+class DoubtEvent(AnswerEvent):
+    """UNCLEAR, with what speaks for the POST having been accepted."""
+
+    doubt: Doubt = Doubt.OPEN
+
+
+@dataclass(frozen=True, slots=True)
+class SavedEvent(Event):
+    """SAVED, with the finished files."""
+
+    files: tuple[SavedFile, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +123,16 @@ class Change:
     event: Event
     attempt_state: AttemptState | None = None
     attempt_ended: bool = False
-    files: tuple[SavedFile, ...] = field(default=())
+
+    @property
+    def answer(self) -> AnswerEvent | None:
+        """The event, where it tells of a request."""
+        return self.event if isinstance(self.event, AnswerEvent) else None
+
+    @property
+    def files(self) -> tuple[SavedFile, ...]:
+        """The finished files that the event brings."""
+        return self.event.files if isinstance(self.event, SavedEvent) else ()
 
     @property
     def is_news(self) -> bool:

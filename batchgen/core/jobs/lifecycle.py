@@ -17,7 +17,7 @@ from dataclasses import fields
 from operator import attrgetter
 
 from batchgen.core.jobs.backoff import FIRST_READS_S, backoff_at
-from batchgen.core.jobs.events import Change, Event, EventKind
+from batchgen.core.jobs.events import AnswerEvent, Change, DoubtEvent, Event, EventKind, IntentEvent
 from batchgen.core.jobs.job import AttemptState, Doubt, Job, JobState, Receipt
 from batchgen.core.jobs.spec import ApiVersion
 from batchgen.errors import IllegalTransitionError
@@ -123,7 +123,6 @@ def apply(job: Job, event: Event) -> Change:
         event=event,
         attempt_state=_attempt_state(job, event),
         attempt_ended=_attempt_ends(target, event),
-        files=event.files,
     )
 
 
@@ -170,10 +169,11 @@ def _progress(before: Job, event: Event) -> dict[str, object]:
             "recoveries": 0, "outputs": (), "receipt": _NOTHING_SAID, "due_at": event.at,
         }  # fmt: skip
     if kind is EventKind.UNCLEAR:
+        doubt = event.doubt if isinstance(event, DoubtEvent) else Doubt.OPEN
         # A 5xx that comes back for the same job says something about the job.
-        trouble = before.trouble + (event.doubt is Doubt.SERVER_ERROR)
+        trouble = before.trouble + (doubt is Doubt.SERVER_ERROR)
         return {
-            "trouble": trouble, "unclear_at": event.at, "doubt": event.doubt,
+            "trouble": trouble, "unclear_at": event.at, "doubt": doubt,
             "due_at": event.at + FIRST_READS_S[0],
         }  # fmt: skip
     if kind is EventKind.ABSENT:
@@ -190,13 +190,14 @@ def _facts(before: Job, target: JobState, event: Event) -> dict[str, object]:
     changes: dict[str, object] = {}
     if target not in _IN_DOUBT:
         changes["doubt"] = Doubt.NONE
-    if event.request_id:
-        changes["request_id"] = event.request_id
-    if event.outputs:
-        changes["outputs"] = event.outputs
-    if event.receipt is not None:
-        changes["receipt"] = before.receipt.updated(event.receipt)
-    if event.price_usd is not None:
+    if isinstance(event, AnswerEvent):
+        if event.request_id:
+            changes["request_id"] = event.request_id
+        if event.outputs:
+            changes["outputs"] = event.outputs
+        if event.receipt is not None:
+            changes["receipt"] = before.receipt.updated(event.receipt)
+    elif isinstance(event, IntentEvent) and event.price_usd is not None:
         changes["price_usd"] = event.price_usd
     if event.reason or event.kind not in _QUIET:
         changes["reason"] = event.reason

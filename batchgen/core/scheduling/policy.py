@@ -61,7 +61,12 @@ def overdue(job: Job, event: Event, retention_s: float) -> Event:
     age_s = event.at - job.sent_at
     if event.kind is EventKind.RUNNING and age_s > retention_s + STRAGGLER_S:
         return replace(event, kind=EventKind.GONE, reason="still running after its hour")
-    answered = event.kind is EventKind.TROUBLE and event.signal in _ANSWERED
-    if answered and job.state in _LOOKED_UP and age_s > HOPELESS_WINDOWS * retention_s:
+    answered = event.response is not None and event.response.signal in _ANSWERED
+    if (
+        event.kind is EventKind.TROUBLE
+        and answered
+        and job.state in _LOOKED_UP
+        and age_s > HOPELESS_WINDOWS * retention_s
+    ):
         return replace(event, kind=EventKind.SET_ASIDE)
     return event

@@ -369,8 +369,9 @@ class SchedulerState:
             self.asked_at[job.key] = job.sent_at
             if event.kind is EventKind.ACKED:
                 self.placement.accepted(job, event.at)
-        if change.event.kind in _TELLING and change.event.receipt is not None:
-            receipt = change.event.receipt
+        answer = change.answer
+        if event.kind in _TELLING and answer is not None and answer.receipt is not None:
+            receipt = answer.receipt
             if receipt.cost_usd is not None:
                 self.money.learn(change.after.model, receipt.cost_usd)
             seen_s = receipt.inference_s if receipt.total_s is None else receipt.total_s

@@ -12,9 +12,9 @@ from dataclasses import replace
 from typing import Any, TypeGuard
 
 from batchgen.core.common.text import printable
-from batchgen.core.jobs.events import Event, EventKind, Reading
+from batchgen.core.jobs.events import AnswerEvent, DoubtEvent, Event, EventKind, Reading
 from batchgen.core.jobs.job import Job, JobState, Output, Receipt
-from batchgen.core.jobs.outcomes import CallKind, Signal
+from batchgen.core.jobs.outcomes import CallKind, Response, Signal
 from batchgen.core.jobs.spec import ApiVersion
 from batchgen.core.media.formats import sniff
 from batchgen.core.net.http import Answer, CallOutcome
@@ -52,7 +52,7 @@ def read_submit(job: Job, outcome: CallOutcome, now: float) -> Reading:
     if not _is_request_id(request_id):
         reason = "the service accepted the submit but named no request_id"
         return _no_result(job, outcome, now, CallKind.SUBMIT, reason)
-    acked = _event(EventKind.ACKED, job, now, CallKind.SUBMIT)
+    acked = _answer(EventKind.ACKED, job, now, CallKind.SUBMIT)
     return Reading(replace(acked, request_id=request_id), {})
 
 
@@ -66,7 +66,8 @@ def read_status(job: Job, outcome: CallOutcome, now: float) -> Event:
     if signal is not Signal.OK:
         return failed_call(CallKind.STATUS, job, outcome, signal, now)
     if state == "COMPLETED":
-        return _event(EventKind.FINISHED, job, now, CallKind.STATUS, receipt=read_receipt(body))
+        finished = _answer(EventKind.FINISHED, job, now, CallKind.STATUS)
+        return replace(finished, receipt=read_receipt(body))
     if state in RUNNING_STATES:
         return _event(EventKind.RUNNING, job, now, CallKind.STATUS)
     if isinstance(state, str) and state:
@@ -109,13 +110,9 @@ def _final(job: Job, answer: Answer, body: dict[str, Any], now: float, call: Cal
     if not found:
         return _no_result(job, answer, now, call, "the result names no output")
     outputs, inline = _numbered(found)
-    event = Event(
-        kind,
-        job.key,
-        now,
+    event = replace(
+        _answer(kind, job, now, call),
         request_id=_header_id(answer.headers) if call is CallKind.SUBMIT else "",
-        call=call,
-        signal=Signal.OK,
         outputs=outputs,
         receipt=read_receipt(body, answer.headers),
     )
@@ -157,12 +154,8 @@ def read_record(job: Job, outcome: CallOutcome, now: float) -> Event:
     if status == "FAILED":
         return _failed(job, row, now, CallKind.HISTORY)
     if urls:
-        return Event(
-            EventKind.RECOVERED,
-            job.key,
-            now,
-            call=CallKind.HISTORY,
-            signal=Signal.OK,
+        return replace(
+            _answer(EventKind.RECOVERED, job, now, CallKind.HISTORY),
             outputs=_recovered(job, urls),
             receipt=Receipt(cost_usd=amount(row.get("credits_deduction"))),
         )
@@ -206,17 +199,10 @@ def read_confirmation(job: Job, request_id: str, outcome: CallOutcome, now: floa
         return None
     if job.api is ApiVersion.V1 or row.get("model_status") == "FAILED":
         event = read_record(job, outcome, now)
-        final = event.kind in {EventKind.RECOVERED, EventKind.FAILED}
-        return replace(event, request_id=request_id) if final else event
-    return Event(
-        EventKind.ADOPTED,
-        job.key,
-        now,
-        request_id=request_id,
-        call=CallKind.HISTORY,
-        signal=Signal.OK,
-        reason="found in the account's history",
-    )
+        return replace(event, request_id=request_id) if isinstance(event, AnswerEvent) else event
+    reason = "found in the account's history"
+    adopted = _answer(EventKind.ADOPTED, job, now, CallKind.HISTORY, reason)
+    return replace(adopted, request_id=request_id)
 
 
 def _recovered(job: Job, urls: list[str]) -> tuple[Output, ...]:
@@ -246,7 +232,7 @@ def _row_urls(row: dict[str, Any]) -> list[str]:
 
 def _failed(job: Job, body: dict[str, Any], now: float, call: CallKind) -> Event:
     text = error_text_of(body) or "the service reported FAILED without a reason"
-    return _event(EventKind.FAILED, job, now, call, text, receipt=read_receipt(body))
+    return replace(_answer(EventKind.FAILED, job, now, call, text), receipt=read_receipt(body))
 
 
 def error_text_of(body: dict[str, Any]) -> str:
@@ -257,15 +243,13 @@ def error_text_of(body: dict[str, Any]) -> str:
     return printable(str(error)) if error else ""
 
 
-def _event(  # noqa: PLR0913  the fields of one event
-    kind: EventKind,
-    job: Job,
-    now: float,
-    call: CallKind,
-    reason: str = "",
-    receipt: Receipt | None = None,
-) -> Event:
-    return Event(kind, job.key, now, reason=reason, call=call, signal=Signal.OK, receipt=receipt)
+def _event(kind: EventKind, job: Job, now: float, call: CallKind, reason: str = "") -> Event:
+    return Event(kind, job.key, now, reason, response=Response(call, Signal.OK, now, reason))
+
+
+def _answer(kind: EventKind, job: Job, now: float, call: CallKind, reason: str = "") -> AnswerEvent:
+    response = Response(call, Signal.OK, now, reason)
+    return AnswerEvent(kind, job.key, now, reason, response=response)
 
 
 def _keep_id(job: Job, event: Event, outcome: CallOutcome) -> Event:
@@ -274,7 +258,7 @@ def _keep_id(job: Job, event: Event, outcome: CallOutcome) -> Event:
     A v2 answer names it in its body only: an id from elsewhere would stand in the ledger as ours,
     and hide the very row that shows the submit to be accepted.
     """
-    if event.kind is not EventKind.UNCLEAR or job.api is not ApiVersion.V1:
+    if not isinstance(event, DoubtEvent) or job.api is not ApiVersion.V1:
         return event
     return replace(event, request_id=_header_id(outcome.headers))
 

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from batchgen.core.common.text import printable
 from batchgen.core.common.timestamps import instant_of
 from batchgen.core.jobs.backoff import backoff_at
-from batchgen.core.jobs.events import Event, EventKind
+from batchgen.core.jobs.events import DoubtEvent, Event, EventKind
 from batchgen.core.jobs.job import Doubt, Job, JobState
-from batchgen.core.jobs.outcomes import TABLE, CallKind, Signal, Treatment
+from batchgen.core.jobs.outcomes import TABLE, CallKind, Response, Signal, Treatment
 from batchgen.core.net.http import CallOutcome
 from batchgen.core.scheduling.policy import PATIENCE
 from batchgen.errors import TransportError
@@ -42,16 +42,13 @@ def failed_call(  # noqa: PLR0913  one call's whole circumstances
     """
     treatment = TABLE[signal][call]
     kind = _submit_kind(treatment) if call is CallKind.SUBMIT else _get_kind(job, treatment, now)
-    return Event(
-        kind,
-        job.key,
-        now,
-        reason=reason or describe(signal, outcome),
-        retry_at=_retry_at(job, treatment, signal, outcome, now),
-        call=call,
-        signal=signal,
-        doubt=_doubt(signal, outcome),
-    )
+    reason = reason or describe(signal, outcome)
+    retry_at = _retry_at(job, treatment, signal, outcome, now)
+    response = Response(call, signal, now, reason, retry_at)
+    if kind is EventKind.UNCLEAR:
+        doubt = _doubt(signal, outcome)
+        return DoubtEvent(kind, job.key, now, reason, retry_at, response, doubt=doubt)
+    return Event(kind, job.key, now, reason, retry_at, response)
 
 
 def _doubt(signal: Signal, outcome: CallOutcome) -> Doubt:

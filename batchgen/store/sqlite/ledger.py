@@ -97,7 +97,7 @@ class Ledger:
         elif change.before.attempt and change.before.state is not JobState.PENDING:
             self._update_attempt(connection, change)
         self._update_job(connection, change)
-        if change.event.outputs or change.event.kind is EventKind.INTENDED:
+        if (change.answer and change.answer.outputs) or change.event.kind is EventKind.INTENDED:
             # With the intent those of the attempt before go: a restart would save them as new.
             self._replace_outputs(connection, change.after)
         if change.files:
@@ -133,8 +133,11 @@ class Ledger:
     def _update_attempt(self, connection: sqlite3.Connection, change: Change) -> None:
         event, job = change.event, change.after
         state = change.attempt_state
-        if state is None and not change.attempt_ended and event.receipt is None:
+        answer = change.answer
+        told = answer is not None and answer.receipt is not None
+        if state is None and not change.attempt_ended and not told:
             return
+        request_id = answer.request_id if answer else ""
         try:
             connection.execute(
                 "UPDATE attempts SET state = coalesce(?, state), "
@@ -146,13 +149,13 @@ class Ledger:
                 "WHERE job_key = ? AND number = ?",
                 (
                     state, state is not None, event.at, change.attempt_ended, event.at,
-                    event.request_id, _settled(change), event.reason, event.reason,
+                    request_id, _settled(change), event.reason, event.reason,
                     job.key, change.before.attempt,
                 ),
             )  # fmt: skip
         except sqlite3.IntegrityError as error:
-            if _is_taken(connection, event.request_id):
-                raise DuplicateRequestIdError(job.key, event.request_id) from error
+            if _is_taken(connection, request_id):
+                raise DuplicateRequestIdError(job.key, request_id) from error
             raise
 
     def _replace_outputs(self, connection: sqlite3.Connection, job: Job) -> None:
@@ -272,8 +275,9 @@ def _settled(change: Change) -> float | None:
     free = {AttemptState.REJECTED, AttemptState.ABSENT}
     if change.attempt_state in free or change.event.kind is EventKind.FAILED:
         return 0.0
-    if change.event.receipt is not None and change.event.receipt.cost_usd is not None:
-        return change.event.receipt.cost_usd
+    receipt = change.answer.receipt if change.answer else None
+    if receipt is not None and receipt.cost_usd is not None:
+        return receipt.cost_usd
     if change.after.state is JobState.DONE:
         # Completed without a stated cost: the expected price stands for it.
         cost = change.after.receipt.cost_usd

@@ -107,8 +107,8 @@ def test_what_a_display_is_told():
     made.rates.start("flux-pro")
     tally = left(1, 1)
     tally.spent_usd = 1.5
-    change = apply(job(S.FETCHING), event(E.SAVED, NOW))
-    tally.take_in(replace(change, files=(replace(saved(), size=6_000_000),)))
+    files = (replace(saved(), size=6_000_000),)
+    tally.take_in(apply(job(S.FETCHING), event(E.SAVED, NOW, files=files)))
     glance = SnapshotReader(tally, 20.0, made).read(NOW + 30)
     assert (glance.spent_usd, glance.reserved_usd, glance.cap_usd) == (1.5, 0.25, 20.0)
     assert (glance.calls, glance.allowed) == (1, 50)

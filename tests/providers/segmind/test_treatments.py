@@ -101,7 +101,8 @@ def test_the_first_time(signal, call, state, kind):
     event = failed_call(call, job(state), outcome_of(signal), signal, NOW)
 
     assert event.kind is kind
-    assert (event.call, event.signal, event.at) == (call, signal, NOW)
+    response = event.response
+    assert (response.call, response.signal, response.at, event.at) == (call, signal, NOW, NOW)
     assert event.reason
     apply(job(state), event)  # legal where it arises
 
