@@ -34,9 +34,7 @@ from batchgen.observe.progress import FanOut
 from batchgen.observe.run_log import RunLog
 from batchgen.outputs.downloads import Downloader, DownloadSettings
 from batchgen.ports import Ports, Progress
-from batchgen.providers.segmind import catalog
-from batchgen.providers.segmind.client import SegmindApi, origins_for
-from batchgen.providers.segmind.provider import CAPABILITIES, Segmind
+from batchgen.providers.registry import SERVICE_NOTE, KnownService, service_of
 from batchgen.runner.runner import RunEnd, Runner
 from batchgen.sources.input_files import InputReader
 from batchgen.store.sqlite.faults import typed_errors
@@ -56,6 +54,7 @@ class Session:
     manifest: ManifestFile
     directory: RunDirectory
     state: SqliteState
+    service: KnownService
     totals: Totals
     clock: SystemClock
     tally: Tally
@@ -78,7 +77,7 @@ class Session:
         async with AsyncExitStack() as stack:
             log = stack.enter_context(RunLog(self.directory.log, self.clock))
             api = await stack.enter_async_context(
-                SegmindApi(service.key, origins_for(service.base_url), USER_AGENT)
+                self.service.open_api(service.key, service.base_url, USER_AGENT)
             )
             settings = DownloadSettings(allow_private=service.local)
             downloader = await stack.enter_async_context(Downloader(USER_AGENT, settings))
@@ -88,7 +87,7 @@ class Session:
             )
             ports = Ports(
                 api,
-                Segmind(),
+                self.service.provider,
                 self.state,
                 outputs,
                 self.clock,
@@ -125,19 +124,19 @@ class Session:
         board = SchedulerState(
             limits=limits,
             rates=rates,
-            capabilities=CAPABILITIES,
+            capabilities=self.service.capabilities,
             money=money,
             gates=Gates(options.gate_patience(remote=self.directory.bucket is not None)),
             latencies=Latencies(
                 {
                     model.slug: model.latency_s / speed
-                    for model in catalog.load()
+                    for model in self.service.load_catalog()
                     if model.latency_s
                 },
                 DEFAULT_LATENCY_S / speed,
             ),
             prefetch=Prefetch(options.limit),
-            wants_credits=True,
+            wants_credits=self.service.capabilities.has_credits,
         )
         board.recall(await self.state.note(LATENCIES_NOTE), await self.state.note(PRICES_NOTE))
         return board
@@ -192,8 +191,10 @@ async def opened(
         await set_aside(directory, imported.replaced)
         await state.record((), {"clock": clock.anchor()})
         totals = await state.totals()
-        tally = Tally.of(totals.counts, totals.settled_usd, CAPABILITIES.retention_s)
-        yield Session(manifest, directory, state, totals, clock, tally, run_id)
+        service = service_of(service_name)
+        retention_s = service.capabilities.retention_s
+        tally = Tally.of(totals.counts, totals.settled_usd, retention_s)
+        yield Session(manifest, directory, state, service, totals, clock, tally, run_id)
 
 
 def refuse_unknown_prices(state: SqliteState) -> None:
@@ -210,9 +211,9 @@ def _bind_service(state: SqliteState, name: str) -> None:
 
     A rehearsal's request_ids mean nothing to the real service, and its bills are not money.
     """
-    known = state.ledger.note("service")
+    known = state.ledger.note(SERVICE_NOTE)
     if known is None:
-        state.ledger.record((), {"service": name})
+        state.ledger.record((), {SERVICE_NOTE: name})
     elif known != name:
         raise StateError(
             f"{state.path.parent} belongs to {known}, not to {name}; "

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from batchgen.core.jobs.job import ENDED, JobState
-from batchgen.providers.segmind.provider import CAPABILITIES
+from batchgen.providers.registry import SERVICE_NOTE, service_of
 
 if TYPE_CHECKING:
     from batchgen.store.sqlite.epilogue import EpilogueReader
@@ -71,6 +71,7 @@ def _report(path: str, overview: Any) -> dict[str, Any]:
     minutes = 5.0
     rate = overview.recent_done_count / minutes
     left = sum(counts.values()) - ended
+    service = service_of(overview.notes.get(SERVICE_NOTE))
     return {
         "run": path,
         "jobs": sum(counts.values()),
@@ -83,7 +84,7 @@ def _report(path: str, overview: Any) -> dict[str, Any]:
         "bytes": overview.byte_count,
         "done_per_minute": round(rate, 2),
         "left": left,
-        "next_deadline_at": CAPABILITIES.deadline_at(overview.oldest_unfetched_at),
+        "next_deadline_at": service.capabilities.deadline_at(overview.oldest_unfetched_at),
         "started_at": overview.first_intent_at,
         "last_change_at": overview.last_change_at,
     }

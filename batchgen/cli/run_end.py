@@ -20,7 +20,6 @@ from batchgen.core.jobs.job import JobState
 from batchgen.core.progress.notifications import Facts
 from batchgen.core.progress.tally import duration
 from batchgen.errors import StateError, StoppedEarly, UserError
-from batchgen.providers.segmind.provider import CAPABILITIES
 from batchgen.system.local_time import local_time
 
 if TYPE_CHECKING:
@@ -62,7 +61,7 @@ async def finish(request: RunRequest, run: OpenRun, outcome: RunOutcome) -> None
         # Nobody reads on; how the run ended is still so.
         silence(sys.stdout)
     if end.gate is not None:
-        _print_stop(request, end.gate, active)
+        _print_stop(request, session, end.gate, active)
     elif request.options.limit and tally.counts[JobState.PENDING]:
         _print_rest(request, tally)
 
@@ -98,12 +97,14 @@ def _print(session: Session, tally: Tally, told: dict[str, Any]) -> None:
     print_failures(told, session.directory.path)
 
 
-def _print_stop(request: RunRequest, gate: Gate, active: list[Job]) -> None:
+def _print_stop(request: RunRequest, session: Session, gate: Gate, active: list[Job]) -> None:
     say(f"stopped: {gate.reason}")
     running = [job for job in active if job.state in {JobState.SUBMITTED, JobState.FETCHING}]
     if running:
-        until = local_time(min(job.sent_at for job in running) + CAPABILITIES.retention_s)
-        say(f"{len(running)} paid job(s) still at the service; fetch them before {until}")
+        oldest_at = min(job.sent_at for job in running)
+        deadline = session.service.capabilities.deadline_at(oldest_at)
+        until = f"; fetch them before {local_time(deadline)}" if deadline else ""
+        say(f"{len(running)} paid job(s) still at the service{until}")
     say(f"resume: {_again(request)}")
 
 

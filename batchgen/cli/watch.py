@@ -25,7 +25,7 @@ from batchgen.errors import BatchgenError
 from batchgen.observe.log_tail import tail_of
 from batchgen.observe.progress import LINE_EVERY_S
 from batchgen.observe.screen import Screen
-from batchgen.providers.segmind.provider import CAPABILITIES
+from batchgen.providers.registry import SERVICE_NOTE, service_of
 from batchgen.store.sqlite.epilogue import EpilogueReader
 from batchgen.store.sqlite.look import Beside, glance_of
 from batchgen.system.clock import SystemClock
@@ -135,7 +135,8 @@ class _Eta:
 def _look(reader: EpilogueReader, directory: RunDirectory, now: float, eta: _Eta) -> RunSnapshot:
     with reader.snapshot():
         overview = reader.overview(now)
-        deadline_at = CAPABILITIES.deadline_at(overview.oldest_unfetched_at)
+        capabilities = service_of(overview.notes.get(SERVICE_NOTE)).capabilities
+        deadline_at = capabilities.deadline_at(overview.oldest_unfetched_at)
         told = [gate_words(gate) for gate in tail_of(directory.log).gates]
         gates = [words.short for words in told if words is not None]
         glance = glance_of(reader, overview, now, Beside(deadline_at, gates))

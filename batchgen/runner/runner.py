@@ -133,7 +133,8 @@ class Runner:
                 self._teller.tell_credits(outcome.credits_usd, outlook)
 
     async def _conclude(self) -> None:
-        """Draw the conclusions of a read of the history that has ended."""
+        """Draw the conclusions of a read of the history that has ended, or of there being none."""
+        await self._record(self.board.without_history(self._ports.clock.now()))
         read = self.board.lookups.take_ended()
         if read is not None:
             own = await self._ports.state.requests(list(read.rows))

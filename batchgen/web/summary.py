@@ -12,7 +12,7 @@ from batchgen.core.forecast.run_settings import SETTINGS_NOTE, budget_of
 from batchgen.core.jobs.job import ENDED, JobState
 from batchgen.core.progress.reasons import grouped
 from batchgen.core.scheduling.learned import limited_of
-from batchgen.providers.segmind.provider import CAPABILITIES
+from batchgen.providers.registry import SERVICE_NOTE, service_of
 from batchgen.store.sqlite.gallery import Gallery
 from batchgen.web.rows import shown
 
@@ -46,6 +46,7 @@ def summary_of(gallery: Gallery, run: Titled, now: float) -> dict[str, Any]:
     left = sum(counts.values()) - sum(counts[state.value] for state in ENDED)
     pace = overview.recent_done_count / _RECENT_MIN
     limited = limited_of(overview.notes, now)
+    capabilities = service_of(overview.notes.get(SERVICE_NOTE)).capabilities
     return {
         "name": run.name,
         "typed": run.typed,
@@ -59,7 +60,7 @@ def summary_of(gallery: Gallery, run: Titled, now: float) -> dict[str, Any]:
         "byte_count": overview.byte_count,
         "started_at": overview.first_intent_at,
         "last_change_at": overview.last_change_at,
-        "deadline_at": CAPABILITIES.deadline_at(overview.oldest_unfetched_at),
+        "deadline_at": capabilities.deadline_at(overview.oldest_unfetched_at),
         "limited_until": limited.until if limited else None,
         "done_per_minute": round(pace, 2),
         "eta_s": round(left / pace * 60) if left and pace else None,

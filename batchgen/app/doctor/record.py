@@ -11,7 +11,7 @@ from batchgen.app.doctor.findings import Diagnosis, Level
 from batchgen.core.common.formatting import size_text
 from batchgen.core.jobs.job import JobState
 from batchgen.errors import StateError
-from batchgen.providers.segmind.provider import CAPABILITIES
+from batchgen.providers.registry import SERVICE_NOTE, service_of
 from batchgen.store.sqlite.reader import StateReader
 from batchgen.system.run_directory import RunDirectory
 from batchgen.system.run_holder import LOCK_NAME, holder_of
@@ -101,7 +101,8 @@ def _of_jobs(run: RunDirectory, reader: StateReader, now: float) -> Iterator[Dia
         yield Diagnosis("jobs", Level.WARN, f"{told}: {undecided:,} need a decision", remedy)
     else:
         yield Diagnosis("jobs", Level.OK, told or "none")
-    deadline = CAPABILITIES.deadline_at(overview.oldest_unfetched_at)
+    capabilities = service_of(overview.notes.get(SERVICE_NOTE)).capabilities
+    deadline = capabilities.deadline_at(overview.oldest_unfetched_at)
     if deadline is None or holder_of(run.path) is not None:
         return
     at = datetime.fromtimestamp(deadline).astimezone().strftime("%H:%M:%S")

@@ -11,10 +11,14 @@ class Capabilities:
     """What a service does with the requests it has accepted.
 
     `retention_s` is how long after its submit a request can be asked for, in seconds; infinite
-    where the service never forgets one.
+    where the service never forgets one. `has_history` says that it lists the requests of the
+    account, so that a lost answer can be looked up; `has_credits` that it tells what the account
+    holds.
     """
 
     retention_s: float
+    has_history: bool = True
+    has_credits: bool = True
 
     def deadline_at(self, sent_at: float | None) -> float | None:
         """Until when the result of a request sent then can be fetched; None where it has no end."""

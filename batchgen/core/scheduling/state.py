@@ -210,6 +210,17 @@ class SchedulerState:
         elif outcome.has_space is not None:
             self.gates.put_off(GateKind.DISK, now + DISK_CHECK_S)
 
+    def without_history(self, now: float) -> list[Event]:
+        """The end of the doubts about a service that lists no requests: nothing can settle them."""
+        if self.capabilities.has_history:
+            return []
+        what = "the service lists no requests: whether this one was accepted cannot be told"
+        return [
+            Event(EventKind.SET_ASIDE, job.key, now, f"{job.reason}; {what}")
+            for job in self.ambiguous
+            if job.key not in self.busy
+        ]
+
     def conclude(self, read: HistoryRead, own: Mapping[str, OwnRequest], now: float) -> list[Event]:
         """The conclusions of an ended read; `own` are the rows' request_ids that the record has."""
         jobs = [
@@ -281,7 +292,10 @@ class SchedulerState:
 
         `job` is the job as it stands before the event, which may be newer than the one here.
         """
-        event = by_policy(job, overdue(job, event, self.capabilities.retention_s), self.limits)
+        event = overdue(job, event, self.capabilities.retention_s)
+        if event.kind is EventKind.GONE and not self.capabilities.has_history:
+            event = replace(event, kind=EventKind.GIVEN_UP)
+        event = by_policy(job, event, self.limits)
         if event.kind not in _ACKED or event.retry_at:
             return event
         is_running = event.kind is EventKind.RUNNING

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from batchgen.core.jobs.capabilities import Capabilities
 from batchgen.core.jobs.events import EventKind as E
 from batchgen.core.jobs.job import JobState as S
 from batchgen.core.jobs.job import Receipt
@@ -446,3 +447,29 @@ def test_money_never_overshoots_the_cap_whatever_happens(data, cap):
             billed -= PRICE
         assert billed <= cap + 1e-6
         assert made.money.committed_usd >= billed - 1e-6
+
+
+# ------------------------------------------------------------------ a service without a history
+
+FORGETFUL = Capabilities(retention_s=3600.0, has_history=False)
+
+
+def test_without_a_history_a_doubt_is_left_to_the_user_at_once():
+    made = board([job(S.AMBIGUOUS, reason="answer lost"), job(S.AMBIGUOUS, 2), job(key=3)])
+    made.capabilities = FORGETFUL
+    made.roster.begin(2)
+
+    (left,) = made.without_history(NOW)
+
+    assert (left.kind, left.job_key) == (E.SET_ASIDE, 1)
+    assert left.reason.startswith("answer lost; the service lists no requests")
+
+
+def test_with_a_history_a_doubt_is_looked_up():
+    assert board([job(S.AMBIGUOUS)]).without_history(NOW) == []
+
+
+def test_without_a_history_what_is_gone_is_lost():
+    made = board([job(S.SUBMITTED, request_id="r")])
+    made.capabilities = FORGETFUL
+    assert made.resolve(made.jobs[1], event(E.GONE, reason="HTTP 404")).kind is E.GIVEN_UP
