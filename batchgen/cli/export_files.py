@@ -14,9 +14,10 @@ from batchgen.app.console import say
 from batchgen.cli.common import print_json
 from batchgen.core.common.exit_codes import ExitCode
 from batchgen.core.common.formatting import size_text
-from batchgen.core.dataset.card import About, Medium, parquet_card, tar_card
+from batchgen.core.dataset.card import About, parquet_card, tar_card
 from batchgen.core.dataset.export import ExportKind, Filter, ShardLimits
 from batchgen.core.manifest.text.filenames import safe_text
+from batchgen.core.media.formats import FILE
 from batchgen.datasets.exports.folder import (
     ChangedRunError,
     ExportFolder,
@@ -135,7 +136,7 @@ def _told(export: Export, plan: ExportPlan, originals: VerifiedFiles, made: Made
             f"{made.undone_count} {things} left undone; put the damaged files back and give the "
             "same command again, or leave them out with --skip-damaged"
         )
-    if plan.medium is Medium.FILE:
+    if plan.medium is FILE:
         say("note: the files are of several kinds; loaders open them where all are of one, such as")
         say("    --where media_type='image/*'")
     return code
@@ -158,7 +159,7 @@ def _summary(
         "run": str(export.directory.path),
         "kind": export.kind.value,
         "dir": str(export.folder.path),
-        "medium": plan.medium.value,
+        "medium": plan.medium.name,
         "files": plan.file_count,
         "bytes": plan.byte_count,
         "files_made" if is_folder else "shards_made": made.new_count,

@@ -59,7 +59,13 @@ def _unknown(slug: str, known: Catalog) -> str:
 
 def _overview(known: Catalog) -> str:
     rows = [
-        (model.slug, _seconds(model.latency_s), usd(model.price_usd), model.output, model.summary)
+        (
+            model.slug,
+            _seconds(model.latency_s),
+            usd(model.price_usd),
+            model.output.name,
+            model.summary,
+        )
         for model in known
     ]
     return table(rows, ("MODEL", "LATENCY", "PRICE", "OUTPUT", ""))
@@ -69,7 +75,7 @@ def _details(model: Model) -> str:
     head = f"{model.slug} – {model.summary}"
     facts = (
         f"latency {_seconds(model.latency_s)}, price {usd(model.price_usd)}, "
-        f"output {model.output}, page shows {model.page_api}"
+        f"output {model.output.name}, page shows {model.page_api}"
     )
     rows = [
         (
@@ -106,4 +112,4 @@ def _range(parameter: Parameter) -> str:
 
 
 def _as_json(model: Model) -> dict[str, Any]:
-    return dataclasses.asdict(model)
+    return dataclasses.asdict(model) | {"output": model.output.name}

@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from batchgen.core.jobs.job import SavedFile
-from batchgen.core.media.formats import SNIFF_BYTES, sniff, text_kind
+from batchgen.core.media.formats import SNIFF_BYTES, sniff
+from batchgen.core.media.texts import text_kind
 from batchgen.errors import BatchgenError, InternalError
 from batchgen.outputs.inspection import Inspected, inspect, of_bytes, of_file
 from batchgen.outputs.names import candidates, no_name, saved_file, split_stem, staged_hash

@@ -5,16 +5,9 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from batchgen.core.media.dimensions import dimensions
-from batchgen.core.media.formats import (
-    SNIFF_BYTES,
-    MediaType,
-    ReadAt,
-    is_html,
-    is_whole,
-    sniff,
-    text_kind,
-)
+from batchgen.core.media.formats import SNIFF_BYTES, MediaType, dimensions, is_whole, sniff
+from batchgen.core.media.texts import is_html, text_kind
+from batchgen.core.media.wholeness import ReadAt
 from batchgen.ports import SaveError, SaveFault
 
 MAX_TEXT_BYTES = 64 * 2**20

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from batchgen.core.media.formats import Preview, mimes_shown
 from batchgen.ports import OutputFiles
 
-TEXTS = frozenset({"text/plain", "application/json"})
+TEXTS = mimes_shown(Preview.TEXT)
 MOST_BYTES = 4_000
 """Of one text; the file holds all of it."""
 

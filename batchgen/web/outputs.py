@@ -9,13 +9,14 @@ from urllib.parse import quote
 
 from aiohttp import web
 
-from batchgen.core.media.formats import JSON, SVG, TEXT
+from batchgen.core.media.formats import Preview, mimes_shown
 from batchgen.web.feed import Watched
 
 _CHUNK_BYTES = 256 * 1024
-_SEEN = ("image/", "video/", "audio/")
-"""Kinds that a browser shows; others are handed over as a download."""
-_PLAIN = frozenset({TEXT.mime, JSON.mime})
+_SHOWN = mimes_shown(Preview.THUMBNAIL, Preview.PICTURE, Preview.FILM, Preview.SOUND)
+"""Formats that a browser shows; others are handed over as a download."""
+_PLAIN = mimes_shown(Preview.TEXT)
+_DRAWINGS = mimes_shown(Preview.DRAWING)
 _BARE = "default-src 'none'; style-src 'unsafe-inline'; img-src 'self'; media-src 'self'; "
 _SANDBOXED = "default-src 'none'; sandbox"
 
@@ -54,15 +55,14 @@ def headers_of(name: str, media_type: str) -> dict[str, str]:
             "Content-Type": "text/plain; charset=utf-8",
             "Content-Security-Policy": _SANDBOXED,
         }
-    shown = media_type.startswith(_SEEN) and media_type != SVG.mime
     headers = {"Cache-Control": "private, max-age=3600"}
-    if shown:
+    if media_type in _SHOWN:
         return headers | {
             "Content-Type": media_type,
             "Content-Security-Policy": f"{_BARE}frame-ancestors 'none'",
         }
     return headers | {
-        "Content-Type": media_type if media_type == SVG.mime else "application/octet-stream",
+        "Content-Type": media_type if media_type in _DRAWINGS else "application/octet-stream",
         "Content-Security-Policy": _SANDBOXED,
         "Content-Disposition": f"attachment; filename*=UTF-8''{quote(name.rpartition('/')[2])}",
     }

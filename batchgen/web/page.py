@@ -17,6 +17,8 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+from batchgen.core.media.formats import FORMATS
+
 LIBRARY = "uPlot.iife.min.js"
 SCRIPTS = ("tools", "filters", "sheet", "detail", "figures", "charts", "main")
 """Our scripts in the order in which they build upon each other."""
@@ -43,7 +45,8 @@ def assets() -> Assets:
     def read(*names: str) -> str:
         return "\n".join((folder / name).read_text("utf-8") for name in names)
 
-    ours = read(*(f"{name}.js" for name in SCRIPTS))
+    media = {each.mime: (each.family.word, each.preview) for each in FORMATS}
+    ours = f"const MEDIA = {json.dumps(media)};\n" + read(*(f"{name}.js" for name in SCRIPTS))
     script = f'{read(LIBRARY)}\n(() => {{\n"use strict";\n{ours}\n}})();\n'
     return Assets(read("page.html"), read(*STYLES), script)
 

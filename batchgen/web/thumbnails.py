@@ -22,6 +22,7 @@ from typing import BinaryIO, Self
 
 from PIL import Image, ImageOps
 
+from batchgen.core.media.formats import Preview, mimes_shown
 from batchgen.ports import OutputFiles
 
 EDGE = 184
@@ -32,9 +33,7 @@ MOST_PIXELS = 120_000_000
 """Pictures beyond are not opened: they may be small files that unfold to gigabytes."""
 _AS_THEY_ARE = ("RGB", "RGBA", "L")
 _A_BATCH = 128
-PICTURES = frozenset(
-    f"image/{kind}" for kind in ("png", "jpeg", "webp", "gif", "bmp", "tiff", "avif")
-)
+PICTURES = mimes_shown(Preview.THUMBNAIL)
 """What Pillow opens; others (SVG, HEIC, films, sounds, texts) have tiles without a picture."""
 
 

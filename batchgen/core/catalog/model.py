@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import Any
 
 from batchgen.core.jobs.spec import ApiVersion
+from batchgen.core.media.formats import Family
 
 _LONGEST_SLIP = 100
 
@@ -31,15 +32,6 @@ class ParameterType(StrEnum):
     """true or false."""
     URI = "uri"
     """The address of a file: an http(s) URL, or a data: URI that carries it."""
-
-
-class OutputKind(StrEnum):
-    """What a page says its model returns; what really came is told from the bytes."""
-
-    IMAGE = "image"
-    """A picture."""
-    TEXT = "text"
-    """"Text/JSON", in the words of the page; the JSON may well hold URLs of pictures."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +62,7 @@ class Parameter:
 class Model:
     """One model. `latency_s` is the typical time of one generation, `price_usd` of one job.
 
+    `output` is what its page says that it returns; what really came is told from the bytes.
     `page_api` is the door the page shows; `parameters` keep the page's order; `example` is the
     page's own request, word for word.
     """
@@ -80,7 +73,7 @@ class Model:
     page_api: ApiVersion
     latency_s: float | None
     price_usd: float | None
-    output: OutputKind
+    output: Family
     parameters: Mapping[str, Parameter]
     example: Mapping[str, Any]
 

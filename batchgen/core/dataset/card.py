@@ -11,36 +11,13 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 
 from batchgen.core.dataset.columns import LOADER_NAMES, Column, Columns, ColumnSource
 from batchgen.core.dataset.types import ColumnType
+from batchgen.core.media.formats import BY_EXTENSION, FILE, Family
 
 _MOST_SUFFIXES = 1_000
 """Other suffixes are counted up to so many different ones: only frequent ones matter."""
-
-
-class Medium(StrEnum):
-    """What the files of a dataset are, as far as a loader can open them."""
-
-    IMAGE = "image"
-    """Pictures, every one."""
-    AUDIO = "audio"
-    """Sounds, every one."""
-    VIDEO = "video"
-    """Films, every one."""
-    FILE = "file"
-    """Several of these, or text, or something else: rows with names, nothing is opened."""
-
-    __hash__ = str.__hash__
-
-
-_MEDIA: Mapping[str, Medium] = {
-    **dict.fromkeys(("png", "jpg", "webp", "gif", "bmp", "tiff"), Medium.IMAGE),
-    **dict.fromkeys(("mp3", "wav", "ogg", "flac"), Medium.AUDIO),
-    **dict.fromkeys(("mp4", "mov", "mkv"), Medium.VIDEO),
-}
-"""The extensions that the loaders take, of those that we give."""
 
 _MEANINGS: Mapping[str, str] = {
     "file_name": "the file, relative to this folder",
@@ -72,6 +49,12 @@ _DTYPES: Mapping[ColumnType, str] = {
 }
 
 
+def _medium(extension: str) -> Family:
+    """The family of a file that loaders open; `FILE` for any other."""
+    known = BY_EXTENSION.get(extension)
+    return known.family if known and known.is_loaded else FILE
+
+
 class NameSurvey:
     """Sees the names of all files; says what they are, and by which patterns they are found."""
 
@@ -100,20 +83,20 @@ class NameSurvey:
         return sorted(self._extensions)
 
     @property
-    def medium(self) -> Medium:
-        """What all the files are."""
-        media = {_MEDIA.get(extension, Medium.FILE) for extension in self._extensions}
-        return media.pop() if len(media) == 1 else Medium.FILE
+    def medium(self) -> Family:
+        """The family of all the files; `FILE` for several, and for what no loader opens."""
+        media = {_medium(extension) for extension in self._extensions}
+        return media.pop() if len(media) == 1 else FILE
 
     @property
-    def loadable(self) -> Medium:
+    def loadable(self) -> Family:
         """The same, but `FILE` where a loader would guess wrongly.
 
         It goes by the commonest suffix, and any suffix counts: of `notes.txt.png` two.
         """
         most = max(self._extensions.values(), default=0)
         others = (n for suffix, n in self._others.items() if suffix not in self._extensions)
-        return Medium.FILE if max(others, default=0) >= most else self.medium
+        return FILE if max(others, default=0) >= most else self.medium
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +115,7 @@ def folder_card(about: About, columns: Columns, names: NameSurvey) -> str:
     """The card of a folder of files beside their `metadata.jsonl`."""
     medium = names.loadable
     patterns = ["metadata.jsonl"]
-    if medium is not Medium.FILE:
+    if medium is not FILE:
         patterns += [f'"**/*.{extension}"' for extension in names.extensions]
     head = _configs(about, patterns) + ("" if names.count else _declared(columns))
     return _card(head, about, f"{_loads(about, medium, names.count)}\n\n{_table(columns)}")
@@ -149,11 +132,11 @@ def tar_card(about: About, columns: Columns, extensions: Sequence[str]) -> str:
     return _card(head, about, f"{text}\n\n{_table(columns)}")
 
 
-def parquet_card(about: About, columns: Columns, medium: Medium) -> str:
+def parquet_card(about: About, columns: Columns, medium: Family) -> str:
     """The card of a folder whose subfolder `data` holds Parquet shards."""
     text = (
         f'`datasets.load_dataset("{about.path}")` loads every row. The bytes of a file are in the '
-        f"column `{medium}`."
+        f"column `{medium.name}`."
     )
     return _card(_configs(about, ['"data/*.parquet"']), about, f"{text}\n\n{_table(columns)}")
 
@@ -197,10 +180,10 @@ def _declared_members(columns: Columns, extensions: Sequence[str]) -> str:
 
 
 def _member_dtype(extension: str) -> str:
-    medium = _MEDIA.get(extension, Medium.FILE)
-    if medium is Medium.FILE:
+    medium = _medium(extension)
+    if medium is FILE:
         return "string" if extension == "txt" else "binary"
-    return medium
+    return medium.name
 
 
 def _features(columns: Columns, indent: str) -> str:
@@ -211,20 +194,20 @@ def _features(columns: Columns, indent: str) -> str:
     )
 
 
-def _loads(about: About, medium: Medium, count: int) -> str:
+def _loads(about: About, medium: Family, count: int) -> str:
     load = f'`datasets.load_dataset("{about.path}")`'
     if not count:
         return f"No file is finished yet, so {load} finds no data."
-    if medium is Medium.FILE:
+    if medium is FILE:
         return (
             f"{load} loads every row of `metadata.jsonl`, with the path of its file in "
             "`file_name`: the files are not all of one medium that loaders open. `batchgen export` "
             "makes a folder of the pictures alone, with `--where media_type='image/*'`."
         )
     return (
-        f"{load} loads every row of `metadata.jsonl`, with its file in the column `{medium}`. The "
-        "`configs` above name the files, because path parts such as `dev`, `test` or `train` would "
-        "otherwise be taken for splits."
+        f"{load} loads every row of `metadata.jsonl`, with its file in the column "
+        f"`{medium.name}`. The `configs` above name the files, because path parts such as `dev`, "
+        "`test` or `train` would otherwise be taken for splits."
     )
 
 

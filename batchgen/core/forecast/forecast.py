@@ -10,19 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from batchgen.core.catalog.model import Catalog, OutputKind
+from batchgen.core.catalog.model import Catalog
 from batchgen.core.forecast.diff import TO_SUBMIT, JobDiff
 from batchgen.core.forecast.upload_volume import Freight
 from batchgen.core.jobs.spec import ApiVersion, JobSpec
+from batchgen.core.media.formats import FILE
 
-BYTES_OF_KIND: Mapping[OutputKind | None, float] = {
-    OutputKind.IMAGE: 2e6,
-    OutputKind.TEXT: 2e6,
-    None: 5e6,
-}
-"""What a job leaves on the disk where none was finished yet: guesses. A picture of a megapixel is 1
-to 2 MB as PNG; pages that say text return pictures as well; a model that nobody knows may make
-films. One finished job is worth more than all of these."""
 STATE_BYTES = 600
 """A job in the state beside its body and its fields, with its attempt, its output and indexes:
 measured over a million jobs, rounded up."""
@@ -185,7 +178,7 @@ class Forecast:
     def _model(self, slug: str) -> ModelForecast:
         seen = self._experience.get(slug, NO_EXPERIENCE).bytes_a_job
         known = self._catalog.get(slug)
-        guess = BYTES_OF_KIND[known.output if known else None]
+        guess = (known.output if known else FILE).typical_bytes
         made = ModelForecast(slug, guess if seen is None else seen, seen is not None)
         self.models[slug] = made
         return made

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from batchgen.core.media.formats import GIF, JPEG, PNG, WEBP, MediaType, ReadAt
+from batchgen.core.media.wholeness import ReadAt
 
 Size = tuple[int, int]
 """Width and height in pixels, as stored (an EXIF rotation is not applied)."""
+Measure = Callable[[ReadAt], Size]
+"""Reads the size of a picture; zeros where its header is unreadable."""
 
 UNKNOWN: Size = (0, 0)
 MAX_SEGMENTS = 4096
@@ -19,26 +21,21 @@ _BARE_MARKERS = frozenset(range(0xD0, 0xD9)) | {0x01}
 """JPEG markers without a length: RST0 … RST7, SOI, TEM."""
 
 
-def dimensions(media_type: MediaType, read_at: ReadAt) -> Size:
-    """Width and height of a PNG, JPEG, WebP or GIF; (0, 0) for others and where unreadable."""
-    measure = _MEASURES.get(media_type)
-    size = measure(read_at) if measure else UNKNOWN
-    return size if all(size) else UNKNOWN
-
-
-def _png(read_at: ReadAt) -> Size:
+def png_size(read_at: ReadAt) -> Size:
+    """Both stand at a fixed place."""
     head = read_at(0, 24)
     if head[12:16] != b"IHDR" or len(head) < 24:
         return UNKNOWN
     return int.from_bytes(head[16:20], "big"), int.from_bytes(head[20:24], "big")
 
 
-def _gif(read_at: ReadAt) -> Size:
+def gif_size(read_at: ReadAt) -> Size:
+    """Both stand at a fixed place."""
     head = read_at(0, 10)
     return int.from_bytes(head[6:8], "little"), int.from_bytes(head[8:10], "little")
 
 
-def _webp(read_at: ReadAt) -> Size:
+def webp_size(read_at: ReadAt) -> Size:
     """The first chunk is lossy (VP8), lossless (VP8L) or an extended header (VP8X)."""
     head = read_at(0, 30)
     if len(head) < 30:
@@ -59,7 +56,7 @@ def _plus_one(field: bytes) -> int:
     return int.from_bytes(field, "little") + 1
 
 
-def _jpeg(read_at: ReadAt) -> Size:
+def jpeg_size(read_at: ReadAt) -> Size:
     """Walk the segments to the frame header; metadata before it may be megabytes."""
     offset = 2
     for _ in range(MAX_SEGMENTS):
@@ -76,11 +73,3 @@ def _jpeg(read_at: ReadAt) -> Size:
         else:
             offset += 2 + max(2, int.from_bytes(head[2:4], "big"))
     return UNKNOWN
-
-
-_MEASURES: dict[MediaType, Callable[[ReadAt], Size]] = {
-    PNG: _png,
-    GIF: _gif,
-    WEBP: _webp,
-    JPEG: _jpeg,
-}

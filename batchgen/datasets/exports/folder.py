@@ -21,10 +21,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from batchgen.core.dataset.card import Medium
 from batchgen.core.dataset.columns import Column, Columns, ColumnSource
 from batchgen.core.dataset.export import Filter, Finished, PlannedFile
 from batchgen.core.dataset.types import ColumnType
+from batchgen.core.media.formats import FAMILIES, Family
 from batchgen.datasets.metadata import Surveyed, json_line, replace_text, survey
 from batchgen.errors import UserError
 from batchgen.ports import RecordReader
@@ -51,7 +51,7 @@ class ExportPlan:
     """
 
     columns: Columns
-    medium: Medium
+    medium: Family
     extensions: tuple[str, ...]
     file_count: int
     byte_count: int
@@ -179,7 +179,7 @@ class ExportFolder:
         document = {
             "settings": wish.settings,
             "columns": [[c.name, c.source, c.key, c.kind] for c in plan.columns.all],
-            "medium": plan.medium,
+            "medium": plan.medium.name,
             "extensions": plan.extensions,
             "file_count": plan.file_count,
             "byte_count": plan.byte_count,
@@ -269,7 +269,7 @@ def _read_plan(document: Mapping[str, Any]) -> ExportPlan:
     )
     return ExportPlan(
         Columns(columns),
-        Medium(document["medium"]),
+        FAMILIES[document["medium"]],
         tuple(document["extensions"]),
         document["file_count"],
         document["byte_count"],

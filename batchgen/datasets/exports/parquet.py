@@ -6,10 +6,10 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from batchgen.core.dataset.card import Medium
 from batchgen.core.dataset.columns import Columns
 from batchgen.core.dataset.export import PlannedFile
 from batchgen.core.dataset.types import ColumnType
+from batchgen.core.media.formats import Family
 from batchgen.datasets.exports.originals import VerifiedFiles
 from batchgen.errors import UserError
 
@@ -31,15 +31,11 @@ _DTYPES: Mapping[ColumnType, str] = {
     ColumnType.NUMBER: "float64",
 }
 """As `datasets` and Arrow call them; all others are text."""
-_FEATURES: Mapping[Medium, Any] = {
-    Medium.IMAGE: {"_type": "Image"},
-    Medium.AUDIO: {"_type": "Audio"},
-    Medium.VIDEO: {"_type": "Video"},
-    Medium.FILE: {
-        "bytes": {"dtype": "binary", "_type": "Value"},
-        "path": {"dtype": "string", "_type": "Value"},
-    },
+_UNOPENED = {
+    "bytes": {"dtype": "binary", "_type": "Value"},
+    "path": {"dtype": "string", "_type": "Value"},
 }
+"""What loaders see of a file that they do not open."""
 
 
 class ParquetFormat:
@@ -49,7 +45,7 @@ class ParquetFormat:
     subfolder = "data/"
     """Readers of a folder of Parquet files take the card for a broken one."""
 
-    def __init__(self, columns: Columns, medium: Medium) -> None:
+    def __init__(self, columns: Columns, medium: Family) -> None:
         """Raises `UserError` where pyarrow is not installed."""
         try:
             import pyarrow.parquet  # noqa: PLC0415  an extra, and slow to import
@@ -59,7 +55,8 @@ class ParquetFormat:
                 "    python -m pip install pyarrow"
             ) from error
         self._pa = pyarrow
-        self._medium = medium
+        self._medium = medium.name
+        self._feature = {"_type": medium.feature} if medium.feature else _UNOPENED
         self._schema = self._schema_of(columns)
 
     def cost(self, file: PlannedFile) -> int:
@@ -102,17 +99,15 @@ class ParquetFormat:
                 yield rows
                 rows, size = [], 0
             name = file.name.rpartition("/")[2]
-            rows.append({self._medium.value: {"bytes": data, "path": name}, **file.row})
+            rows.append({self._medium: {"bytes": data, "path": name}, **file.row})
             size += len(data)
         if rows:
             yield rows
 
     def _schema_of(self, columns: Columns) -> pa.Schema:
         pa = self._pa
-        fields = [
-            pa.field(self._medium.value, pa.struct({"bytes": pa.binary(), "path": pa.string()}))
-        ]
-        features: dict[str, Any] = {self._medium.value: _FEATURES[self._medium]}
+        fields = [pa.field(self._medium, pa.struct({"bytes": pa.binary(), "path": pa.string()}))]
+        features: dict[str, Any] = {self._medium: self._feature}
         for column in columns.all:
             dtype = _DTYPES.get(column.kind, "string")
             fields.append(pa.field(column.name, pa.type_for_alias(dtype)))

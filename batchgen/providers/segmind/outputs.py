@@ -12,14 +12,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from batchgen.core.common.json import canonical_json
-from batchgen.core.media.formats import decode_base64_media, decode_data_uri
+from batchgen.core.media.formats import FAMILIES
+from batchgen.core.media.texts import decode_base64_media, decode_data_uri
 
 MAX_OUTPUTS = 1000
 """More than this in one body is refused: no model answers so many, a hostile body might."""
 MAX_DEPTH = 8
 """How deep an object is searched for URLs."""
 
-MEDIA_KEYS = ("output", "images", "image", "videos", "video", "audios", "audio", "files", "file")
+MEDIA_KEYS = ("output", *(key for family in FAMILIES.values() for key in family.body_keys))
 _ACCOUNTING_KEYS = frozenset(
     {"status", "request_id", "metrics", "status_url", "response_url", "poll_url", "seed", "error"}
 )

@@ -11,6 +11,7 @@ from stat import S_ISREG
 
 from batchgen.core.catalog.validation import quoted
 from batchgen.core.manifest.rows.row import SourceError
+from batchgen.core.media.formats import FORMATS
 from batchgen.sources.rows.delimited import csv_rows, tsv_rows
 from batchgen.sources.rows.jsonl import jsonl_rows
 from batchgen.sources.rows.parquet import parquet_rows
@@ -26,11 +27,7 @@ READERS: Mapping[str, Reader] = {
 """Who reads a file, by its extension."""
 _PACKED = (".gz", ".zst")
 _MEDIA = frozenset(
-    (
-        *(".avif", ".bmp", ".gif", ".heic", ".heif", ".jpeg", ".jpg", ".png", ".tif", ".tiff"),
-        *(".webp", ".avi", ".m4v", ".mkv", ".mov", ".mp4", ".webm"),
-        *(".aac", ".flac", ".m4a", ".mp3", ".ogg", ".opus", ".wav"),
-    )
+    f".{extension}" for each in FORMATS if each.is_row for extension in each.extensions
 )
 """Pictures, video and sound. What a file really holds is looked at where it is used."""
 _KINDS = ".csv, .tsv or .jsonl (each also .gz or .zst), .parquet, or pictures, video and sound"

@@ -54,12 +54,12 @@ function stageOf(tile) {
   }
   if (file.text) return el("pre", { tabIndex: 0, "aria-label": "The text" }, file.text);
   const original = originalOf(file);
-  const kind = (file.type || "").split("/")[0];
-  if (kind === "image") return original ? pictureOf(tile, original) : smallOf(tile, "The report holds thumbnails only.");
+  const [kind, preview] = mediaOf(file);
+  if (["thumbnail", "picture", "drawing"].includes(preview)) return original ? pictureOf(tile, original) : smallOf(tile, "The report holds thumbnails only.");
   if (!original) return message(extensionOf(file.name), "The file is not in this page.");
-  if (kind === "video") return el("video", { src: original, controls: true, preload: "metadata", "aria-label": job.id });
-  if (kind === "audio") return el("audio", { src: original, controls: true, preload: "metadata", "aria-label": job.id });
-  return message(extensionOf(file.name), `${KINDS[kind] || "File"}, ${bytes(file.size || 0)}. No browser shows it; open it from the outputs.`);
+  if (preview === "film") return el("video", { src: original, controls: true, preload: "metadata", "aria-label": job.id });
+  if (preview === "sound") return el("audio", { src: original, controls: true, preload: "metadata", "aria-label": job.id });
+  return message(extensionOf(file.name), `${kind}, ${bytes(file.size || 0)}. No browser shows it; open it from the outputs.`);
 }
 
 function pictureOf(tile, original) {

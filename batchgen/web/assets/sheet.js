@@ -6,13 +6,12 @@ const thumbnailBlocks = new Map();
 const layout = { columns: 1, width: 0, height: 0, gap: 12, face: 0 };
 let current = "";
 let scheduled = false;
-const KINDS = { video: "Film", audio: "Sound", model: "3D model", application: "File", image: "Picture", text: "Text" };
 const OVERSCAN_PX = 700;
 
 /** The address of a tile's thumbnail; empty where there is none (yet). */
 function thumbnailOf(file) {
   if (!file) return "";
-  if (run.live) return PICTURES.has(file.type) ? `thumbnails/${pathOf(file.name)}?${(file.sha256 || "").slice(0, 12)}` : "";
+  if (run.live) return mediaOf(file)[1] === "thumbnail" ? `thumbnails/${pathOf(file.name)}?${(file.sha256 || "").slice(0, 12)}` : "";
   if (file.t === undefined) return "";
   const number = Math.floor(file.t / run.per_block);
   if (!thumbnailBlocks.has(number)) {
@@ -24,7 +23,8 @@ function thumbnailOf(file) {
   return data ? `data:image/webp;base64,${data}` : "";
 }
 
-const PICTURES = new Set(["png", "jpeg", "webp", "gif", "bmp", "tiff", "avif"].map((kind) => `image/${kind}`));
+/** What a page calls a file, and how it shows it: a row of MEDIA, which stands before all scripts. */
+const mediaOf = (file) => MEDIA[file.type] || ["File", "none"];
 const pathOf = (name) => name.split("/").map(encodeURIComponent).join("/");
 const extensionOf = (name) => (name.includes(".") ? name.slice(name.lastIndexOf(".") + 1) : "").toUpperCase();
 
@@ -53,7 +53,7 @@ function faceOf(tile) {
 }
 
 function kindOf(file) {
-  const kind = KINDS[(file.type || "").split("/")[0]] || "File";
+  const [kind] = mediaOf(file);
   return el("span", { class: "kind" }, extensionOf(file.name) || kind, el("small", {}, `${kind}, ${bytes(file.size || 0)}`));
 }
 

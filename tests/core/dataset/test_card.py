@@ -7,13 +7,13 @@ import yaml
 
 from batchgen.core.dataset.card import (
     About,
-    Medium,
     NameSurvey,
     folder_card,
     parquet_card,
     tar_card,
 )
 from batchgen.core.dataset.columns import Record, Survey
+from batchgen.core.media.formats import AUDIO, FILE, IMAGE, VIDEO
 from tests.core.dataset.test_columns import columns_of, record
 
 ABOUT = About("cups", "runs/cups/outputs", "0123456789abcdef")
@@ -37,16 +37,16 @@ def patterns(card):
 @pytest.mark.parametrize(
     ("names", "medium", "loadable"),
     [
-        (["a.png", "b/dev.jpg"], Medium.IMAGE, Medium.IMAGE),
-        (["a.mp3"], Medium.AUDIO, Medium.AUDIO),
-        (["a.mp4", "b.mov"], Medium.VIDEO, Medium.VIDEO),
-        (["a.png", "b.txt"], Medium.FILE, Medium.FILE),
-        (["a.png", "b.mp4"], Medium.FILE, Medium.FILE),
-        (["a.svg"], Medium.FILE, Medium.FILE),
-        ([], Medium.FILE, Medium.FILE),
-        (["a.txt.png", "b.txt.png"], Medium.IMAGE, Medium.FILE),
-        (["a.txt.png", "b.png"], Medium.IMAGE, Medium.IMAGE),
-        (["v1.5/a.jpg.png", "b.v2.png"], Medium.IMAGE, Medium.IMAGE),
+        (["a.png", "b/dev.jpg"], IMAGE, IMAGE),
+        (["a.mp3"], AUDIO, AUDIO),
+        (["a.mp4", "b.mov"], VIDEO, VIDEO),
+        (["a.png", "b.txt"], FILE, FILE),
+        (["a.png", "b.mp4"], FILE, FILE),
+        (["a.svg"], FILE, FILE),
+        ([], FILE, FILE),
+        (["a.txt.png", "b.txt.png"], IMAGE, FILE),
+        (["a.txt.png", "b.png"], IMAGE, IMAGE),
+        (["v1.5/a.jpg.png", "b.v2.png"], IMAGE, IMAGE),
     ],
 )
 def test_what_the_files_are_and_what_a_loader_takes_them_for(names, medium, loadable):
@@ -91,7 +91,7 @@ def test_every_column_has_a_meaning_whatever_it_is_called():
 def test_of_json_outputs_nothing_is_declared_and_parquet_tells_its_types_itself():
     columns = columns_of(record())
     assert "dataset_info" not in head_of(tar_card(ABOUT, columns, ["json", "png"]))
-    card = parquet_card(ABOUT, columns, Medium.IMAGE)
+    card = parquet_card(ABOUT, columns, IMAGE)
     assert list(head_of(card)) == ["configs"]
     assert patterns(card) == ["data/*.parquet"]
 

@@ -9,9 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchgen.core.catalog.model import OutputKind
 from batchgen.core.forecast.diff import TO_SUBMIT, JobDiff
-from batchgen.core.forecast.forecast import BYTES_OF_KIND, Experience, Forecast, PriceSource
+from batchgen.core.forecast.forecast import Experience, Forecast, PriceSource
 from batchgen.core.forecast.upload_volume import Freight
 from batchgen.core.jobs.spec import ApiVersion, InputFile, JobSpec
 from batchgen.providers.segmind import catalog
@@ -100,9 +99,9 @@ def test_a_limit_takes_the_first_that_are_to_be_submitted():
     ("model", "size"),
     [
         ("seen", 1_000.0),
-        (MAX, BYTES_OF_KIND[OutputKind.IMAGE]),
-        ("flux-pro", BYTES_OF_KIND[OutputKind.TEXT]),
-        ("new", BYTES_OF_KIND[None]),
+        (MAX, 2e6),
+        ("flux-pro", 2e6),
+        ("new", 5e6),
     ],
 )
 def test_sizes_are_seen_or_guessed(model, size):

@@ -9,16 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from batchgen.core.media import formats as media
-from batchgen.core.media.dimensions import dimensions
 from batchgen.core.media.formats import (
-    decode_base64_media,
-    decode_data_uri,
-    is_html,
+    BY_EXTENSION,
+    FAMILIES,
+    FORMATS,
+    SNIFF_BYTES,
+    dimensions,
     is_whole,
     sniff,
-    text_kind,
 )
+from batchgen.core.media.texts import decode_base64_media, decode_data_uri, is_html, text_kind
 from batchgen.core.net.decompression import SLICE_BYTES, Inflater, is_plain
 
 
@@ -46,40 +46,55 @@ GLB = b"glTF" + struct.pack("<II", 2, 40) + b"j" * 28
 BMP = picture("BMP")
 
 PICTURES = [
-    (media.PNG, picture("PNG")),
-    (media.JPEG, picture("JPEG")),
-    (media.JPEG, picture("JPEG", progressive=True)),
-    (media.JPEG, picture("JPEG", icc_profile=b"p" * 200_000, comment=b"c" * 60_000)),
-    (media.WEBP, picture("WEBP")),
-    (media.WEBP, picture("WEBP", lossless=True)),
-    (media.WEBP, picture("WEBP", icc_profile=b"p" * 50)),
-    (media.GIF, picture("GIF")),
+    (BY_EXTENSION["png"], picture("PNG")),
+    (BY_EXTENSION["jpg"], picture("JPEG")),
+    (BY_EXTENSION["jpg"], picture("JPEG", progressive=True)),
+    (BY_EXTENSION["jpg"], picture("JPEG", icc_profile=b"p" * 200_000, comment=b"c" * 60_000)),
+    (BY_EXTENSION["webp"], picture("WEBP")),
+    (BY_EXTENSION["webp"], picture("WEBP", lossless=True)),
+    (BY_EXTENSION["webp"], picture("WEBP", icc_profile=b"p" * 50)),
+    (BY_EXTENSION["gif"], picture("GIF")),
 ]
 OTHERS = [
-    (media.BMP, BMP),
-    (media.AVIF, box(b"ftyp", b"avif\0\0\0\0") + box(b"meta", b"x") + box(b"mdat", b"d")),
-    (media.MP4, MP4),
-    (media.MP4, box(b"ftyp", b"iso5") + box(b"moof") + BIG_BOX),
-    (media.MP4, box(b"ftyp", b"iso5") + box(b"moov") + struct.pack(">I4s", 0, b"mdat") + b"rest"),
-    (media.MOV, box(b"ftyp", b"qt  ") + box(b"moov")),
-    (media.WAV, riff(b"WAVE")),
-    (media.GLB, GLB),
-    (media.ZIP, b"PK\x03\x04" + b"x" * 30 + b"PK\x05\x06" + b"\0" * 18),
-    (media.PDF, b"%PDF-1.7\nstuff\n%%EOF\n"),
-    (media.SVG, b'<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg"></svg>\n'),
+    (BY_EXTENSION["bmp"], BMP),
+    (BY_EXTENSION["avif"], box(b"ftyp", b"avif\0\0\0\0") + box(b"meta", b"x") + box(b"mdat", b"d")),
+    (BY_EXTENSION["mp4"], MP4),
+    (BY_EXTENSION["mp4"], box(b"ftyp", b"iso5") + box(b"moof") + BIG_BOX),
+    (
+        BY_EXTENSION["mp4"],
+        box(b"ftyp", b"iso5") + box(b"moov") + struct.pack(">I4s", 0, b"mdat") + b"rest",
+    ),
+    (BY_EXTENSION["mov"], box(b"ftyp", b"qt  ") + box(b"moov")),
+    (BY_EXTENSION["wav"], riff(b"WAVE")),
+    (BY_EXTENSION["glb"], GLB),
+    (BY_EXTENSION["zip"], b"PK\x03\x04" + b"x" * 30 + b"PK\x05\x06" + b"\0" * 18),
+    (BY_EXTENSION["pdf"], b"%PDF-1.7\nstuff\n%%EOF\n"),
+    (
+        BY_EXTENSION["svg"],
+        b'<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg"></svg>\n',
+    ),
 ]
+
+
+def test_every_extension_and_mime_type_stands_for_one_format():
+    for names in (
+        [extension for each in FORMATS for extension in each.extensions],
+        [each.mime for each in FORMATS],
+        [key for family in FAMILIES.values() for key in family.body_keys],
+    ):
+        assert len(set(names)) == len(names)
 
 
 @pytest.mark.parametrize(("kind", "data"), PICTURES + OTHERS)
 def test_whole_files(kind, data):
-    assert sniff(data[: media.SNIFF_BYTES]) == kind
+    assert sniff(data[:SNIFF_BYTES]) == kind
     assert is_whole(kind, len(data), reader(data))
 
 
 @pytest.mark.parametrize(("kind", "data"), PICTURES + OTHERS)
 @pytest.mark.parametrize("missing", [1, 3, "half"])
 def test_truncation_is_noticed(kind, data, missing):
-    if data.endswith(b"rest") or kind in (media.PDF, media.SVG):
+    if data.endswith(b"rest") or kind in (BY_EXTENSION["pdf"], BY_EXTENSION["svg"]):
         missing = len(data) - 10  # these may lose their last bytes and be whole still
     cut = data[: len(data) // 2] if missing == "half" else data[:-missing]
     assert not is_whole(kind, len(cut), reader(cut))
@@ -94,29 +109,29 @@ def test_dimensions_and_padding(kind, data):
 
 def test_video_without_its_index_is_not_whole():
     cut = box(b"ftyp", b"isom") + box(b"mdat", b"d" * 500)
-    assert not is_whole(media.MP4, len(cut), reader(cut))
+    assert not is_whole(BY_EXTENSION["mp4"], len(cut), reader(cut))
 
 
 def test_a_streamed_wav_tells_no_length():
     data = b"RIFF\xff\xff\xff\xffWAVE" + b"x" * 50
-    assert is_whole(media.WAV, len(data), reader(data))
+    assert is_whole(BY_EXTENSION["wav"], len(data), reader(data))
 
 
 @pytest.mark.parametrize(
     ("head", "kind"),
     [
-        (b"ID3\x04\0\0", media.MP3),
-        (b"\xff\xfb\x90\x64", media.MP3),
-        (b"\xff\xf1\x50\x80", media.AAC),
-        (b"OggS\0\x02", media.OGG),
-        (b"fLaC\0\0", media.FLAC),
-        (b"II*\0\x08\0", media.TIFF),
-        (b"MM\0*\0\0", media.TIFF),
-        (b"\x1aE\xdf\xa3\x9fB\x86\x81\x01B\x82\x84webm", media.WEBM),
-        (b"\x1aE\xdf\xa3\x9fB\x86\x81\x01B\x82\x88matroska", media.MKV),
-        (b"\0\0\0\x18ftypheic", media.HEIC),
-        (b"\0\0\0\x18ftypM4A ", media.M4A),
-        (b"\xef\xbb\xbf\n<svg width='1'/>", media.SVG),
+        (b"ID3\x04\0\0", BY_EXTENSION["mp3"]),
+        (b"\xff\xfb\x90\x64", BY_EXTENSION["mp3"]),
+        (b"\xff\xf1\x50\x80", BY_EXTENSION["aac"]),
+        (b"OggS\0\x02", BY_EXTENSION["ogg"]),
+        (b"fLaC\0\0", BY_EXTENSION["flac"]),
+        (b"II*\0\x08\0", BY_EXTENSION["tiff"]),
+        (b"MM\0*\0\0", BY_EXTENSION["tiff"]),
+        (b"\x1aE\xdf\xa3\x9fB\x86\x81\x01B\x82\x84webm", BY_EXTENSION["webm"]),
+        (b"\x1aE\xdf\xa3\x9fB\x86\x81\x01B\x82\x88matroska", BY_EXTENSION["mkv"]),
+        (b"\0\0\0\x18ftypheic", BY_EXTENSION["heic"]),
+        (b"\0\0\0\x18ftypM4A ", BY_EXTENSION["m4a"]),
+        (b"\xef\xbb\xbf\n<svg width='1'/>", BY_EXTENSION["svg"]),
     ],
 )
 def test_sniffing_other_beginnings(head, kind):
@@ -160,12 +175,12 @@ def test_web_pages(head, html):
 @pytest.mark.parametrize(
     ("data", "kind"),
     [
-        (b'{"a": [1]}', media.JSON),
-        (b" [1, 2]", media.JSON),
-        (b"{not json}", media.TEXT),
-        (b"[" * 100_000, media.TEXT),
-        ("straße".encode(), media.TEXT),
-        (b'"quoted"', media.TEXT),
+        (b'{"a": [1]}', BY_EXTENSION["json"]),
+        (b" [1, 2]", BY_EXTENSION["json"]),
+        (b"{not json}", BY_EXTENSION["txt"]),
+        (b"[" * 100_000, BY_EXTENSION["txt"]),
+        ("straße".encode(), BY_EXTENSION["txt"]),
+        (b'"quoted"', BY_EXTENSION["txt"]),
         (b"\xff\xfe", None),
         (b"a\0b", None),
     ],

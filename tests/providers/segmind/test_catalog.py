@@ -7,7 +7,8 @@ from importlib.resources import files
 import pytest
 
 from batchgen.core.jobs.spec import ApiVersion
-from batchgen.providers.segmind.catalog import OutputKind, ParameterType, Severity, check, load
+from batchgen.core.media.formats import IMAGE, TEXT
+from batchgen.providers.segmind.catalog import ParameterType, Severity, check, load
 from batchgen.providers.segmind.catalog.files import parse_model
 from batchgen.sources.yaml.document import parse_document
 
@@ -24,7 +25,6 @@ TEXTS = {
     if entry.name.endswith(".yaml")
 }
 V1, V2 = ApiVersion.V1, ApiVersion.V2
-IMAGE, TEXT = OutputKind.IMAGE, OutputKind.TEXT
 
 
 def test_iterates_in_the_order_of_slugs_and_is_read_once():

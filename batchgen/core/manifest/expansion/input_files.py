@@ -7,7 +7,6 @@ text that begins with `file:` names one. Addresses and `data:` URIs pass as they
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from typing import Any, Protocol
 from urllib.parse import unquote
 
@@ -18,15 +17,10 @@ from batchgen.core.jobs.placeholders import MARK, Content
 from batchgen.core.jobs.spec import InputFile, JobSpec
 from batchgen.core.manifest.expansion.job_template import Recipe, RefusedError
 from batchgen.core.manifest.text.locations import Diagnostic, KeyPath
+from batchgen.core.media.formats import FAMILIES
 
 PREFIX = "file:"
 _NAMES_ONE = "any text that begins with file: names one"
-_FAMILIES: Mapping[str, frozenset[str]] = {
-    "image": frozenset({"image", "images", "img", "mask", "photo", "picture"}),
-    "video": frozenset({"video", "videos", "clip"}),
-    "audio": frozenset({"audio", "voice", "speech", "song", "music"}),
-}
-"""Words in the name of a parameter, and the kind of file that it then takes."""
 
 
 class InputError(Exception):
@@ -69,9 +63,9 @@ def path_in(text: str, *, typed: bool) -> str | None:
 
 
 def family_of(name: str) -> str:
-    """What kind of file a parameter of this name takes: image, video, audio; empty for any."""
+    """The family of files that a parameter of this name takes, such as image; empty for any."""
     words = set(re.findall(r"[a-z]+", name.lower()))
-    fitting = [family for family, signs in _FAMILIES.items() if words & signs]
+    fitting = [name for name, family in FAMILIES.items() if words & family.parameter_words]
     return fitting[0] if len(fitting) == 1 else ""
 
 

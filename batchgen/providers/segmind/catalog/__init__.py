@@ -7,7 +7,7 @@ findings = check(model, {"prompt": "a cup"})
 
 from __future__ import annotations
 
-from batchgen.core.catalog.model import Catalog, Model, OutputKind, Parameter, ParameterType
+from batchgen.core.catalog.model import Catalog, Model, Parameter, ParameterType
 from batchgen.core.catalog.validation import Finding, Severity, check
 from batchgen.providers.segmind.catalog.files import load
 
@@ -15,7 +15,6 @@ __all__ = [
     "Catalog",
     "Finding",
     "Model",
-    "OutputKind",
     "Parameter",
     "ParameterType",
     "Severity",

@@ -14,8 +14,9 @@ from typing import Any
 
 import yaml
 
-from batchgen.core.catalog.model import Catalog, Model, OutputKind, Parameter, ParameterType
+from batchgen.core.catalog.model import Catalog, Model, Parameter, ParameterType
 from batchgen.core.jobs.spec import ApiVersion
+from batchgen.core.media.formats import FAMILIES
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -39,7 +40,7 @@ def parse_model(text: str) -> Model:
         page_api=ApiVersion(data["page_api"]),
         latency_s=data["latency_s"],
         price_usd=data["price_usd"],
-        output=OutputKind(data["output"]),
+        output=FAMILIES[data["output"]],
         parameters=parameters,
         example=data["example"],
     )

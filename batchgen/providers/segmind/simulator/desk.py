@@ -159,7 +159,7 @@ class Router:
                 "name": model.name,
                 "price_usd": model.price_usd,
                 "latency_s": model.latency_s,
-                "output": model.output,
+                "output": model.output.name,
             }
             for model in self._catalog
         ]

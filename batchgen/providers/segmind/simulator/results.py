@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from batchgen.core.jobs.spec import ApiVersion
-from batchgen.providers.segmind.catalog import OutputKind
+from batchgen.core.media.formats import TEXT
 from batchgen.providers.segmind.simulator.answers import json_reply
 from batchgen.providers.segmind.simulator.config import OutputShape
 from batchgen.providers.segmind.simulator.fault_rules import FaultKind, FaultRule
@@ -73,7 +73,7 @@ class ResultWriter:
         if bill.outcome is Outcome.FAILED:
             return self._failed(bill)
         model = self.shelf.catalog.get(bill.model)
-        answers_json = model is not None and model.output is OutputKind.TEXT
+        answers_json = model is not None and model.output is TEXT
         plain = self.shelf.shape(bill.model) in (OutputShape.URL, OutputShape.MEDIA)
         if plain and not answers_json:
             return self._raw(bill, view)
