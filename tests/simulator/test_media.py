@@ -1,7 +1,6 @@
 """Outputs in every shape, and what stands on the CDN."""
 
 import base64
-import struct
 from io import BytesIO
 
 import pytest
@@ -9,9 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from batchgen.core.media.formats import sniff
-from batchgen.providers.segmind.simulator import MediaKind, body_bytes, tiny_media
+from batchgen.core.media.formats import BY_EXTENSION, is_whole, sniff
+from batchgen.providers.segmind.outputs import find_outputs
+from batchgen.providers.segmind.simulator import SimulatorConfig, body_bytes, tiny_media
 from batchgen.providers.segmind.simulator.media.shelf import MAX_SIDE_PX, picture_size
+from batchgen.providers.segmind.simulator.media.tiny import DRAWN, MAKERS
 from tests.simulator.callers import CDN, START_AT, caller, read
 
 
@@ -70,19 +71,28 @@ def test_text_and_json():
     assert "to: a cup" in read(finished("json")[1])["output"]["answer"]
 
 
-def test_video_is_an_mp4_container():
-    client, reply = finished("video")
-    video = read(reply)["video"]
-    download = client.download(video["url"])
-    assert download.headers["content-type"] == video["content_type"] == "video/mp4"
+@pytest.mark.parametrize("extension", sorted(set(MAKERS) - {*DRAWN, "txt"}))
+def test_files_of_other_formats_are_whole_and_found_in_the_answer(extension):
+    settings = {"shape": "video", "format": extension}
+    client = caller(latency_s=1, models={"m": settings})
+    request_id = client.accepted("m")
+    (found,) = find_outputs(read(client.later(5).result(request_id)))
+    download = client.download(found.url)
     data = body_bytes(download)
-    boxes, at = [], 0
-    while at < len(data):
-        size, kind = struct.unpack_from(">I4s", data, at)
-        boxes.append(kind)
-        at += size
-    assert (boxes, at) == ([b"ftyp", b"free", b"moov"], len(data))
-    assert sniff(data) is not None
+    kind = sniff(data)
+    assert kind is BY_EXTENSION[extension]
+    assert download.headers["content-type"] == found.media_type == kind.mime
+    assert is_whole(kind, len(data), lambda offset, count: data[offset : offset + count])
+    assert not is_whole(kind, len(data) - 1, lambda offset, count: data[:-1][offset:][:count])
+
+
+def test_the_shape_video_is_an_mp4():
+    assert list(read(finished("video")[1])["video"]) == ["url", "content_type"]
+
+
+def test_a_format_that_is_not_made_is_refused():
+    with pytest.raises(ValueError, match="the simulator makes png, jpg"):
+        SimulatorConfig(models={"m": {"format": "exe"}})
 
 
 def test_the_result_can_be_the_media_itself():
@@ -160,7 +170,7 @@ def test_tiny_pictures_are_valid_and_differ_by_request_and_index():
     ids = [client.accepted("m") for _ in range(3)]
     refs = [client.download(f"/outputs/{i}/{n}.png").body for i in ids for n in (0, 1)]
     assert len({tiny_media(ref) for ref in refs}) == 6
-    assert all(ref.kind is MediaKind.IMAGE and is_picture(tiny_media(ref)) for ref in refs)
+    assert all(is_picture(tiny_media(ref)) for ref in refs)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from batchgen.providers.segmind.simulator import MediaKind, MediaRef, SimulatorConfig, tiny_media
+from batchgen.providers.segmind.simulator import MediaRef, SimulatorConfig, tiny_media
 from batchgen.providers.segmind.simulator.http.server import serve
 from batchgen.providers.segmind.simulator.media.backgrounds import STYLES, Canvas
 from batchgen.providers.segmind.simulator.media.pictures import draw
@@ -129,8 +129,8 @@ def test_the_studio_keeps_the_last_pictures_only():
 def test_the_studio_draws_nothing_but_pictures():
     studio = MediaRenderer(SimulatorConfig())
     try:
-        for kind in (MediaKind.TEXT, MediaKind.VIDEO, MediaKind.UPLOAD):
-            assert studio.render(ref(kind=kind)) == tiny_media(ref(kind=kind))
+        for other in (ref(format="txt"), ref(format="mp4"), ref(data=b"")):
+            assert studio.render(other) == tiny_media(other)
     finally:
         studio.close()
 

@@ -18,7 +18,6 @@ from batchgen.providers.segmind.simulator.ledger import Bill, BillingLedger, Log
 from batchgen.providers.segmind.simulator.media.tiny import body_bytes, tiny_media
 from batchgen.providers.segmind.simulator.messages import (
     DeliveryFault,
-    MediaKind,
     MediaRef,
     ReceivedRequest,
     Reply,
@@ -34,7 +33,6 @@ __all__ = [
     "FaultKind",
     "FaultRule",
     "LogEntry",
-    "MediaKind",
     "MediaRef",
     "ModelSettings",
     "Outcome",

@@ -9,7 +9,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from batchgen.providers.segmind.simulator.fault_rules import (
     FaultRule,
@@ -17,6 +17,7 @@ from batchgen.providers.segmind.simulator.fault_rules import (
     Seconds,
     as_text,
 )
+from batchgen.providers.segmind.simulator.media.tiny import MAKERS
 
 Usd = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
@@ -41,9 +42,15 @@ class OutputShape(StrEnum):
     IMAGES = "images"
     """`images` is a list of objects with url, content_type, file_name and file_size."""
     VIDEO = "video"
-    """`video` is an object with a url."""
+    """An object with a url, under the name of its family: `video` for an MP4."""
     MEDIA = "media"
     """The answer is the media itself instead of JSON."""
+
+
+def _made(extension: str) -> str:
+    if extension not in MAKERS:
+        raise ValueError(f"the simulator makes {', '.join(MAKERS)}")
+    return extension
 
 
 class ModelSettings(BaseModel):
@@ -54,6 +61,8 @@ class ModelSettings(BaseModel):
     latency_s: Seconds | None = None
     price_usd: Usd | None = None
     shape: OutputShape = OutputShape.URL
+    format: Annotated[str, AfterValidator(_made)] | None = None
+    """The extension of its files. None: as the shape has it, else a picture as it is asked for."""
     outputs_per_job: Annotated[int, Field(ge=1)] = 1
     failure_probability: Probability | None = None
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from batchgen.core.media.formats import BY_EXTENSION, TEXT
+
 
 @dataclass(frozen=True, slots=True)
 class Urls:
@@ -48,25 +50,12 @@ class DeliveryFault(StrEnum):
     """Processed; the body is sent a few bytes at a time, slower than anyone should wait."""
 
 
-class MediaKind(StrEnum):
-    """What stands behind a CDN address."""
-
-    IMAGE = "image"
-    """A picture, drawn on demand."""
-    VIDEO = "video"
-    """An MP4 container without a track: enough to be told from its bytes."""
-    TEXT = "text"
-    """The answer of a text model."""
-    UPLOAD = "upload"
-    """Bytes somebody uploaded."""
-
-
 @dataclass(frozen=True, slots=True)
 class MediaRef:
     """Which media to make: equal references make equal bytes.
 
-    `params` is the job's body, `format` an extension without dot (png, jpg, webp, mp4, txt);
-    `width` and `height` are pixels. `data` is filled for uploads only.
+    `params` is the job's body, `format` an extension without dot; `width` and `height` are pixels.
+    `data` are the bytes of an upload, None for what a model makes.
     """
 
     request_id: str
@@ -77,23 +66,15 @@ class MediaRef:
     format: str
     width: int
     height: int
-    kind: MediaKind = MediaKind.IMAGE
-    data: bytes = b""
+    data: bytes | None = None
 
     @property
     def media_type(self) -> str:
-        """The MIME type of the format."""
-        return MEDIA_TYPES.get(self.format, "application/octet-stream")
-
-
-MEDIA_TYPES: Mapping[str, str] = {
-    "png": "image/png",
-    "jpg": "image/jpeg",
-    "webp": "image/webp",
-    "gif": "image/gif",
-    "mp4": "video/mp4",
-    "txt": "text/plain; charset=utf-8",
-}
+        """The content type under which it is served."""
+        known = BY_EXTENSION.get(self.format)
+        if known is None:
+            return "application/octet-stream"
+        return f"{known.mime}; charset=utf-8" if known.family is TEXT else known.mime
 
 
 @dataclass(frozen=True, slots=True)

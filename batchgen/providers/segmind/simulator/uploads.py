@@ -9,16 +9,11 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from batchgen.core.media.formats import BY_MIME
 from batchgen.providers.segmind.simulator.answers import error_reply
-from batchgen.providers.segmind.simulator.messages import (
-    MEDIA_TYPES,
-    ApiRefusal,
-    MediaKind,
-    MediaRef,
-)
+from batchgen.providers.segmind.simulator.messages import ApiRefusal, MediaRef
 
 _DATA_URL = re.compile(r"data:([\w.+-]+/[\w.+-]+);base64,(.*)", re.DOTALL)
-_EXTENSIONS = {media_type: extension for extension, media_type in MEDIA_TYPES.items()}
 
 
 class Uploads:
@@ -47,7 +42,8 @@ class Uploads:
         except (binascii.Error, ValueError) as error:
             raise ApiRefusal(error_reply(400, f"data_urls: broken base64: {error}")) from error
         name = hashlib.sha256(data).hexdigest()[:32]
-        extension = _EXTENSIONS.get(match[1].lower(), "bin")
+        known = BY_MIME.get(match[1].lower())
+        extension = known.extension if known else "bin"
         path = f"/assets/{name}.{extension}"
         self._files[path] = MediaRef(
             request_id=name,
@@ -58,7 +54,6 @@ class Uploads:
             format=extension,
             width=0,
             height=0,
-            kind=MediaKind.UPLOAD,
             data=data,
         )
         return path

@@ -6,10 +6,12 @@ import base64
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from batchgen.core.media.formats import BY_EXTENSION
 from batchgen.providers.segmind.simulator.config import OutputShape
 from batchgen.providers.segmind.simulator.fault_rules import FaultKind, FaultRule
 from batchgen.providers.segmind.simulator.ledger import Bill
 from batchgen.providers.segmind.simulator.media.shelf import MediaIndex
+from batchgen.providers.segmind.simulator.media.tiny import answer_text
 from batchgen.providers.segmind.simulator.messages import MediaRef
 
 Render = Callable[[MediaRef], bytes]
@@ -33,12 +35,6 @@ def output_fields(
         first = shelf.urls(bill)[0]
         return {"output": [f"{first}?copy={number}" for number in range(_MANY)]}
     return _CARRIERS[shelf.shape(bill.model)](shelf, bill, render)
-
-
-def answer_text(ref: MediaRef) -> str:
-    """What a text model says."""
-    prompt = str(ref.params.get("prompt", ""))
-    return f"Simulated answer of {ref.model} (seed {ref.seed}) to: {prompt}"
 
 
 def _one_or_all(values: list[str]) -> dict[str, Any]:
@@ -88,10 +84,11 @@ def _images(shelf: MediaIndex, bill: Bill, render: Render) -> dict[str, Any]:
     return {"output": None, "images": items}
 
 
-def _video(shelf: MediaIndex, bill: Bill, _render: Render) -> dict[str, Any]:
+def _named(shelf: MediaIndex, bill: Bill, _render: Render) -> dict[str, Any]:
     ref = shelf.ref(bill, 0)
     url = shelf.urls(bill)[0]
-    return {"output": None, "video": {"url": url, "content_type": ref.media_type}}
+    name = BY_EXTENSION[ref.format].family.name
+    return {"output": None, name: {"url": url, "content_type": ref.media_type}}
 
 
 def _base64(data: bytes) -> str:
@@ -107,6 +104,6 @@ _CARRIERS: Mapping[OutputShape, Carry] = {
     OutputShape.TEXT: _text,
     OutputShape.JSON: _json,
     OutputShape.IMAGES: _images,
-    OutputShape.VIDEO: _video,
+    OutputShape.VIDEO: _named,
     OutputShape.MEDIA: _url,
 }

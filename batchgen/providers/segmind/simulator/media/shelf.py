@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from batchgen.core.media.formats import BY_EXTENSION
 from batchgen.providers.segmind.catalog import Catalog
 from batchgen.providers.segmind.simulator.config import OutputShape, SimulatorConfig
 from batchgen.providers.segmind.simulator.ledger import Bill
-from batchgen.providers.segmind.simulator.messages import MediaKind, MediaRef
+from batchgen.providers.segmind.simulator.media.tiny import DRAWN
+from batchgen.providers.segmind.simulator.messages import MediaRef
 
 MAX_SIDE_PX = 1536
 """No picture is wider or higher, whatever is asked for."""
@@ -18,13 +20,15 @@ MAX_SIDE_PX = 1536
 _RATIO = re.compile(r"(\d{1,3}):(\d{1,3})")
 _MAX_RATIO = 4.0
 _PATH = re.compile(r"/outputs/([0-9a-f-]{36})/(\d{1,6})\.[a-z0-9]{2,4}")
-_FORMATS: Mapping[str, str] = {"png": "png", "jpg": "jpg", "jpeg": "jpg", "webp": "webp"}
-_KINDS: Mapping[OutputShape, MediaKind] = {
-    OutputShape.VIDEO: MediaKind.VIDEO,
-    OutputShape.TEXT: MediaKind.TEXT,
-    OutputShape.JSON: MediaKind.TEXT,
+_DRAWN: Mapping[str, str] = {
+    name: extension for extension in DRAWN for name in BY_EXTENSION[extension].extensions
 }
-_EXTENSIONS: Mapping[MediaKind, str] = {MediaKind.VIDEO: "mp4", MediaKind.TEXT: "txt"}
+"""The extension of a picture by what may be asked for."""
+_FORMATS: Mapping[OutputShape, str] = {
+    OutputShape.VIDEO: "mp4",
+    OutputShape.TEXT: "txt",
+    OutputShape.JSON: "txt",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,24 +55,24 @@ class MediaIndex:
         """One output of a job."""
         params = bill.params()
         width, height = picture_size(params, self.config.megapixels)
-        kind = _KINDS.get(self.shape(bill.model), MediaKind.IMAGE)
+        settings = self.config.settings(bill.model)
+        given = settings.format or _FORMATS.get(settings.shape)
         return MediaRef(
             request_id=bill.request_id,
             index=index,
             model=bill.model,
             params=params,
             seed=bill.seed,
-            format=_EXTENSIONS.get(kind) or self._picture_format(bill.model, params),
+            format=given or self._picture_format(bill.model, params),
             width=width,
             height=height,
-            kind=kind,
         )
 
     def _picture_format(self, slug: str, params: Mapping[str, Any]) -> str:
         model = self.catalog.get(slug)
         declared = model.parameters.get("output_format") if model else None
         wanted = params.get("output_format") or (declared.default if declared else None)
-        return _FORMATS.get(str(wanted).lower(), "png")
+        return _DRAWN.get(str(wanted).lower(), "png")
 
 
 def media_path(ref: MediaRef) -> str:

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from batchgen.providers.segmind.simulator.config import SimulatorConfig
-from batchgen.providers.segmind.simulator.media.tiny import tiny_media
-from batchgen.providers.segmind.simulator.messages import MediaKind, MediaRef
+from batchgen.providers.segmind.simulator.media.tiny import is_drawn, tiny_media
+from batchgen.providers.segmind.simulator.messages import MediaRef
 
 
 class MediaRenderer:
@@ -23,7 +23,7 @@ class MediaRenderer:
 
     def render(self, ref: MediaRef) -> bytes:
         """The bytes of a reference, made here and now."""
-        if self._draw is None or ref.kind is not MediaKind.IMAGE:
+        if self._draw is None or not is_drawn(ref):
             return tiny_media(ref)
         key = (ref.request_id, ref.index)
         if key not in self._cache:
@@ -32,7 +32,7 @@ class MediaRenderer:
 
     async def render_aside(self, ref: MediaRef) -> bytes:
         """The bytes of a reference; drawn in a thread, so that other requests go on."""
-        if self._draw is None or ref.kind is not MediaKind.IMAGE:
+        if self._draw is None or not is_drawn(ref):
             return tiny_media(ref)
         key = (ref.request_id, ref.index)
         data = self._cache.get(key)

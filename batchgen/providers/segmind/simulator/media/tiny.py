@@ -5,23 +5,27 @@ from __future__ import annotations
 import hashlib
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
-from batchgen.providers.segmind.simulator.media.outputs import answer_text
-from batchgen.providers.segmind.simulator.messages import MediaKind, MediaRef, Reply
+from batchgen.providers.segmind.simulator.messages import MediaRef, Reply
 
 _SIDE_PX = 4
 
 
 def tiny_media(ref: MediaRef) -> bytes:
     """The media of a reference; a picture is a 4 × 4 PNG whatever format and size are asked."""
-    if ref.kind is MediaKind.UPLOAD:
-        return ref.data
-    if ref.kind is MediaKind.TEXT:
-        return answer_text(ref).encode("utf-8", "replace")
-    if ref.kind is MediaKind.VIDEO:
-        return tiny_mp4(f"{ref.request_id}/{ref.index}")
-    return tiny_png(f"{ref.request_id}/{ref.index}")
+    return MAKERS[ref.format](ref) if ref.data is None else ref.data
+
+
+def is_drawn(ref: MediaRef) -> bool:
+    """Whether a reference means a picture that can be drawn in its format and size."""
+    return ref.data is None and ref.format in DRAWN
+
+
+def answer_text(ref: MediaRef) -> str:
+    """What a text model says."""
+    prompt = str(ref.params.get("prompt", ""))
+    return f"Simulated answer of {ref.model} (seed {ref.seed}) to: {prompt}"
 
 
 def body_bytes(reply: Reply, render: Callable[[MediaRef], bytes] = tiny_media) -> bytes:
@@ -56,3 +60,17 @@ def _png_chunk(kind: bytes, data: bytes) -> bytes:
 
 def _mp4_box(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data) + 8) + kind + data
+
+
+def _name(ref: MediaRef) -> str:
+    return f"{ref.request_id}/{ref.index}"
+
+
+DRAWN = ("png", "jpg", "webp")
+"""The formats in which pictures are drawn."""
+MAKERS: Mapping[str, Callable[[MediaRef], bytes]] = {
+    **dict.fromkeys(DRAWN, lambda ref: tiny_png(_name(ref))),
+    "mp4": lambda ref: tiny_mp4(_name(ref)),
+    "txt": lambda ref: answer_text(ref).encode("utf-8", "replace"),
+}
+"""Every format that the simulator makes, by its extension."""
