@@ -3,7 +3,6 @@
 import subprocess
 import sys
 from io import BytesIO
-from random import Random
 
 import pytest
 from hypothesis import given, settings
@@ -12,7 +11,6 @@ from PIL import Image
 
 from batchgen.providers.segmind.simulator import MediaRef, SimulatorConfig, tiny_media
 from batchgen.providers.segmind.simulator.http.server import serve
-from batchgen.providers.segmind.simulator.media.backgrounds import STYLES, Canvas
 from batchgen.providers.segmind.simulator.media.pictures import draw
 from batchgen.providers.segmind.simulator.media.studio import MediaRenderer
 from tests.simulator.http_callers import download, finished
@@ -83,24 +81,6 @@ def test_no_prompt_is_too_strange(prompt):
 @given(st.text(max_size=400), st.integers(2, 90), st.integers(2, 90))
 def test_any_text_on_any_small_picture(prompt, width, height):
     assert opened(draw(ref(prompt, width=width, height=height))).size == (width, height)
-
-
-@pytest.mark.parametrize(("style", "scale"), STYLES)
-def test_every_style_fills_the_picture_with_more_than_one_colour(style, scale):
-    for seed in range(5):
-        canvas = Canvas(90 * scale, 60 * scale, Random(seed))
-        style(canvas)
-        colors = canvas.image.getcolors(1 << 20)
-        assert len(colors) > 3
-        black = sum(count for count, color in colors if color == (0, 0, 0))
-        assert black < 0.05 * canvas.width * canvas.height
-
-
-def test_the_prompt_is_written_in_white_where_the_ground_is_dark():
-    lower = opened(draw(ref("a cup"))).convert("L").crop((0, 84, 160, 120))
-    darkest, brightest = lower.getextrema()
-    assert brightest > 240
-    assert darkest < 60
 
 
 def test_the_package_alone_brings_neither_server_nor_pillow():

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from batchgen.providers.segmind.simulator.media.backgrounds import paint
+from batchgen.providers.segmind.simulator.media.pictures import paint
 from tests.cli.processes import Place
 from tests.web.conftest import chromium_path
 from tests.web.made import SETTINGS, File, Run, night
