@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from batchgen.cli.main import cli
 from batchgen.core.common.exit_codes import ExitCode
 from batchgen.core.jobs.events import EventKind
-from batchgen.core.jobs.job import AttemptState, JobState
+from batchgen.core.jobs.job import GROUPS, STATES, AttemptState, JobState, StateGroup
 from batchgen.core.jobs.lifecycle import diagram
 from batchgen.core.jobs.outcomes import TABLE, CallKind, Signal, Treatment
 from batchgen.core.manifest.notice_kinds import NoticeKind
@@ -96,7 +96,20 @@ def lifecycle_diagram() -> str:
 
 def job_states() -> str:
     """The states of a job."""
-    return _meanings(JobState, "job state")
+    told = attribute_meanings(JobState)
+    rows = [(f"`{state}`", f"`{STATES[state].group}`", told[state.name]) for state in JobState]
+    return table(("job state", "group", "meaning"), rows)
+
+
+def state_groups() -> str:
+    """The groups of states, and how each is put back."""
+    told = attribute_meanings(StateGroup)
+    options = {group: GROUPS[group].retry_option for group in StateGroup}
+    rows = [
+        (f"`{group}`", told[group.name], f"`{option}`" if option else "")
+        for group, option in options.items()
+    ]
+    return table(("group", "meaning", "put back by `batchgen retry`"), rows)
 
 
 def attempt_states() -> str:
@@ -321,6 +334,7 @@ def job_events() -> str:
 BLOCKS: Mapping[str, Callable[[], str]] = {
     "lifecycle diagram": lifecycle_diagram,
     "job states": job_states,
+    "state groups": state_groups,
     "attempt states": attempt_states,
     "gates": gates,
     "signals": signals,

@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from batchgen.core.common.exit_codes import ExitCode
-from batchgen.core.jobs.job import ENDED, JobState
+from batchgen.core.jobs.job import ENDED, PROBLEMS, JobState
 from batchgen.errors import Problem
 from batchgen.store.sqlite.results import EndedJob, ResultReader
 from batchgen.system.run_directory import RunDirectory
 
 PAGE = 256
 """Results that are read from the state, and held, at once."""
-_NOT_DONE = ENDED - {JobState.DONE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +174,7 @@ class Summary:
     @property
     def failures(self) -> Results:
         """The jobs that failed, are lost or need a decision, with their reasons."""
-        return Results(self.directory, _NOT_DONE)
+        return Results(self.directory, PROBLEMS)
 
     @property
     def files(self) -> Files:

@@ -67,11 +67,10 @@ def _clock_of(reader: StateReader) -> SystemClock:
 
 def _report(path: str, overview: Any) -> dict[str, Any]:
     counts = {state.value: overview.counts.get(state.value, 0) for state in JobState}
-    ended = sum(counts[state.value] for state in ENDED)
     minutes = 5.0
     rate = overview.recent_done_count / minutes
-    left = sum(counts.values()) - ended
     service = service_of(overview.notes.get(SERVICE_NOTE))
+    left = sum(counts[state.value] for state in JobState if state not in ENDED)
     return {
         "run": path,
         "jobs": sum(counts.values()),

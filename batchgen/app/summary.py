@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-_RETRY_OPTIONS = {"failed": "--failed", "unknown": "--unknown", "lost": "--failed"}
+from batchgen.core.jobs.job import JobState, retry_option
 
 
 def epilogue_of(run: Path) -> dict[str, Any]:
@@ -57,4 +57,4 @@ def _failures(
 
 def retry_command(run: Path, state: str) -> str:
     """What to type to put the jobs of an ended state back."""
-    return shlex.join(["batchgen", "retry", str(run), _RETRY_OPTIONS[state]])
+    return shlex.join(["batchgen", "retry", str(run), retry_option(JobState(state))])

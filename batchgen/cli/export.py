@@ -11,6 +11,7 @@ from batchgen.app.console import say
 from batchgen.cli.common import print_json, run_of
 from batchgen.cli.completion import RUN
 from batchgen.core.common.exit_codes import ExitCode
+from batchgen.core.jobs.job import JobState
 from batchgen.errors import StoppedEarly, UserError
 
 if TYPE_CHECKING:
@@ -20,10 +21,6 @@ if TYPE_CHECKING:
 
 _KINDS = ("webdataset", "parquet", "imagefolder", "csv", "jsonl")
 _LEDGER = ("csv", "jsonl")
-_STATES = (
-    "pending", "submitting", "submitted", "fetching", "recovering", "ambiguous", "done", "failed",
-    "unknown", "lost",
-)  # fmt: skip
 _EXAMPLE = """Example:
 
 \b
@@ -71,7 +68,7 @@ def _size(_: click.Context, __: click.Parameter, text: str) -> int:
     "states",
     multiple=True,
     metavar="STATE",
-    type=click.Choice(_STATES),
+    type=click.Choice([state.value for state in JobState]),
     help="csv and jsonl: only jobs in this state; several: in any of them.",
 )
 @click.option("--attempts", is_flag=True, help="csv and jsonl: one row a POST, not one a job.")

@@ -10,6 +10,7 @@ from batchgen.cli.common import print_json, run_of
 from batchgen.cli.completion import RUN
 from batchgen.core.common.exit_codes import ExitCode
 from batchgen.core.common.formatting import usd
+from batchgen.core.jobs.job import JobState, retry_option
 from batchgen.errors import UserError
 
 if TYPE_CHECKING:
@@ -60,15 +61,12 @@ def command(**options: Any) -> int:
     return ExitCode.COMPLETED
 
 
-def _states(options: dict[str, Any]) -> list[str]:
-    failed, unknown = options["failed"], options["unknown"]
-    if not (failed or unknown) and options["pattern"] == "*":
+def _states(options: dict[str, Any]) -> list[JobState]:
+    chosen = {f"--{name}" for name in ("failed", "unknown") if options[name]}
+    if not chosen and options["pattern"] == "*":
         raise UserError("say which jobs: --failed, --unknown or --id GLOB")
-    every = not (failed or unknown)
-    return [
-        *(("failed", "lost") if failed or every else ()),
-        *(("unknown",) if unknown or every else ()),
-    ]
+    every = {"--failed", "--unknown"}
+    return [state for state in JobState if retry_option(state) in (chosen or every)]
 
 
 def _as_json(chosen: RetrySelection) -> dict[str, Any]:

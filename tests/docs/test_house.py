@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections import Counter
 
 import pytest
 
+from batchgen.core.jobs.job import AttemptState, JobState
 from tests.docs.readers import (
     ROOT,
     class_names,
@@ -91,6 +93,23 @@ def test_a_ring_is_noticed():
     assert cycle_in(arrows) == ["b", "c", "b"]
     text = "def f():\n    from a import b\nif TYPE_CHECKING:\n    from a import c\nimport d\n"
     assert imported("x", text, {"a", "a.b", "a.c", "d"}) == {"a.b", "d"}
+
+
+def words_of_states(source):
+    """Words of states as SQL quotes them."""
+    states = "|".join(state.value for kind in (JobState, AttemptState) for state in kind)
+    return sorted(set(re.findall(rf"(?:[=>(,]|DEFAULT) *('(?:{states})')", source)))
+
+
+def test_the_words_of_states_get_into_sql_by_their_enum_alone():
+    store = [module for module in SOURCES if module.startswith("batchgen.store.")]
+    assert len(store) > 10
+    assert {module: told for module in store if (told := words_of_states(SOURCES[module]))} == {}
+
+
+def test_such_a_word_is_noticed():
+    for condition in ("state = 'done'", "a.state NOT IN ('x', 'done')", "state<>'done'"):
+        assert words_of_states(condition) == ["'done'"]
 
 
 def files_of_the_project():

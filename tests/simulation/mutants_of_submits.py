@@ -84,8 +84,8 @@ MUTANTS = (
     Mutant(
         "ambiguous-takes-no-place",
         "concurrency does not count what may be running",
-        "IN_FLIGHT = frozenset({JobState.SUBMITTING, JobState.SUBMITTED, JobState.AMBIGUOUS})",
-        "IN_FLIGHT = frozenset({JobState.SUBMITTING, JobState.SUBMITTED})",
+        '"unclear, being looked up", is_in_flight=True, is_in_doubt=True',
+        '"unclear, being looked up", is_in_doubt=True',
         night="6",
     ),
     Mutant(

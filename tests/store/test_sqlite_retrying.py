@@ -7,8 +7,8 @@ from contextlib import closing
 import pytest
 
 from batchgen.core.jobs.events import EventKind as E
+from batchgen.core.jobs.job import ENDED, Receipt
 from batchgen.core.jobs.job import JobState as S
-from batchgen.core.jobs.job import Receipt
 from batchgen.store.sqlite.importer import import_jobs
 from batchgen.store.sqlite.retrying import put_back, select
 from tests.core.builders import NOW
@@ -25,7 +25,7 @@ LIVES = {
     "stuck": (*SENT, E.SET_ASIDE),
     "lost": (*SENT, E.GONE, E.GIVEN_UP),
 }
-ALL_ENDED = ("done", "failed", "unknown", "lost")
+ALL_ENDED = tuple(ENDED)
 
 
 @pytest.fixture
@@ -45,10 +45,10 @@ def ids(selection):
 @pytest.mark.parametrize(
     ("states", "pattern", "chosen"),
     [
-        (("failed",), "*", ["refused", "failed"]),
-        (("unknown",), "*", ["unclear", "stuck"]),
-        (("lost",), "*", ["lost"]),
-        (("failed", "unknown"), "*", ["refused", "failed", "unclear", "stuck"]),
+        ((S.FAILED,), "*", ["refused", "failed"]),
+        ((S.UNKNOWN,), "*", ["unclear", "stuck"]),
+        ((S.LOST,), "*", ["lost"]),
+        ((S.FAILED, S.UNKNOWN), "*", ["refused", "failed", "unclear", "stuck"]),
         (ALL_ENDED, "*", ["finished", "refused", "failed", "unclear", "stuck", "lost"]),
         (ALL_ENDED, "f*", ["finished", "failed"]),
         (ALL_ENDED, "[ru]*", ["refused", "unclear"]),
@@ -77,7 +77,7 @@ def test_what_has_no_price_is_told_apart(tmp_path):
     for id_ in "abc":
         live(ledger, load(ledger, id_), *LIVES["lost"])
 
-    selection = select(ledger, ["lost"], "*")
+    selection = select(ledger, [S.LOST], "*")
 
     assert selection.risk_usd == pytest.approx(0.1)
     assert selection.unpriced == " and 2 of unknown price"
@@ -109,7 +109,7 @@ def test_each_goes_where_the_table_says(ledger, id_, state, attempt):
 def test_an_accepted_request_is_asked_for_again_and_not_paid_for_again(ledger):
     before = ledger.totals()
 
-    put_back(ledger, select(ledger, ["unknown"], "stuck"), NOW + 60)
+    put_back(ledger, select(ledger, [S.UNKNOWN], "stuck"), NOW + 60)
 
     back = load(ledger, "stuck")
     assert (back.request_id, back.billable, back.attempt) == (f"r-{back.key}-1", 1, 1)
@@ -137,7 +137,7 @@ def test_more_than_a_chunk_is_put_back_whole(tmp_path):
         )
         connection.execute("UPDATE jobs SET state = 'failed', attempt = 1")
 
-        put_back(ledger, select(ledger, ["failed"], "*"), NOW)
+        put_back(ledger, select(ledger, [S.FAILED], "*"), NOW)
 
         assert ledger.totals().counts == {"pending": 1_001}
 
@@ -145,6 +145,6 @@ def test_more_than_a_chunk_is_put_back_whole(tmp_path):
 def test_nothing_chosen_changes_nothing(ledger):
     before = dump(ledger, "jobs")
 
-    put_back(ledger, select(ledger, ["failed"], "no-such-*"), NOW)
+    put_back(ledger, select(ledger, [S.FAILED], "no-such-*"), NOW)
 
     assert dump(ledger, "jobs") == before

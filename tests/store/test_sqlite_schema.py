@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sqlite3
 import subprocess
 import sys
@@ -10,12 +11,13 @@ from contextlib import closing
 import pytest
 
 from batchgen.core.jobs.events import EventKind as E
-from batchgen.core.jobs.job import AttemptState
+from batchgen.core.jobs.job import AttemptState, JobState
 from batchgen.errors import StateError
 from batchgen.store.sqlite.ledger import Ledger
 from batchgen.store.sqlite.reader import StateReader
-from batchgen.store.sqlite.schema import APPLICATION_ID, VERSION, connect
+from batchgen.store.sqlite.schema import APPLICATION_ID, SCHEMA, VERSION, connect
 from batchgen.store.sqlite.state import SqliteState
+from batchgen.store.sqlite.states import among
 from tests.store.builders import dump, ledger_at, live, load
 
 A = AttemptState
@@ -322,6 +324,19 @@ def test_a_reader_takes_an_older_file_as_it_is(path):
     reader.close()
     with closing(sqlite3.connect(path)) as database:
         assert database.execute("PRAGMA user_version").fetchone() == (1,)
+
+
+def test_another_schema_is_another_version():
+    """Whoever changes the schema, or adds a state, has to say what becomes of older files."""
+    digest = hashlib.sha256(" ".join(SCHEMA.split()).encode()).hexdigest()
+    assert (VERSION, digest[:16]) == (3, "3ff5114d10813382")
+
+
+def test_sets_of_states_are_conditions_in_the_order_of_their_definition():
+    assert among({JobState.LOST}) == "state = 'lost'"
+    assert among({JobState.LOST, JobState.DONE}, "j.state") == "j.state IN ('done', 'lost')"
+    # Both kinds have an `ambiguous`, and the two are equal as texts.
+    assert among({AttemptState.AMBIGUOUS}) == "state = 'ambiguous'"
 
 
 # ------------------------------------------------------------------ what steps cost

@@ -12,16 +12,9 @@ import click
 from batchgen.app.summary import retry_command
 from batchgen.cli.common import indented, table
 from batchgen.core.common.formatting import usd
+from batchgen.core.jobs.job import GROUPS, STATES
 
 _MOST_REASONS = 8
-
-
-_PURSE = {
-    "failed": "not charged",
-    "unknown": "perhaps billed: says beforehand what may be billed twice",
-    "lost": "paid, and paid again",
-}
-"""What it means to the user's purse to put jobs of a state back."""
 
 
 def print_epilogue(told: dict[str, Any]) -> None:
@@ -49,4 +42,5 @@ def print_failures(told: dict[str, Any], run: Path, *, with_list: bool = True) -
     if failures and with_list:
         click.echo(f"reasons: {shlex.join(['batchgen', 'status', str(run), '--failed'])}")
     for state in dict.fromkeys(one["state"] for one in failures):
-        click.echo(f"again ({state}, {_PURSE[state]}): {retry_command(run, state)}")
+        cost = GROUPS[STATES[state].group].retry_cost
+        click.echo(f"again ({state}, {cost}): {retry_command(run, state)}")

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from batchgen.core.jobs.job import JobState
+from batchgen.core.jobs.job import STATES, JobState, StateGroup
 
 
 class JobDiff(StrEnum):
@@ -41,12 +41,13 @@ class JobDiff(StrEnum):
 TO_SUBMIT = frozenset({JobDiff.NEW, JobDiff.WAITING, JobDiff.CHANGED})
 """What a run submits, and pays for."""
 
-_ENDED: Mapping[JobState, JobDiff] = {
-    JobState.DONE: JobDiff.DONE,
-    JobState.FAILED: JobDiff.FAILED,
-    JobState.UNKNOWN: JobDiff.UNKNOWN,
-    JobState.LOST: JobDiff.LOST,
-    JobState.PENDING: JobDiff.WAITING,
+_OF_GROUP: Mapping[StateGroup, JobDiff] = {
+    StateGroup.WAITING: JobDiff.WAITING,
+    StateGroup.RUNNING: JobDiff.UNDER_WAY,
+    StateGroup.DONE: JobDiff.DONE,
+    StateGroup.FAILED: JobDiff.FAILED,
+    StateGroup.UNKNOWN: JobDiff.UNKNOWN,
+    StateGroup.LOST: JobDiff.LOST,
 }
 
 
@@ -63,9 +64,10 @@ def standing(known: Known | None, fingerprint: str) -> JobDiff:
     """The standing of a job with this fingerprint, of which the record knows so much."""
     if known is None:
         return JobDiff.NEW
+    group = STATES[known.state].group
     if known.fingerprint == fingerprint:
-        return _ENDED.get(known.state, JobDiff.UNDER_WAY)
-    untouched = known.state is JobState.PENDING and known.billable == 0
-    if untouched or known.state is JobState.FAILED:
+        return _OF_GROUP[group]
+    untouched = group is StateGroup.WAITING and known.billable == 0
+    if untouched or group is StateGroup.FAILED:
         return JobDiff.CHANGED
     return JobDiff.CONTESTED

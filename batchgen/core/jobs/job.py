@@ -36,11 +36,130 @@ class JobState(StrEnum):
     __hash__ = str.__hash__  # a member equals its text; Enum's own hash is Python, and slow
 
 
-ENDED = frozenset({JobState.DONE, JobState.FAILED, JobState.UNKNOWN, JobState.LOST})
+class StateGroup(StrEnum):
+    """States of a job as people tell them apart: what a page filters by."""
+
+    DONE = "done"
+    """Its files are there."""
+    RUNNING = "running"
+    """It was submitted, and a run still works on it."""
+    WAITING = "pending"
+    """It is still to be submitted."""
+    FAILED = "failed"
+    """It ended without files, and nothing was charged."""
+    UNKNOWN = "unknown"
+    """It ended without files, and may have been billed."""
+    LOST = "lost"
+    """It ended without files, and was paid for."""
+
+
+@dataclass(frozen=True, slots=True)
+class GroupTraits:
+    """What holds for all states of a group.
+
+    `title` heads its jobs on the page, `about` says there what became of them. `retry_option` is
+    the option of `batchgen retry` that puts them back, and `retry_cost` says what that costs; both
+    are empty where nothing is to be put back.
+    """
+
+    title: str
+    is_end: bool = False
+    about: str = ""
+    retry_option: str = ""
+    retry_cost: str = ""
+
+
+GROUPS: Mapping[StateGroup, GroupTraits] = {
+    StateGroup.DONE: GroupTraits("Done", is_end=True),
+    StateGroup.RUNNING: GroupTraits("Running"),
+    StateGroup.WAITING: GroupTraits("Waiting"),
+    StateGroup.FAILED: GroupTraits(
+        "Failed",
+        is_end=True,
+        about="The service refused them or ran them without success. Nothing was charged.",
+        retry_option="--failed",
+        retry_cost="not charged",
+    ),
+    StateGroup.UNKNOWN: GroupTraits(
+        "Unknown",
+        is_end=True,
+        about="Nothing could tell what became of their submits: they may have been billed. "
+        "You decide.",
+        retry_option="--unknown",
+        retry_cost="perhaps billed: says beforehand what may be billed twice",
+    ),
+    StateGroup.LOST: GroupTraits(
+        "Lost",
+        is_end=True,
+        about="They were paid for, and their results can no longer be had.",
+        retry_option="--failed",
+        retry_cost="paid, and paid again",
+    ),
+}
+"""Every group, in the order of the page."""
+
+
+@dataclass(frozen=True, slots=True)
+class StateTraits:
+    """What everything but the lifecycle has to know of a state.
+
+    `word` is what the page calls it. A job that `is_in_flight` takes a place of
+    `budget.concurrency`: it is (maybe) accepted, and not known to be finished. Of one that
+    `is_in_doubt` nobody knows whether it was accepted. `awaits_result` says that the service alone
+    has its result.
+    """
+
+    group: StateGroup
+    word: str
+    is_in_flight: bool = False
+    is_in_doubt: bool = False
+    awaits_result: bool = False
+
+
+STATES: Mapping[JobState, StateTraits] = {
+    JobState.PENDING: StateTraits(StateGroup.WAITING, "waiting"),
+    JobState.SUBMITTING: StateTraits(StateGroup.RUNNING, "being submitted", is_in_flight=True),
+    JobState.SUBMITTED: StateTraits(
+        StateGroup.RUNNING, "running", is_in_flight=True, awaits_result=True
+    ),
+    JobState.FETCHING: StateTraits(StateGroup.RUNNING, "coming home"),
+    JobState.RECOVERING: StateTraits(StateGroup.RUNNING, "being recovered", awaits_result=True),
+    JobState.AMBIGUOUS: StateTraits(
+        StateGroup.RUNNING, "unclear, being looked up", is_in_flight=True, is_in_doubt=True
+    ),
+    JobState.DONE: StateTraits(StateGroup.DONE, "done"),
+    JobState.FAILED: StateTraits(StateGroup.FAILED, "failed"),
+    JobState.UNKNOWN: StateTraits(StateGroup.UNKNOWN, "unknown: you decide", is_in_doubt=True),
+    JobState.LOST: StateTraits(StateGroup.LOST, "lost"),
+}
+"""Every state. SQL, summaries, messages, the page and the documents are made from these rows."""
+
+
+def states_of(*groups: StateGroup) -> frozenset[JobState]:
+    """The states of some groups."""
+    return frozenset(state for state in JobState if STATES[state].group in groups)
+
+
+ENDED = states_of(*(group for group in StateGroup if GROUPS[group].is_end))
 """States in which a run does nothing more about a job."""
 
-IN_FLIGHT = frozenset({JobState.SUBMITTING, JobState.SUBMITTED, JobState.AMBIGUOUS})
-"""States that take a place of `budget.concurrency`: (maybe) accepted, not known to be finished."""
+PROBLEMS = ENDED - states_of(StateGroup.DONE)
+"""States in which a job ended without files."""
+
+IN_FLIGHT = frozenset(state for state in JobState if STATES[state].is_in_flight)
+"""States that take a place of `budget.concurrency`."""
+
+COMING_HOME = states_of(StateGroup.RUNNING) - IN_FLIGHT
+"""States of a job that is finished at the service, and whose files are not here yet."""
+
+AWAITING_RESULT = frozenset(state for state in JobState if STATES[state].awaits_result)
+"""States of a job whose result is at the service alone. FETCHING is one until its outputs are
+known."""
+
+
+def retry_option(state: JobState) -> str:
+    """The option of `batchgen retry` that puts jobs of this state back; empty where none does."""
+    return GROUPS[STATES[state].group].retry_option
 
 
 class AttemptState(StrEnum):

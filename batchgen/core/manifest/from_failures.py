@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from batchgen.core.jobs.job import JobState
+from batchgen.core.jobs.job import StateGroup, states_of
 from batchgen.core.jobs.spec import ApiVersion
 from batchgen.core.manifest.text.filenames import safe_text
 
@@ -15,7 +15,7 @@ BESIDE = "problems"
 """What stands beside it there, and in no manifest."""
 
 
-_MEANT_STATES = frozenset({JobState.FAILED, JobState.LOST})
+_MEANT_STATES = states_of(StateGroup.FAILED, StateGroup.LOST)
 
 
 def manifest_of(run: str, jobs: Iterable[Mapping[str, Any]]) -> dict[str, Any] | None:

@@ -5,11 +5,11 @@ Only counts, money and reasons of the run itself: a reason of a single job may q
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from batchgen.core.common.exit_codes import ExitCode
-from batchgen.core.jobs.job import ENDED, JobState
+from batchgen.core.jobs.job import ENDED, GROUPS, JobState, StateGroup, states_of
 from batchgen.core.manifest.notice_kinds import NoticeKind
 from batchgen.core.progress.gate_words import gate_words
 from batchgen.core.progress.tally import duration
@@ -44,21 +44,21 @@ class Facts:
     elapsed_s: float
     resume: str
 
-    def count(self, state: JobState) -> int:
-        """Jobs in a state."""
-        return self.counts.get(state, 0)
+    def count(self, states: Iterable[JobState]) -> int:
+        """Jobs in any of these states."""
+        return sum(self.counts.get(state, 0) for state in states)
 
     @property
     def left_count(self) -> int:
         """Jobs that have not ended."""
-        return sum(count for state, count in self.counts.items() if state not in ENDED)
+        return self.count(state for state in JobState if state not in ENDED)
 
 
 def end_notice(facts: Facts) -> Notice:
     """The message at the end."""
     finished = facts.exit_code in {ExitCode.COMPLETED, ExitCode.UNFINISHED}
     kind = NoticeKind.FINISHED if finished else NoticeKind.STOPPED
-    parts = [f"{count} {state.value}" for state in JobState if (count := facts.count(state))]
+    parts = [f"{count} {state.value}" for state in JobState if (count := facts.count([state]))]
     lines = [
         *([facts.reason] if facts.reason else []),
         ", ".join(parts) or "no jobs",
@@ -103,7 +103,8 @@ def budget_notice(name: str, text: str) -> Notice:
 
 
 def environment(facts: Facts) -> dict[str, str]:
-    """The variables of `on_finish`. Money in USD, time in seconds."""
+    """The variables of `on_finish`. Money in USD, time in seconds; jobs by how they ended."""
+    ends = [group for group in StateGroup if GROUPS[group].is_end]
     return {
         "BATCHGEN_NAME": facts.name,
         "BATCHGEN_SIMULATED": str(int(facts.simulated)),
@@ -114,7 +115,7 @@ def environment(facts: Facts) -> dict[str, str]:
         "BATCHGEN_REASON": facts.reason,
         "BATCHGEN_JOBS": str(sum(facts.counts.values())),
         "BATCHGEN_LEFT": str(facts.left_count),
-        **{f"BATCHGEN_{s.value.upper()}": str(facts.count(s)) for s in JobState if s in ENDED},
+        **{f"BATCHGEN_{end.upper()}": str(facts.count(states_of(end))) for end in ends},
         "BATCHGEN_SPENT_USD": f"{facts.spent_usd:.6f}",
         "BATCHGEN_ELAPSED_S": f"{facts.elapsed_s:.3f}",
     }

@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from batchgen.core.common.formatting import size_text
-from batchgen.core.jobs.job import ENDED, IN_FLIGHT, JobState
+from batchgen.core.jobs.job import COMING_HOME, ENDED, IN_FLIGHT, JobState, StateGroup, states_of
 from batchgen.core.progress.tally import duration
 
 SOON_S = 600.0
 """A deadline so near comes before everything else."""
 _BETWEEN = ", "
-_FETCHING = frozenset({JobState.FETCHING, JobState.RECOVERING})
+_WITHOUT_FILES = (StateGroup.FAILED, StateGroup.UNKNOWN, StateGroup.LOST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,13 +112,11 @@ def end_segments(glance: RunSnapshot) -> list[Segment]:
 def job_segments(glance: RunSnapshot) -> list[Segment]:
     """Where the jobs are, and what moves."""
     told = [
-        (0, glance.count([JobState.DONE]), "done", True),
+        (0, glance.count(states_of(StateGroup.DONE)), "done", True),
         (2, glance.count(IN_FLIGHT), "running", True),
-        (4, glance.count(_FETCHING), "fetching", False),
-        (3, glance.count([JobState.PENDING]), "queued", False),
-        (1, glance.count([JobState.FAILED]), "failed", False),
-        (1, glance.count([JobState.UNKNOWN]), "unknown", False),
-        (1, glance.count([JobState.LOST]), "lost", False),
+        (4, glance.count(COMING_HOME), "fetching", False),
+        (3, glance.count(states_of(StateGroup.WAITING)), "queued", False),
+        *((1, glance.count(states_of(group)), group.value, False) for group in _WITHOUT_FILES),
     ]
     segments = [
         Segment(rank, (f"{count} {word}",)) for rank, count, word, always in told if count or always

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from batchgen.core.jobs.events import Change, EventKind
-from batchgen.core.jobs.job import IN_FLIGHT, JobState
+from batchgen.core.jobs.job import AWAITING_RESULT, ENDED, IN_FLIGHT, JobState
 
 _RECENT_S = 300.0
 """Rates and the ETA look back so far."""
@@ -60,7 +60,7 @@ class Tally:
         if after.state is JobState.DONE:
             cost = after.receipt.cost_usd
             self.spent_usd += (after.price_usd or 0.0) if cost is None else cost
-        if after.state in {JobState.SUBMITTED, JobState.RECOVERING} or (
+        if after.state in AWAITING_RESULT or (
             after.state is JobState.FETCHING and not after.outputs
         ):
             self._windows[after.key] = after.sent_at + self.retention_s
@@ -75,8 +75,7 @@ class Tally:
     @property
     def ended(self) -> int:
         """Jobs the run does nothing more about."""
-        states = (JobState.DONE, JobState.FAILED, JobState.UNKNOWN, JobState.LOST)
-        return sum(self.counts[state] for state in states)
+        return sum(self.counts[state] for state in ENDED)
 
     @property
     def in_flight(self) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from batchgen.store.sqlite.gallery import Gallery
+from batchgen.store.sqlite.states import IS_ENDED, IS_PROBLEM, is_done, is_pending
 
 RECENT_S = 300.0
 """The pace looks back so far."""
@@ -53,7 +54,7 @@ class EpilogueReader(Gallery):
             )
         )
         rows = self._rows(
-            "SELECT model, count(*), sum(state = 'done') FROM jobs "
+            f"SELECT model, count(*), sum({is_done()}) FROM jobs "
             "WHERE listed = 1 OR attempt > 0 GROUP BY model"
         )
         found = [
@@ -64,7 +65,7 @@ class EpilogueReader(Gallery):
     def slowest(self) -> list[SlowJob]:
         """The finished jobs that took longest."""
         rows = self._rows(
-            f"SELECT id, model, {_LATENCY} AS seconds FROM jobs WHERE state = 'done' "
+            f"SELECT id, model, {_LATENCY} AS seconds FROM jobs WHERE {is_done()} "
             "AND sent_at > 0 ORDER BY seconds DESC, key LIMIT ?",
             _SLOWEST,
         )
@@ -73,18 +74,15 @@ class EpilogueReader(Gallery):
     def problem_counts(self) -> dict[str, int]:
         """Jobs that failed, are unknown or lost."""
         return dict(
-            self._rows(
-                "SELECT state, count(*) FROM jobs "
-                "WHERE state IN ('failed', 'unknown', 'lost') GROUP BY state"
-            )
+            self._rows(f"SELECT state, count(*) FROM jobs WHERE {IS_PROBLEM} GROUP BY state")
         )
 
     def left(self) -> list[LeftOfModel]:
         """What is still to be done, model by model."""
         rows = self._rows(
-            "SELECT model, sum(state = 'pending' AND api <> 'v1'), "
-            "sum(state = 'pending' AND api = 'v1'), sum(state <> 'pending') FROM jobs "
-            "WHERE state NOT IN ('done', 'failed', 'unknown', 'lost') "
+            f"SELECT model, sum({is_pending()} AND api <> 'v1'), "
+            f"sum({is_pending()} AND api = 'v1'), sum(NOT {is_pending()}) FROM jobs "
+            f"WHERE NOT {IS_ENDED} "
             "AND (listed = 1 OR attempt > 0) GROUP BY model"
         )
         return [LeftOfModel(*row) for row in rows]
@@ -93,8 +91,7 @@ class EpilogueReader(Gallery):
         """Jobs that ended a second, over the last minutes; None while it is unknown."""
         count, first_at = next(
             self._rows(
-                "SELECT count(*), min(changed_at) FROM jobs "
-                "WHERE state IN ('done', 'failed', 'unknown', 'lost') AND changed_at > ?",
+                f"SELECT count(*), min(changed_at) FROM jobs WHERE {IS_ENDED} AND changed_at > ?",
                 now - RECENT_S,
             )
         )

@@ -10,10 +10,11 @@ from batchgen.core.jobs.placeholders import Content, placed
 from batchgen.core.manifest.expansion.input_files import PREFIX
 from batchgen.store.sqlite.inputs import files_of_content, placed_body
 from batchgen.store.sqlite.reader import StateReader
+from batchgen.store.sqlite.states import IS_PROBLEM
 
-_FAILURES = """
+_FAILURES = f"""
 SELECT id, model, state, reason, request_id, attempt, api, body, fields FROM jobs
-WHERE state IN ('failed', 'unknown', 'lost') ORDER BY key
+WHERE {IS_PROBLEM} ORDER BY key
 """
 _NAMES = ("id", "model", "state", "reason", "request_id", "attempts", "api")
 

@@ -12,6 +12,7 @@ from typing import Any
 from batchgen.core.progress.reasons import Told
 from batchgen.store.sqlite.reader import StateReader, _open
 from batchgen.store.sqlite.rows import seed_of
+from batchgen.store.sqlite.states import IS_ENDED, IS_PROBLEM, is_done, is_pending
 
 LATENCY_GRAIN_S = 0.05
 """Latencies are counted in steps of so much: all of a million would not fit in flat memory."""
@@ -27,7 +28,6 @@ _COLUMNS = (
 _SEED = _COLUMNS.split(", ").index("seed")
 _MEANT = "(listed = 1 OR attempt > 0)"
 """Jobs that are (still) in the manifest, or were ever submitted."""
-_ENDED = "state IN ('done', 'failed', 'unknown', 'lost')"
 _LATENCY = "coalesce(total_s, inference_s + coalesce(queue_s, 0))"
 
 
@@ -107,7 +107,7 @@ class Gallery(StateReader):
         """At most so many jobs: what changed last comes first, and what waits last."""
         return self._jobs(
             f"SELECT {_COLUMNS} FROM jobs WHERE {_MEANT} "
-            "ORDER BY state = 'pending', changed_at DESC, key LIMIT ?",
+            f"ORDER BY {is_pending()}, changed_at DESC, key LIMIT ?",
             most,
         )
 
@@ -139,7 +139,7 @@ class Gallery(StateReader):
         """How many jobs ended in which state in each step: (step, state, count)."""
         yield from self._rows(
             f"SELECT {_step('changed_at')} AS step, state, count(*) FROM jobs "
-            f"WHERE {_ENDED} AND changed_at >= ? GROUP BY step, state",
+            f"WHERE {IS_ENDED} AND changed_at >= ? GROUP BY step, state",
             *_bound(steps),
             steps.start_at,
         )
@@ -157,14 +157,14 @@ class Gallery(StateReader):
         """How long requests took: (model, latency in grains of `LATENCY_GRAIN_S`, count)."""
         yield from self._rows(
             f"SELECT model, CAST({_LATENCY} / ? AS INTEGER) AS grains, count(*) FROM jobs "
-            f"WHERE state = 'done' AND {_LATENCY} >= 0 GROUP BY model, grains ORDER BY 1, 2",
+            f"WHERE {is_done()} AND {_LATENCY} >= 0 GROUP BY model, grains ORDER BY 1, 2",
             LATENCY_GRAIN_S,
         )
 
     def polls(self) -> Iterator[tuple[int, int]]:
         """How many finished jobs took how many polls: (polls, count)."""
         yield from self._rows(
-            "SELECT polls, count(*) FROM jobs WHERE state = 'done' GROUP BY polls ORDER BY polls"
+            f"SELECT polls, count(*) FROM jobs WHERE {is_done()} GROUP BY polls ORDER BY polls"
         )
 
     def poll_count(self) -> int:
@@ -183,7 +183,7 @@ class Gallery(StateReader):
         """Why jobs failed, are unknown or lost; the commonest first."""
         rows = self._rows(
             "SELECT state, reason, count(*), min(id) FROM jobs "
-            "WHERE state IN ('failed', 'unknown', 'lost') "
+            f"WHERE {IS_PROBLEM} "
             "GROUP BY state, reason ORDER BY 3 DESC, 4 LIMIT ?",
             MOST_REASONS,
         )

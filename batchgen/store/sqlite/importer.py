@@ -20,6 +20,7 @@ from batchgen.store.sqlite.incoming import incoming
 from batchgen.store.sqlite.inputs import forget_others, note_incoming
 from batchgen.store.sqlite.ledger import Ledger
 from batchgen.store.sqlite.rows import JOB_COLUMNS, job_of
+from batchgen.store.sqlite.states import is_free, is_pending, is_under_way
 
 MAX_NAMED = 20
 """How many ids of paid and changed jobs are named in a message."""
@@ -27,9 +28,10 @@ MAX_NAMED = 20
 _COLUMNS = "id, model, api, body, stem, price_usd, fields, fingerprint"
 _MARKS = "?, ?, ?, ?, ?, ?, ?, ?"
 _CHANGED = "i.fingerprint <> j.fingerprint"
-_UNTOUCHED = "(j.state = 'pending' AND j.billable = 0)"
+_UNTOUCHED = f"({is_pending('j.state')} AND j.billable = 0)"
 _FREE = f"({_CHANGED} AND {_UNTOUCHED})"
 _BOUND = f"{_CHANGED} AND NOT {_UNTOUCHED}"
+_IS_FREE = is_free("j.state")
 _BOTH = "jobs j JOIN incoming i ON i.id = j.id"
 _SOME = 1_000
 """Changed jobs held in memory at once."""
@@ -120,10 +122,10 @@ def _refuse_paid(ledger: Ledger, on_change: OnChange) -> None:
 
     Those that are under way cannot be generated anew yet.
     """
-    paid = f"{_BOUND} AND j.state <> 'failed'"
+    paid = f"{_BOUND} AND NOT {_IS_FREE}"
     if on_change is OnChange.STOP and (names := _named(ledger, paid)):
         raise _RefusedError(Imported(paid=names, paid_count=_count(ledger, paid)))
-    busy = f"{paid} AND j.state NOT IN ('pending', 'done', 'unknown', 'lost')"
+    busy = f"{_BOUND} AND {is_under_way('j.state')}"
     if on_change is OnChange.RERUN and (names := _named(ledger, busy)):
         raise _RefusedError(Imported(busy=names, paid_count=_count(ledger, busy)))
 
@@ -133,7 +135,7 @@ def _settle_paid(ledger: Ledger, on_change: OnChange, now: float) -> tuple[str, 
     if on_change is OnChange.KEEP:
         ledger.connection.execute(
             "UPDATE jobs AS j SET fingerprint = i.fingerprint FROM incoming i "
-            f"WHERE i.id = j.id AND {_BOUND} AND j.state <> 'failed'"
+            f"WHERE i.id = j.id AND {_BOUND} AND NOT {_IS_FREE}"
         )
     # A failed job was not charged: editing it is how one mends it.
     return _rerun(ledger, now)

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 
 from batchgen.core.jobs.events import Change, EventKind
-from batchgen.core.jobs.job import AttemptState, Job, JobState, Outlook, Totals
+from batchgen.core.jobs.job import COMING_HOME, AttemptState, Job, JobState, Outlook, Totals
 from batchgen.core.jobs.placeholders import Content, Uploaded
 from batchgen.core.jobs.spec import InputFile
 from batchgen.core.reconciliation.history import OwnRequest
@@ -16,6 +16,7 @@ from batchgen.ports import DuplicateRequestIdError
 from batchgen.store.sqlite.faults import typed_errors
 from batchgen.store.sqlite.inputs import files_of_content, placed_body, placed_job, write_uploads
 from batchgen.store.sqlite.rows import JOB_COLUMNS, job_of, outputs_of, pending_of
+from batchgen.store.sqlite.states import among, is_free, is_pending, is_under_way
 
 _UPDATE_JOB = """
 UPDATE jobs SET state = ?, attempt = ?, billable = ?, request_id = ?, sent_at = ?, due_at = ?,
@@ -28,12 +29,15 @@ WHERE key = ? AND state = ?
 _IDS_A_QUERY = 500
 """Below SQLite's smallest limit of bound variables."""
 
-_RESERVED = """
+_FREE = frozenset({AttemptState.REJECTED, AttemptState.ABSENT})
+_PERHAPS_BILLED = frozenset(AttemptState) - _FREE
+
+_RESERVED = f"""
 SELECT coalesce(sum(CASE
   WHEN a.cost_usd IS NOT NULL THEN 0
-  WHEN a.state IN ('intent', 'acked', 'ambiguous', 'abandoned') THEN coalesce(a.reserved_usd, 0)
+  WHEN {among(_PERHAPS_BILLED, "a.state")} THEN coalesce(a.reserved_usd, 0)
   ELSE 0 END), 0) FROM attempts a JOIN jobs j ON j.key = a.job_key
-WHERE NOT (j.state = 'failed' AND a.number = j.attempt
+WHERE NOT ({is_free("j.state")} AND a.number = j.attempt
   AND coalesce(a.ended_at, j.changed_at) >= j.changed_at)
 """
 """What failed is free; but not an earlier attempt of a job that failed before its next one."""
@@ -194,7 +198,7 @@ class Ledger:
         # The index by name: SQLite would rather take one by state, and sort all pending jobs.
         rows = self.connection.execute(
             f"SELECT {JOB_COLUMNS} FROM jobs INDEXED BY {index} "
-            f"WHERE state = 'pending' AND listed = 1 AND key > ? {condition} ORDER BY key LIMIT ?",
+            f"WHERE {is_pending()} AND listed = 1 AND key > ? {condition} ORDER BY key LIMIT ?",
             (after_key, *values, limit),
         )
         return [placed_job(self.connection, job_of(row)) for row in rows]
@@ -202,8 +206,8 @@ class Ledger:
     def active(self) -> list[Job]:
         """Every job that is neither pending nor ended."""
         rows = self.connection.execute(
-            f"SELECT {JOB_COLUMNS} FROM jobs INDEXED BY jobs_active WHERE state IN "
-            "('submitting', 'submitted', 'fetching', 'recovering', 'ambiguous') ORDER BY key"
+            f"SELECT {JOB_COLUMNS} FROM jobs INDEXED BY jobs_active WHERE {is_under_way()} "
+            "ORDER BY key"
         ).fetchall()
         jobs = [job_of(row, outputs_of(self.connection, row[0])) for row in rows]
         return [placed_job(self.connection, job) for job in jobs]
@@ -237,7 +241,7 @@ class Ledger:
         """Staged files that jobs under way still count on."""
         rows = self.connection.execute(
             "SELECT o.staged FROM outputs o JOIN jobs j ON j.key = o.job_key "
-            "WHERE o.staged <> '' AND j.state IN ('fetching', 'recovering')"
+            f"WHERE o.staged <> '' AND {among(COMING_HOME, 'j.state')}"
         )
         return {str(row[0]) for row in rows}
 
@@ -245,7 +249,7 @@ class Ledger:
         """Models of pending jobs without a price."""
         rows = self.connection.execute(
             "SELECT DISTINCT model FROM jobs INDEXED BY jobs_unpriced "
-            "WHERE state = 'pending' AND listed = 1 AND price_usd IS NULL ORDER BY model LIMIT 20"
+            f"WHERE {is_pending()} AND listed = 1 AND price_usd IS NULL ORDER BY model LIMIT 20"
         )
         return [str(row[0]) for row in rows]
 
@@ -254,7 +258,7 @@ class Ledger:
         # From the index alone: the jobs themselves may be half a gigabyte.
         row = self.connection.execute(
             "SELECT coalesce(sum(price_usd), 0), count(*) - count(price_usd) FROM jobs "
-            "INDEXED BY jobs_by_state WHERE state = 'pending' AND listed = 1"
+            f"INDEXED BY jobs_by_state WHERE {is_pending()} AND listed = 1"
         ).fetchone()
         return Outlook(*row)
 
@@ -272,8 +276,7 @@ class Ledger:
 
 def _settled(change: Change) -> float | None:
     """What the attempt turned out to cost: nothing when it failed or was never accepted."""
-    free = {AttemptState.REJECTED, AttemptState.ABSENT}
-    if change.attempt_state in free or change.event.kind is EventKind.FAILED:
+    if change.attempt_state in _FREE or change.event.kind is EventKind.FAILED:
         return 0.0
     receipt = change.answer.receipt if change.answer else None
     if receipt is not None and receipt.cost_usd is not None:

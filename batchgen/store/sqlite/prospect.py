@@ -19,6 +19,7 @@ from batchgen.core.scheduling.learned import prices_of
 from batchgen.store.sqlite.importer import fingerprint_of
 from batchgen.store.sqlite.ledger import Ledger
 from batchgen.store.sqlite.reader import StateReader
+from batchgen.store.sqlite.states import is_done
 
 _SOME = 1_000
 """Jobs that are looked up together, and held in memory."""
@@ -86,12 +87,12 @@ class ProspectReader(StateReader):
     def _experience(self, prices: dict[str, float]) -> dict[str, Experience]:
         sizes = self._connection.execute(
             "SELECT j.model, sum(o.size) FROM outputs o JOIN jobs j ON j.key = o.job_key "
-            "WHERE o.name IS NOT NULL AND j.state = 'done' GROUP BY j.model"
+            f"WHERE o.name IS NOT NULL AND {is_done('j.state')} GROUP BY j.model"
         )
         size_of = {str(model): int(size) for model, size in sizes}
         rows = self._connection.execute(
             "SELECT model, count(*), min(cost_usd), max(cost_usd) FROM jobs "
-            "WHERE state = 'done' GROUP BY model"
+            f"WHERE {is_done()} GROUP BY model"
         )
         found = {}
         for model, count, low_usd, high_usd in rows:

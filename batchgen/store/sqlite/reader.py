@@ -16,6 +16,7 @@ from batchgen.errors import StateError
 from batchgen.store.sqlite.ledger import Ledger
 from batchgen.store.sqlite.records import Records, attempts_of, files_of, jobs_of
 from batchgen.store.sqlite.schema import check_header
+from batchgen.store.sqlite.states import AWAITS_RESULT, is_done
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +70,11 @@ class StateReader:
             dropped_count=one("SELECT count(*) FROM jobs WHERE listed = 0 AND attempt = 0"),
             file_count=one("SELECT count(*) FROM outputs WHERE name IS NOT NULL"),
             byte_count=one("SELECT coalesce(sum(size), 0) FROM outputs WHERE name IS NOT NULL"),
-            oldest_unfetched_at=one(
-                "SELECT min(sent_at) FROM jobs WHERE state IN ('submitted', 'recovering') "
-                "OR state = 'fetching' AND key NOT IN (SELECT job_key FROM outputs)",
-            ),
+            oldest_unfetched_at=one(f"SELECT min(sent_at) FROM jobs WHERE {AWAITS_RESULT}"),
             first_intent_at=one("SELECT min(intent_at) FROM attempts"),
             last_change_at=one("SELECT max(changed_at) FROM jobs WHERE changed_at > 0"),
             recent_done_count=one(
-                "SELECT count(*) FROM jobs WHERE state = 'done' AND changed_at > ?", now - 300.0
+                f"SELECT count(*) FROM jobs WHERE {is_done()} AND changed_at > ?", now - 300.0
             ),
             notes=dict(self._connection.execute("SELECT name, value FROM notes")),
         )
@@ -99,7 +97,7 @@ class StateReader:
             row = self._connection.execute(
                 "SELECT count(*), coalesce(sum(o.size), 0), coalesce(max(o.saved_at), 0) "
                 "FROM outputs o CROSS JOIN jobs j ON j.key = o.job_key "
-                "WHERE o.name IS NOT NULL AND j.state = 'done'"
+                f"WHERE o.name IS NOT NULL AND {is_done('j.state')}"
             ).fetchone()
             return Finished(*row)
 
@@ -112,7 +110,7 @@ class StateReader:
             row = self._connection.execute(
                 "SELECT count(*), sum(o.size), sum(o.saved_at), max(o.saved_at), max(j.changed_at) "
                 "FROM outputs o CROSS JOIN jobs j ON j.key = o.job_key "
-                "WHERE o.name IS NOT NULL AND j.state = 'done'"
+                f"WHERE o.name IS NOT NULL AND {is_done('j.state')}"
             ).fetchone()
             return repr(row)
 

@@ -10,17 +10,19 @@ from pathlib import Path
 from typing import Any
 
 from batchgen.core.dataset.columns import Record
+from batchgen.core.jobs.job import JobState
 from batchgen.core.jobs.placeholders import MARK
 from batchgen.errors import StateError
 from batchgen.store.sqlite.inputs import placed_body
 from batchgen.store.sqlite.rows import seed_of
+from batchgen.store.sqlite.states import is_done
 
-_FILES = """
+_FILES = f"""
 SELECT o.name, j.id, j.model, j.request_id, j.seed, j.cost_usd, j.sent_at, o.saved_at,
   j.inference_s, j.queue_s, j.total_s, o.sha256, o.width, o.height, o.size, o.media_type,
   j.body, j.fields
 FROM outputs o CROSS JOIN jobs j ON j.key = o.job_key
-WHERE o.name IS NOT NULL AND j.state = 'done' AND j.id GLOB ? AND j.model GLOB ?
+WHERE o.name IS NOT NULL AND {is_done("j.state")} AND j.id GLOB ? AND j.model GLOB ?
 ORDER BY o.job_key, o.idx
 """
 """CROSS JOIN keeps the order of the loops: the other one sorts all jobs, bodies included."""
@@ -140,7 +142,7 @@ def _job_record(row: tuple[Any, ...]) -> Record:
         "inference_s": inference_s,
         "queue_s": queue_s,
         "total_s": total_s,
-        "files": files if state == "done" and files else None,
+        "files": files if state == JobState.DONE and files else None,
     }
     return Record(own, _decoded(body), _decoded(fields))
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from batchgen.core.jobs.events import Event, EventKind
-from batchgen.core.jobs.job import Job, JobState
+from batchgen.core.jobs.job import STATES, Job, JobState, StateGroup
 from batchgen.core.jobs.lifecycle import apply
 from batchgen.store.sqlite.ledger import Ledger
 from batchgen.store.sqlite.rows import JOB_COLUMNS, job_of
+from batchgen.store.sqlite.states import among
 
 _CHUNK = 1_000
 
@@ -42,25 +43,28 @@ class RetrySelection:
         return f" and {self.unpriced_count} of unknown price" if self.unpriced_count else ""
 
 
-def select(ledger: Ledger, states: Sequence[str], pattern: str) -> RetrySelection:
+def select(ledger: Ledger, states: Collection[JobState], pattern: str) -> RetrySelection:
     """The ended jobs in these states whose ids match a glob."""
-    marks = ", ".join("?" * len(states))
     rows = ledger.connection.execute(
-        f"SELECT {JOB_COLUMNS} FROM jobs WHERE state IN ({marks}) ORDER BY key", list(states)
+        f"SELECT {JOB_COLUMNS} FROM jobs WHERE {among(states)} ORDER BY key"
     )
     jobs = [job for row in rows if fnmatchcase((job := job_of(row)).id, pattern)]
-    unclear = [job for job in jobs if job.state is JobState.UNKNOWN and not _is_reopened(job)]
-    lost = [job for job in jobs if job.state is JobState.LOST]
+    unclear = [job for job in _in_group(jobs, StateGroup.UNKNOWN) if not _is_reopened(job)]
+    lost = _in_group(jobs, StateGroup.LOST)
     at_risk = [*unclear, *lost]
     return RetrySelection(
         jobs=tuple(jobs),
-        failed=sum(job.state is JobState.FAILED for job in jobs),
+        failed=len(_in_group(jobs, StateGroup.FAILED)),
         unclear=len(unclear),
         lost=len(lost),
         reopened=sum(_is_reopened(job) for job in jobs),
         risk_usd=sum(job.price_usd or 0.0 for job in at_risk),
         unpriced_count=sum(job.price_usd is None for job in at_risk),
     )
+
+
+def _in_group(jobs: Iterable[Job], group: StateGroup) -> list[Job]:
+    return [job for job in jobs if STATES[job.state].group is group]
 
 
 def _is_reopened(job: Job) -> bool:

@@ -12,9 +12,10 @@ from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
 
-from batchgen.core.jobs.job import AttemptState, JobState
+from batchgen.core.jobs.job import IN_FLIGHT, AttemptState, JobState
 from batchgen.errors import StateError
 from batchgen.store.sqlite.faults import typed_errors
+from batchgen.store.sqlite.states import among, is_pending, is_under_way, outside, words
 
 APPLICATION_ID = 0x42474E31  # "BGN1"
 VERSION = 3
@@ -25,15 +26,11 @@ CHECKED_BYTES = 64 * 2**20
 """Up to this size the pages of a state file are compared with each other when it is opened."""
 
 
-def _words(values: type[JobState | AttemptState]) -> str:
-    return ", ".join(f"'{value.value}'" for value in values)
-
-
-_INDEXES_OF_2 = """
+_INDEXES_OF_2 = f"""
 CREATE INDEX jobs_by_state ON jobs (state, listed, attempt, price_usd);
-CREATE INDEX jobs_pending_by_model ON jobs (model, key) WHERE state = 'pending' AND listed = 1;
+CREATE INDEX jobs_pending_by_model ON jobs (model, key) WHERE {is_pending()} AND listed = 1;
 CREATE INDEX jobs_unpriced ON jobs (model)
-  WHERE state = 'pending' AND listed = 1 AND price_usd IS NULL;
+  WHERE {is_pending()} AND listed = 1 AND price_usd IS NULL;
 """
 
 _INPUTS_OF_3 = """
@@ -60,6 +57,15 @@ CREATE TRIGGER uploads_are_never_deleted BEFORE DELETE ON uploads
 BEGIN SELECT RAISE(ABORT, 'bodies that were sent name it'); END;
 """
 
+
+def _was(state: AttemptState) -> str:
+    return among([state], "OLD.state")
+
+
+def _becomes(*states: AttemptState) -> str:
+    return among(states, "NEW.state")
+
+
 SCHEMA = f"""
 CREATE TABLE jobs (
   key INTEGER PRIMARY KEY,
@@ -72,7 +78,7 @@ CREATE TABLE jobs (
   fields TEXT NOT NULL DEFAULT '{{}}',
   fingerprint TEXT NOT NULL,
   listed INTEGER NOT NULL DEFAULT 1 CHECK (listed IN (0, 1)),
-  state TEXT NOT NULL DEFAULT 'pending' CHECK (state IN ({_words(JobState)})),
+  state TEXT NOT NULL DEFAULT {words([JobState.PENDING])} CHECK ({among(JobState)}),
   attempt INTEGER NOT NULL DEFAULT 0,
   billable INTEGER NOT NULL DEFAULT 0,
   request_id TEXT NOT NULL DEFAULT '',
@@ -91,17 +97,16 @@ CREATE TABLE jobs (
   total_s REAL,
   seed TEXT,
   changed_at REAL NOT NULL DEFAULT 0,
-  CHECK (state NOT IN ('submitting', 'submitted', 'ambiguous') OR attempt > 0),
-  CHECK (state <> 'submitted' OR request_id <> '')
+  CHECK ({outside(IN_FLIGHT)} OR attempt > 0),
+  CHECK ({outside([JobState.SUBMITTED])} OR request_id <> '')
 ) STRICT;
-CREATE INDEX jobs_pending ON jobs (key) WHERE state = 'pending' AND listed = 1;
-CREATE INDEX jobs_active ON jobs (key)
-  WHERE state IN ('submitting', 'submitted', 'fetching', 'recovering', 'ambiguous');
+CREATE INDEX jobs_pending ON jobs (key) WHERE {is_pending()} AND listed = 1;
+CREATE INDEX jobs_active ON jobs (key) WHERE {is_under_way()};
 {_INDEXES_OF_2}
 CREATE TABLE attempts (
   job_key INTEGER NOT NULL REFERENCES jobs (key),
   number INTEGER NOT NULL CHECK (number > 0),
-  state TEXT NOT NULL CHECK (state IN ({_words(AttemptState)})),
+  state TEXT NOT NULL CHECK ({among(AttemptState)}),
   intent_at REAL NOT NULL,
   outcome_at REAL,
   ended_at REAL,
@@ -141,9 +146,10 @@ BEGIN SELECT RAISE(ABORT, 'an ended attempt stays ended'); END;
 CREATE TRIGGER attempts_move_forward BEFORE UPDATE OF state ON attempts
 WHEN NOT (
   NEW.state = OLD.state
-  OR OLD.state = 'intent'
-  OR OLD.state = 'ambiguous' AND NEW.state IN ('acked', 'absent', 'abandoned')
-  OR OLD.state = 'acked' AND OLD.request_id IS NULL AND NEW.state = 'abandoned'
+  OR {_was(AttemptState.INTENT)}
+  OR {_was(AttemptState.AMBIGUOUS)}
+    AND {_becomes(AttemptState.ACKED, AttemptState.ABSENT, AttemptState.ABANDONED)}
+  OR {_was(AttemptState.ACKED)} AND OLD.request_id IS NULL AND {_becomes(AttemptState.ABANDONED)}
 )
 BEGIN SELECT RAISE(ABORT, 'an attempt cannot go back'); END;
 """

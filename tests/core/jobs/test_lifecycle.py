@@ -7,7 +7,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batchgen.core.jobs.events import EventKind as E
-from batchgen.core.jobs.job import ENDED, IN_FLIGHT, AttemptState, Job, Receipt
+from batchgen.core.jobs.job import (
+    AWAITING_RESULT,
+    COMING_HOME,
+    ENDED,
+    GROUPS,
+    IN_FLIGHT,
+    PROBLEMS,
+    STATES,
+    AttemptState,
+    Job,
+    Receipt,
+    StateGroup,
+    retry_option,
+    states_of,
+)
 from batchgen.core.jobs.job import JobState as S
 from batchgen.core.jobs.lifecycle import TABLE, apply, diagram, found_at_start
 from batchgen.core.jobs.spec import ApiVersion
@@ -299,3 +313,48 @@ def test_what_holds_over_any_life(data, length):
             assert after.sent_at == before.sent_at
         assert after.id == before.id
         assert after.body == before.body
+
+
+# ------------------------------------------------------------------ what is known of a state
+
+STATE_ROWS = [
+    # state, group, in flight, in doubt, awaits its result, option of retry
+    (S.PENDING, "pending", False, False, False, ""),
+    (S.SUBMITTING, "running", True, False, False, ""),
+    (S.SUBMITTED, "running", True, False, True, ""),
+    (S.FETCHING, "running", False, False, False, ""),
+    (S.RECOVERING, "running", False, False, True, ""),
+    (S.AMBIGUOUS, "running", True, True, False, ""),
+    (S.DONE, "done", False, False, False, ""),
+    (S.FAILED, "failed", False, False, False, "--failed"),
+    (S.UNKNOWN, "unknown", False, True, False, "--unknown"),
+    (S.LOST, "lost", False, False, False, "--failed"),
+]
+
+
+@pytest.mark.parametrize(
+    ("state", "group", "in_flight", "in_doubt", "awaits", "option"), STATE_ROWS
+)
+def test_what_is_known_of_a_state(state, group, in_flight, in_doubt, awaits, option):
+    traits = STATES[state]
+    assert (traits.group, traits.is_in_flight) == (group, in_flight)
+    assert (traits.is_in_doubt, traits.awaits_result) == (in_doubt, awaits)
+    assert retry_option(state) == option
+    assert (state in IN_FLIGHT, state in AWAITING_RESULT) == (in_flight, awaits)
+
+
+def test_every_state_and_every_group_has_a_row():
+    assert set(STATES) == set(S)
+    assert set(GROUPS) == set(StateGroup)
+
+
+def test_a_job_waits_is_in_flight_comes_home_or_has_ended():
+    parts = [states_of(StateGroup.WAITING), IN_FLIGHT, COMING_HOME, ENDED]
+    assert sorted(state for part in parts for state in part) == sorted(S)
+
+
+def test_whoever_ended_without_files_can_be_put_back_at_a_cost_that_is_told():
+    assert PROBLEMS == {S.FAILED, S.UNKNOWN, S.LOST} == ENDED - {S.DONE}
+    for group, traits in GROUPS.items():
+        told = {bool(traits.about), bool(traits.retry_option), bool(traits.retry_cost)}
+        assert told == {states_of(group) <= PROBLEMS}

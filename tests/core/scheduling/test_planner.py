@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from batchgen.core.jobs.job import ENDED
 from batchgen.core.jobs.job import JobState as S
 from batchgen.core.jobs.policies import Limits, RateScope
 from batchgen.core.jobs.spec import ApiVersion
@@ -453,7 +454,7 @@ AGES_S = (0.0, 0.5, 5.0, 70.0, 700.0, 9000.0)
 
 
 def random_job(chance, key):
-    state = chance.choice([s for s in STATES if s not in {S.DONE, S.FAILED, S.UNKNOWN, S.LOST}])
+    state = chance.choice([s for s in STATES if s not in ENDED])
     return job(
         state,
         key,
