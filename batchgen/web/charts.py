@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from itertools import accumulate
 from typing import Any
 
+from batchgen.core.jobs.job import StateGroup, states_of
 from batchgen.store.sqlite.gallery import LATENCY_GRAIN_S, Gallery, Steps
 
 MOST_STEPS = 144
@@ -44,9 +45,10 @@ def charts_of(gallery: Gallery) -> dict[str, Any]:
 
 def _over_time(gallery: Gallery, steps: Steps) -> dict[str, Any]:
     """Jobs that ended in each step, and what was spent up to its end, in USD."""
+    finished = states_of(StateGroup.DONE)
     done, other = [0] * steps.count, [0] * steps.count
     for step, state, count in gallery.ends(steps):
-        (done if state == "done" else other)[step] += count
+        (done if state in finished else other)[step] += count
     spent = [0.0] * steps.count
     for step, usd in gallery.spending(steps):
         spent[step] += usd

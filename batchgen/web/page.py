@@ -17,6 +17,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+from batchgen.core.jobs.job import GROUPS, STATES, StateGroup
 from batchgen.core.media.formats import FORMATS
 
 LIBRARY = "uPlot.iife.min.js"
@@ -82,6 +83,33 @@ def as_json(value: Any) -> str:
     return text.translate(_ESCAPES)
 
 
+def states() -> dict[str, Any]:
+    """The states of a job and their groups, as the page's script takes them.
+
+    `look` is the class of their colour in the style.
+    """
+    return {
+        "states": {
+            state.value: {
+                "word": traits.word,
+                "group": traits.group.value,
+                "look": f"is-{StateGroup.UNKNOWN if traits.is_in_doubt else traits.group}",
+            }
+            for state, traits in STATES.items()
+        },
+        "groups": [
+            {
+                "name": group.value,
+                "word": traits.title,
+                "look": f"is-{group}",
+                "about": traits.about,
+                "option": traits.retry_option,
+            }
+            for group, traits in GROUPS.items()
+        ],
+    }
+
+
 def data_block(name: str, value: Any) -> str:
     """A JSON value that the page's script finds by its name."""
     return f'<script type="application/json" id="{name}">{as_json(value)}</script>\n'
@@ -104,6 +132,7 @@ def page(
         filled = filled.replace(_MARK.format(name), text)
     before, _, end = filled.partition(_MARK.format("data"))
     yield before
+    yield data_block("job-states", states())
     yield from data
     yield f"<script>{own.script}</script>\n"
     yield from later

@@ -43,7 +43,7 @@ def summary_of(gallery: Gallery, run: Titled, now: float) -> dict[str, Any]:
     """Counts, money and times for the page; None where something is not known."""
     overview = gallery.overview(now)
     counts = {state.value: overview.counts.get(state.value, 0) for state in JobState}
-    left = sum(counts.values()) - sum(counts[state.value] for state in ENDED)
+    left = sum(counts[state.value] for state in JobState if state not in ENDED)
     pace = overview.recent_done_count / _RECENT_MIN
     limited = limited_of(overview.notes, now)
     capabilities = service_of(overview.notes.get(SERVICE_NOTE)).capabilities

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from batchgen.core.jobs.job import JobState
 from batchgen.core.progress.reasons import MOST_TEXT, Told, grouped, plain_address, why
 from batchgen.store.sqlite.gallery import LATENCY_GRAIN_S, ShownFile, ShownJob
 from batchgen.web.charts import (
@@ -20,7 +21,7 @@ from batchgen.web.charts import (
     round_step,
     steps_over,
 )
-from batchgen.web.page import as_json, assets, page, policy
+from batchgen.web.page import as_json, assets, data_block, page, policy, states
 from batchgen.web.rows import prompt_of, row_of, shown
 from batchgen.web.summary import flat, settings_of
 
@@ -200,6 +201,22 @@ def test_the_policy_allows_nothing_from_elsewhere():
         for word in ("unsafe", "http:", "https:", "*", "blob:"):
             assert word not in said
     assert "connect-src 'none'" in policy(live=False)
+
+
+def test_a_page_is_told_what_the_states_are():
+    told = states()
+    assert list(told["states"]) == [state.value for state in JobState]
+    assert told["states"]["ambiguous"] == {
+        "word": "unclear, being looked up",
+        "group": "running",
+        "look": "is-unknown",
+    }
+    assert {one["group"] for one in told["states"].values()} == {g["name"] for g in told["groups"]}
+    looks = {one["look"] for one in (*told["states"].values(), *told["groups"])}
+    assert [look for look in looks if f".{look} {{" not in assets().style] == []
+    for live in (False, True):
+        before, _, _ = "".join(page("a", [], live=live)).partition("<script>")
+        assert data_block("job-states", told) in before
 
 
 def test_a_title_is_a_text():

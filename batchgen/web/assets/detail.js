@@ -49,7 +49,7 @@ function originalOf(file) {
 function stageOf(tile) {
   const { job, file } = tile;
   if (!file) {
-    const told = PROBLEMS.has(job.state) ? job.reason : { pending: "It waits to be submitted." }[job.state];
+    const told = isProblem(job.state) ? job.reason : { pending: "It waits to be submitted." }[groupOf(job.state).name];
     return message(STATES[job.state].word, told || "Its files come here as soon as they are whole.");
   }
   if (file.text) return el("pre", { tabIndex: 0, "aria-label": "The text" }, file.text);

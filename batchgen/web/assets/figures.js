@@ -7,18 +7,18 @@ function drawFigures() {
   const { counts, total } = summary;
   $("name").textContent = summary.name;
   document.title = `${summary.name}: ${count(counts.done)} of ${count(total)}`;
-  const problems = counts.failed + counts.unknown + counts.lost;
-  const busy = [...BUSY].reduce((sum, state) => sum + counts[state], 0);
+  const parts = GROUPS.map((group) => ({ group, n: countOf(counts, group) })).filter((part) => part.n);
+  const troubled = parts.filter((part) => PROBLEMS.includes(part.group));
+  const busy = countOf(counts, RUNNING);
   const rows = [
     ["Done", count(counts.done), `of ${count(total)} jobs`],
     busy ? ["Running", count(busy), summary.done_per_minute ? `${summary.done_per_minute} done a minute` : "at the service or coming home"] : null,
-    problems ? ["Problems", count(problems), GROUPS.filter((group) => PROBLEMS.has(group.name) && counts[group.name]).map((group) => `${count(counts[group.name])} ${group.name}`).join(", ")] : null,
+    troubled.length ? ["Problems", count(sum(troubled.map((part) => part.n))), troubled.map(({ group, n }) => `${count(n)} ${group.name}`).join(", ")] : null,
     ["Spent", usd(summary.spent_usd), moneyRest()],
     ["Files", count(summary.file_count), bytes(summary.byte_count)],
     timeFigure(),
   ];
   fill($("figures"), rows.filter(Boolean).map(([name, value, rest]) => el("div", {}, el("dt", {}, name), el("dd", {}, value, rest ? el("small", {}, rest) : null))));
-  const parts = GROUPS.map((group) => ({ group, n: group.states.reduce((sum, state) => sum + counts[state], 0) })).filter((part) => part.n);
   fill($("bar"), parts.map(({ group, n }) => { const part = el("i", { class: group.look }); part.style.flex = `${n} 0 0`; return part; }));
   $("bar").setAttribute("aria-label", parts.map(({ group, n }) => `${count(n)} ${group.word.toLowerCase()}`).join(", ") || "no jobs yet");
 }
@@ -53,17 +53,11 @@ function drawStanding() {
   fill($("standing"), el("span", { class: `lamp ${lit}`, "aria-hidden": "true" }), text);
 }
 
-const ABOUT = {
-  failed: { head: "Failed", about: "The service refused them or ran them without success. Nothing was charged.", option: "--failed" },
-  unknown: { head: "Unknown", about: "Nothing could tell what became of their submits: they may have been billed. You decide.", option: "--unknown" },
-  lost: { head: "Lost", about: "They were paid for, and their results can no longer be had.", option: "--failed" },
-};
-
 function drawProblems() {
-  const groups = Object.entries(ABOUT).map(([state, about]) => ({ state, ...about, list: summary.problems.filter((problem) => problem.state === state) })).filter((group) => group.list.length);
+  const groups = PROBLEMS.map((group) => ({ ...group, list: summary.problems.filter((problem) => groupOf(problem.state).name === group.name) })).filter((group) => group.list.length);
   if (!groups.length) return fill($("problems"), el("p", { class: "empty" }, "No job failed, is unknown or was lost."));
   fill($("problems"), groups.map((group) => el("section", {},
-    el("h3", {}, dot(STATES[group.state].look), `${group.head}: ${count(summary.counts[group.state])}`),
+    el("h3", {}, dot(group.look), `${group.word}: ${count(countOf(summary.counts, group))}`),
     el("p", { class: "about" }, group.about),
     el("ul", {}, group.list.map((problem) => el("li", {},
       el("span", { class: "many" }, count(problem.count)),
@@ -76,7 +70,7 @@ function drawProblems() {
 const shellWord = (text) => (/^[\w./:@%+=-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`);
 
 function showWhy(problem) {
-  Object.assign(choice, { view: "pictures", q: "", model: "", state: problem.state, why: problem.why });
+  Object.assign(choice, { view: "pictures", q: "", model: "", state: groupOf(problem.state).name, why: problem.why });
   drawAll();
   $("tab-pictures").focus();
 }

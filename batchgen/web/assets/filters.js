@@ -51,7 +51,7 @@ function sift() {
   for (const tile of tiles.values()) {
     const { job } = tile;
     if (choice.model && job.model !== choice.model) continue;
-    if (choice.state && groupOf[job.state] !== choice.state) continue;
+    if (choice.state && groupOf(job.state).name !== choice.state) continue;
     if (choice.why && job.why !== choice.why) continue;
     if (wanted.length && !wanted.every((word) => wordsOf(tile).includes(word))) continue;
     shown.push(tile);

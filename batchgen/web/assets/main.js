@@ -34,7 +34,7 @@ function drawChoice() {
 
 /** The chips keep their elements: the focus stays where it is while figures change. */
 function drawChips() {
-  const groups = [{ name: "", word: "All", n: summary.total }, ...GROUPS.map((group) => ({ ...group, n: sum(group.states.map((state) => summary.counts[state])) })).filter((group) => group.n || group.name === choice.state)];
+  const groups = [{ name: "", word: "All", n: summary.total }, ...GROUPS.map((group) => ({ ...group, n: countOf(summary.counts, group) })).filter((group) => group.n || group.name === choice.state)];
   const held = new Map([...$("states").children].map((chip) => [chip.dataset.name, chip]));
   const chips = groups.map((group) => {
     let chip = held.get(group.name);
@@ -65,7 +65,7 @@ function drawView() {
 }
 
 function drawTabs() {
-  const problems = summary.counts.failed + summary.counts.unknown + summary.counts.lost;
+  const problems = sum(PROBLEMS.map((group) => countOf(summary.counts, group)));
   fill($("tab-problems"), "Problems", problems ? el("span", { class: "count" }, count(problems)) : null);
   fill($("tab-pictures"), "Results", el("span", { class: "count" }, count(summary.total)));
 }

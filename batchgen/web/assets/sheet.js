@@ -37,8 +37,8 @@ function labelOf(tile) {
 function faceOf(tile) {
   const { job, file } = tile;
   if (!file) {
-    const busy = BUSY.has(job.state) ? " busy" : "";
-    const told = PROBLEMS.has(job.state) ? job.reason : promptOf(job);
+    const busy = isBusy(job.state) ? " busy" : "";
+    const told = isProblem(job.state) ? job.reason : promptOf(job);
     return el("span", { class: `face${busy}` }, el("span", { class: "words" }, el("b", {}, dot(STATES[job.state].look), STATES[job.state].word), told || ""));
   }
   const address = thumbnailOf(file);

@@ -69,33 +69,16 @@ const dated = (at) => datedForm.format(new Date(at * 1000));
 const clock = (at) => clockForm.format(new Date(at * 1000));
 const day = (at) => dayForm.format(new Date(at * 1000));
 
-/** What a state is called here, and the colour class it has. */
-const STATES = {
-  done: { word: "done", look: "is-done" },
-  submitting: { word: "being submitted", look: "is-running" },
-  submitted: { word: "running", look: "is-running" },
-  fetching: { word: "coming home", look: "is-running" },
-  recovering: { word: "being recovered", look: "is-running" },
-  ambiguous: { word: "unclear, being looked up", look: "is-unknown" },
-  pending: { word: "waiting", look: "is-waiting" },
-  failed: { word: "failed", look: "is-failed" },
-  unknown: { word: "unknown: you decide", look: "is-unknown" },
-  lost: { word: "lost", look: "is-lost" },
-};
-const BUSY = new Set(["submitting", "submitted", "fetching", "recovering", "ambiguous"]);
-const PROBLEMS = new Set(["failed", "unknown", "lost"]);
-
-/** States as a person filters them: one group for all that is under way. */
-const GROUPS = [
-  { name: "done", word: "Done", look: "is-done", states: ["done"] },
-  { name: "running", word: "Running", look: "is-running", states: [...BUSY] },
-  { name: "pending", word: "Waiting", look: "is-waiting", states: ["pending"] },
-  { name: "failed", word: "Failed", look: "is-failed", states: ["failed"] },
-  { name: "unknown", word: "Unknown", look: "is-unknown", states: ["unknown"] },
-  { name: "lost", word: "Lost", look: "is-lost", states: ["lost"] },
-];
-const groupOf = {};
-for (const group of GROUPS) for (const state of group.states) groupOf[state] = group.name;
+/** What a state is called here, the colour class it has, and the group it is filtered by. */
+const { states: STATES, groups: GROUPS } = block("job-states");
+for (const group of GROUPS) group.states = Object.keys(STATES).filter((state) => STATES[state].group === group.name);
+const groupOf = (state) => GROUPS.find((group) => group.name === STATES[state].group);
+const RUNNING = GROUPS.find((group) => group.name === "running");
+const isBusy = (state) => groupOf(state) === RUNNING;
+/** Groups of jobs that ended without files: these alone have something said about them. */
+const PROBLEMS = GROUPS.filter((group) => group.about);
+const isProblem = (state) => PROBLEMS.includes(groupOf(state));
+const countOf = (counts, group) => group.states.reduce((sum, state) => sum + counts[state], 0);
 
 const dot = (look) => el("span", { class: `dot ${look}`, "aria-hidden": "true" });
 
