@@ -223,7 +223,7 @@ class DuplicateRequestIdError(BatchgenError):
         super().__init__(f"request_id {request_id!r} was given twice")
 
 
-class State(Protocol):
+class JobStore(Protocol):
     """The record that is the truth. One owner; every `record` is one durable transaction."""
 
     async def record(
@@ -306,7 +306,7 @@ class Ports:
 
     api: Api
     provider: Provider
-    state: State
+    state: JobStore
     outputs: Outputs
     clock: Clock
     progress: Progress

@@ -15,7 +15,7 @@ from batchgen.errors import DiskError
 from batchgen.outputs.downloads import Downloader
 from batchgen.outputs.local import FileOutputs
 from batchgen.outputs.reading import place_of, with_place
-from batchgen.ports import Outputs, State
+from batchgen.ports import JobStore, Outputs
 from batchgen.system.run_directory import RunDirectory, default_directory
 
 
@@ -64,7 +64,7 @@ async def set_aside(directory: RunDirectory, names: Sequence[str]) -> None:
         say(f"note: replaced files keep their places: {error}")
 
 
-async def write_metadata(directory: RunDirectory, state: State, title: str) -> bool:
+async def write_metadata(directory: RunDirectory, state: JobStore, title: str) -> bool:
     """Whether the dataset files are as they should be; what they hold is in the state all the same.
 
     They are written unless they were made from the same before.

@@ -27,7 +27,7 @@ COMMIT_S = 0.0005
 
 
 class MemoryState:
-    """`State` with the real schema and the real SQL, on a database that lives with the world.
+    """`JobStore` with the real schema and the real SQL, on a database that lives with the world.
 
     `recorded_count` counts the changes that were committed, those that may not be lost.
     """
@@ -47,7 +47,7 @@ class MemoryState:
         notes: Mapping[str, str] | None = None,
         uploaded: Sequence[Uploaded] = (),
     ) -> None:
-        """See `State.record`. The process may die before or after the commit."""
+        """See `JobStore.record`. The process may die before or after the commit."""
         self._world.step("before commit")
         await anyio.sleep(COMMIT_S)
         self._world.step("at commit")
@@ -65,39 +65,39 @@ class MemoryState:
         model: str | None = None,
         but_models: Collection[str] = (),
     ) -> list[Job]:
-        """See `State.draw`."""
+        """See `JobStore.draw`."""
         self._world.step("draw")
         return self.ledger.draw(after_key, limit, model=model, but_models=but_models)
 
     async def active(self) -> list[Job]:
-        """See `State.active`."""
+        """See `JobStore.active`."""
         self._world.step("active")
         return self.ledger.active()
 
     async def note(self, name: str) -> str | None:
-        """See `State.note`."""
+        """See `JobStore.note`."""
         return self.ledger.note(name)
 
     async def requests(self, request_ids: Sequence[str]) -> Mapping[str, OwnRequest]:
-        """See `State.requests`."""
+        """See `JobStore.requests`."""
         self._world.step("requests")
         return self.ledger.requests(request_ids)
 
     async def input_files(self, content: Content) -> Sequence[InputFile]:
-        """See `State.input_files`."""
+        """See `JobStore.input_files`."""
         self._world.step("input files")
         return self.ledger.input_files(content)
 
     async def has_room(self) -> bool:
-        """See `State.has_room`."""
+        """See `JobStore.has_room`."""
         return self._disk.lay_ballast()
 
     async def outlook(self) -> Outlook:
-        """See `State.outlook`."""
+        """See `JobStore.outlook`."""
         return self.ledger.outlook()
 
     async def totals(self) -> Totals:
-        """See `State.totals`."""
+        """See `JobStore.totals`."""
         return self.ledger.totals()
 
 

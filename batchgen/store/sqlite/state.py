@@ -1,4 +1,4 @@
-"""The State port: the ledger behind one thread, so that the loop never waits for a disk."""
+"""The port `JobStore`: the ledger behind one thread, so that the loop never waits for a disk."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 
 class SqliteState:
-    """`batchgen.ports.State` over a state file, locked while it is open.
+    """`batchgen.ports.JobStore` over a state file, locked while it is open.
 
     Calls are serialised. The runner gathers every event that arrives while a commit is under way
     into the next one, so commits are grouped without anybody lingering for more.
@@ -94,7 +94,7 @@ class SqliteState:
         notes: Mapping[str, str] | None = None,
         uploaded: Sequence[Uploaded] = (),
     ) -> None:
-        """See `State.record`."""
+        """See `JobStore.record`."""
         await self._in_thread(partial(self._record, changes, notes, uploaded))
 
     def _record(
@@ -115,11 +115,11 @@ class SqliteState:
             self._marked = True
 
     async def input_files(self, content: Content) -> Sequence[InputFile]:
-        """See `State.input_files`."""
+        """See `JobStore.input_files`."""
         return await self._in_thread(partial(self.ledger.input_files, content))
 
     async def has_room(self) -> bool:
-        """See `State.has_room`."""
+        """See `JobStore.has_room`."""
         return await self._in_thread(self._ballast.lay)
 
     async def draw(
@@ -130,21 +130,21 @@ class SqliteState:
         model: str | None = None,
         but_models: Collection[str] = (),
     ) -> list[Job]:
-        """See `State.draw`."""
+        """See `JobStore.draw`."""
         return await self._in_thread(
             partial(self.ledger.draw, after_key, limit, model=model, but_models=but_models)
         )
 
     async def active(self) -> list[Job]:
-        """See `State.active`."""
+        """See `JobStore.active`."""
         return await self._in_thread(self.ledger.active)
 
     async def note(self, name: str) -> str | None:
-        """See `State.note`."""
+        """See `JobStore.note`."""
         return await self._in_thread(partial(self.ledger.note, name))
 
     async def requests(self, request_ids: Sequence[str]) -> Mapping[str, OwnRequest]:
-        """See `State.requests`."""
+        """See `JobStore.requests`."""
         return await self._in_thread(partial(self.ledger.requests, request_ids))
 
     async def staged_names(self) -> set[str]:
@@ -152,11 +152,11 @@ class SqliteState:
         return await self._in_thread(self.ledger.staged_names)
 
     async def outlook(self) -> Outlook:
-        """See `State.outlook`."""
+        """See `JobStore.outlook`."""
         return await self._in_thread(self.ledger.outlook)
 
     async def totals(self) -> Totals:
-        """See `State.totals`."""
+        """See `JobStore.totals`."""
         return await self._in_thread(self.ledger.totals)
 
 
