@@ -17,6 +17,7 @@ from anyio import TASK_STATUS_IGNORED
 from anyio.abc import TaskStatus
 
 from batchgen.app.console import say
+from batchgen.app.look import Beside, glance_of
 from batchgen.app.remaining import eta_s
 from batchgen.app.status import report_of
 from batchgen.core.progress.gate_words import gate_words
@@ -27,7 +28,6 @@ from batchgen.observe.progress import LINE_EVERY_S
 from batchgen.observe.screen import Screen
 from batchgen.providers.registry import SERVICE_NOTE, service_of
 from batchgen.store.sqlite.epilogue import EpilogueReader
-from batchgen.store.sqlite.look import Beside, glance_of
 from batchgen.system.clock import SystemClock
 from batchgen.system.local_time import local_time
 from batchgen.system.run_directory import RunDirectory
