@@ -19,7 +19,6 @@ from batchgen.core.scheduling.state import SchedulerState
 from batchgen.ports import Ports
 from batchgen.providers.segmind.provider import CAPABILITIES, Segmind
 from batchgen.runner.runner import Runner
-from batchgen.store.sqlite.importer import import_jobs
 from batchgen.testing.memory import MemoryState, RecordingProgress
 from batchgen.testing.virtual_time import START_AT, VirtualClock, run_virtual
 from batchgen.testing.world import Disk, World
@@ -63,7 +62,7 @@ def live(night: Night, seed: int = 0, learned: str | None = None) -> Outcome:
 
         clock = VirtualClock()
         state = MemoryState(World(random.Random(seed)), Disk(clock))
-        import_jobs(state.ledger, [_spec(night, number) for number in range(night.jobs)])
+        state.stored.import_jobs(_spec(night, number) for number in range(night.jobs))
         submits_only = night.scope.value == "submit"
         api = FleetApi(latencies, clock, night.requests_per_minute, submits_only)
         guesses = {f"model-{index}": night.guess_s for index in range(night.models)}
@@ -75,7 +74,7 @@ def live(night: Night, seed: int = 0, learned: str | None = None) -> Outcome:
         )
         board.latencies.recall(learned)
         await Runner(board, Ports(api, Segmind(), state, NoOutputs(), clock, Silent())).run()
-        counts = state.ledger.totals().counts
+        counts = state.stored.totals().counts
         assert counts == {"done": night.jobs}, counts
         best = Clairvoyant(latencies, night.requests_per_minute, night.concurrency)
         best.submits_only = submits_only

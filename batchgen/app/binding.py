@@ -14,7 +14,7 @@ from batchgen.outputs.reading import NOTE, OutputsBinding, read_bound
 from batchgen.outputs.remote.faults import StoreError, StoreFault
 from batchgen.outputs.remote.marker import MARKER_NAME, marker_of, new_run_id, run_in
 from batchgen.outputs.remote.store import ObjectContent, Store, StoreSettings, connect
-from batchgen.store.sqlite.ledger import Ledger
+from batchgen.store.base import Importer
 from batchgen.system.durable import sync_folder, write_all
 from batchgen.system.run_directory import RunDirectory
 
@@ -38,14 +38,14 @@ class _Ground(Protocol):
         ...
 
 
-async def bind(ledger: Ledger, directory: RunDirectory) -> str:
+async def bind(importer: Importer, directory: RunDirectory) -> str:
     """See that the outputs can go where the manifest says, and remember it; the run's name.
 
     Nothing but a marker of some bytes is written there. Raises `UserError` where the files of this
     run are elsewhere, or the place is another's, or cannot be written; `StoppedEarly` where it does
     not answer.
     """
-    bound = read_bound(ledger.note(NOTE))
+    bound = read_bound(importer.note(NOTE))
     place = str(directory.bucket or directory.folder or "")
     moved = bound is not None and bound.place != place
     if not place and not moved:
@@ -56,14 +56,14 @@ async def bind(ledger: Ledger, directory: RunDirectory) -> str:
         run_id = bound.run if bound else new_run_id()
         if found is not None and run_in(found) != run_id:
             raise _taken(directory, marked=True)
-        if found is None and has_files(ledger):
+        if found is None and importer.has_files():
             raise _astray(directory, bound, moved=moved or bound is None)
         if found is None and place:
             for name in DATASET_NAMES:
                 if await ground.exists(name):
                     raise _taken(directory, marked=False)
         # First: a marker that no state knows would keep this run away as well.
-        ledger.record((), OutputsBinding(run_id, place).dump())
+        importer.write_notes(OutputsBinding(run_id, place).dump())
         if place:
             await _set_marker(ground, directory, run_id)
     except StoreError as error:
@@ -79,14 +79,6 @@ async def _set_marker(ground: _Ground, directory: RunDirectory, run_id: str) -> 
         raise StoreError(directory.bucket, StoreFault.UNFIT, detail)
     if run_in(await ground.marker() or b"") != run_id:
         raise _taken(directory, marked=True)
-
-
-def has_files(ledger: Ledger) -> bool:
-    """Whether any output was ever brought home."""
-    row = ledger.connection.execute(
-        "SELECT EXISTS (SELECT 1 FROM outputs WHERE name IS NOT NULL OR staged <> '')"
-    ).fetchone()
-    return bool(row[0])
 
 
 def _taken(directory: RunDirectory, *, marked: bool) -> UserError:

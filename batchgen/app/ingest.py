@@ -16,9 +16,7 @@ from batchgen.core.jobs.spec import JobSpec
 from batchgen.core.manifest.rows.row import SourceError
 from batchgen.errors import ManifestError, UserError
 from batchgen.sources.import_note import NAME, ImportNote, note_of, read_note
-from batchgen.store.sqlite.importer import Imported, OnChange, has_jobs, import_jobs
-from batchgen.store.sqlite.inputs import KnownInputs
-from batchgen.store.sqlite.state import SqliteState
+from batchgen.store.base import Imported, Importer, OnChange
 
 STEP = 500
 """After so many jobs the progress of an import is told."""
@@ -29,7 +27,7 @@ OnProgress = Callable[[int], None]
 
 def import_manifest(
     manifest: ManifestFile,
-    state: SqliteState,
+    importer: Importer,
     on_change: OnChange,
     now: float,
     on_progress: OnProgress | None = None,
@@ -40,10 +38,10 @@ def import_manifest(
     `DiskError`: nothing was written then.
     """
     try:
-        known = _known(manifest, state)
+        known = _known(manifest, importer)
         if known is not None:
             return Imported(unchanged=known.job_count)
-        return _import(manifest, state, on_change, now, on_progress)
+        return _import(manifest, importer, on_change, now, on_progress)
     except SourceError as error:
         raise UserError(f"{error.what}\n    {error.remedy}") from error
     finally:
@@ -52,7 +50,7 @@ def import_manifest(
 
 def _import(
     manifest: ManifestFile,
-    state: SqliteState,
+    importer: Importer,
     on_change: OnChange,
     now: float,
     on_progress: OnProgress | None,
@@ -65,26 +63,26 @@ def _import(
         _refuse_change(manifest)
         return done.dump()
 
-    if manifest.few is None and has_jobs(state.ledger):
+    if manifest.few is None and importer.has_jobs():
         say("the manifest changed: its jobs are compared with the record first …")
     jobs = _counted(manifest.jobs(), on_progress)
     try:
-        return import_jobs(state.ledger, jobs, on_change, now, finished)
+        return importer.import_jobs(jobs, on_change, now, finished)
     except ManifestError:
         _refuse_change(manifest)  # mistakes in rows that are just being written are none
         raise
 
 
-def _known(manifest: ManifestFile, state: SqliteState) -> ImportNote | None:
+def _known(manifest: ManifestFile, importer: Importer) -> ImportNote | None:
     """The note of the last import, if everything it was read from is what there is now."""
-    note, known = _note(manifest), read_note(state.ledger.note(NAME))
+    note, known = _note(manifest), read_note(importer.note(NAME))
     if known is None or not note.still_holds(known, manifest.files):
         return None
-    seen = KnownInputs(state.ledger.connection)
-    if not all(manifest.inputs.is_as_before(file, uploaded=there) for file, there in seen.all()):
+    seen = importer.known_inputs()
+    if not all(manifest.inputs.is_as_before(file, uploaded=there) for file, there in seen):
         return None
     if known.sources != note.sources:  # only touched: the next time it need not be compared
-        state.ledger.record((), replace(known, sources=note.sources).dump())
+        importer.write_notes(replace(known, sources=note.sources).dump())
     return known
 
 

@@ -12,7 +12,7 @@ from batchgen.core.forecast.run_settings import settings_text
 from batchgen.core.manifest.schema import Manifest
 from batchgen.core.scheduling.gates import Patience
 from batchgen.errors import UserError
-from batchgen.store.sqlite.importer import OnChange
+from batchgen.store.base import OnChange
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

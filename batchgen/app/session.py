@@ -37,8 +37,7 @@ from batchgen.ports import Ports, Progress
 from batchgen.providers.registry import SERVICE_NOTE, KnownService, service_of
 from batchgen.runner.runner import RunEnd, Runner
 from batchgen.sources.input_files import InputReader
-from batchgen.store.sqlite.faults import typed_errors
-from batchgen.store.sqlite.importer import OnChange
+from batchgen.store.base import Importer, OnChange
 from batchgen.store.sqlite.state import SqliteState
 from batchgen.system.clock import SystemClock
 from batchgen.system.run_directory import RunDirectory
@@ -180,12 +179,12 @@ async def opened(
     directory.refuse_lost_state()
     directory.create()
     with SqliteState(directory.state) as state:
-        with typed_errors():
-            _bind_service(state, service_name)
-            run_id = await bind(state.ledger, directory)
-            clock = SystemClock(state.ledger.note("clock"))
-            with interruptible():
-                imported = import_manifest(manifest, state, on_change, clock.now(), on_progress)
+        importer = state.importer
+        _bind_service(importer, directory, service_name)
+        run_id = await bind(importer, directory)
+        clock = SystemClock(importer.note("clock"))
+        with interruptible():
+            imported = import_manifest(manifest, importer, on_change, clock.now(), on_progress)
         if imported.paid or imported.busy:
             raise UserError(paid_change(imported))
         await set_aside(directory, imported.replaced)
@@ -199,23 +198,23 @@ async def opened(
 
 def refuse_unknown_prices(state: SqliteState) -> None:
     """A cap can only be kept over jobs whose price is known. Raises `UserError`."""
-    with typed_errors():
-        learned = prices_of({PRICES_NOTE: state.ledger.note(PRICES_NOTE) or "{}"})
-        models = [model for model in state.ledger.unpriced_models() if model not in learned]
+    importer = state.importer
+    learned = prices_of({PRICES_NOTE: importer.note(PRICES_NOTE) or "{}"})
+    models = [model for model in importer.unpriced_models() if model not in learned]
     if models:
         raise unknown_prices(models)
 
 
-def _bind_service(state: SqliteState, name: str) -> None:
+def _bind_service(importer: Importer, directory: RunDirectory, name: str) -> None:
     """Write down which service a run belongs to, and refuse another one.
 
     A rehearsal's request_ids mean nothing to the real service, and its bills are not money.
     """
-    known = state.ledger.note(SERVICE_NOTE)
+    known = importer.note(SERVICE_NOTE)
     if known is None:
-        state.ledger.record((), {SERVICE_NOTE: name})
+        importer.write_notes({SERVICE_NOTE: name})
     elif known != name:
         raise StateError(
-            f"{state.path.parent} belongs to {known}, not to {name}; "
+            f"{directory.path} belongs to {known}, not to {name}; "
             "choose another directory with --run-dir"
         )

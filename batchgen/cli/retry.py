@@ -37,21 +37,19 @@ def command(**options: Any) -> int:
     Nothing is submitted: the next `batchgen run` does that. With --id alone, failed, lost and
     unknown jobs of those ids are meant.
     """
-    from batchgen.store.sqlite.faults import typed_errors
-    from batchgen.store.sqlite.retrying import put_back, select
     from batchgen.store.sqlite.state import SqliteState
     from batchgen.system.clock import SystemClock
 
     states = _states(options)
     directory = run_of(options["run"])
-    with SqliteState(directory.state) as state, typed_errors():
-        chosen = select(state.ledger, states, options["pattern"])
+    with SqliteState(directory.state) as state:
+        chosen = state.retrier.select(states, options["pattern"])
         _say(chosen, err=options["as_json"])
         if not options["yes"] and not _agreed(chosen):
             click.echo("nothing changed", err=True)
             return ExitCode.USAGE
-        clock = SystemClock(state.ledger.note("clock"))
-        put_back(state.ledger, chosen, clock.now())
+        clock = SystemClock(state.retrier.note("clock"))
+        state.retrier.put_back(chosen, clock.now())
     if options["as_json"]:
         print_json(_as_json(chosen))
     elif chosen.count:

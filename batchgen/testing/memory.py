@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import sqlite3
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -18,9 +17,7 @@ from batchgen.core.media.formats import sniff
 from batchgen.core.reconciliation.history import OwnRequest
 from batchgen.errors import DiskFullError
 from batchgen.ports import InputLostError, SaveError, SaveFault, SaveOrder
-from batchgen.store.sqlite.inputs import KnownInputs
-from batchgen.store.sqlite.ledger import Ledger
-from batchgen.store.sqlite.schema import create_schema
+from batchgen.store.sqlite.memory import MemoryLedger
 from batchgen.testing.world import Disk, World
 
 COMMIT_S = 0.0005
@@ -36,10 +33,8 @@ class MemoryState:
         self._world = world
         self._disk = disk
         self.recorded_count = 0
-        connection = sqlite3.connect(":memory:", isolation_level=None)
-        connection.execute("PRAGMA foreign_keys = ON")
-        create_schema(connection)
-        self.ledger = Ledger(connection)
+        self.stored = MemoryLedger()
+        """What is stored, for whoever looks at this world from outside: no step of it."""
 
     async def record(
         self,
@@ -53,7 +48,7 @@ class MemoryState:
         self._world.step("at commit")
         if not self._disk.takes_record():
             raise DiskFullError("the disk is full: the state file cannot grow")
-        self.ledger.record(changes, notes, uploaded)
+        self.stored.record(changes, notes, uploaded)
         self.recorded_count += sum(change.is_news for change in changes)
         self._world.step("after commit")
 
@@ -67,26 +62,26 @@ class MemoryState:
     ) -> list[Job]:
         """See `JobStore.draw`."""
         self._world.step("draw")
-        return self.ledger.draw(after_key, limit, model=model, but_models=but_models)
+        return self.stored.draw(after_key, limit, model=model, but_models=but_models)
 
     async def active(self) -> list[Job]:
         """See `JobStore.active`."""
         self._world.step("active")
-        return self.ledger.active()
+        return self.stored.active()
 
     async def note(self, name: str) -> str | None:
         """See `JobStore.note`."""
-        return self.ledger.note(name)
+        return self.stored.note(name)
 
     async def requests(self, request_ids: Sequence[str]) -> Mapping[str, OwnRequest]:
         """See `JobStore.requests`."""
         self._world.step("requests")
-        return self.ledger.requests(request_ids)
+        return self.stored.requests(request_ids)
 
     async def input_files(self, content: Content) -> Sequence[InputFile]:
         """See `JobStore.input_files`."""
         self._world.step("input files")
-        return self.ledger.input_files(content)
+        return self.stored.input_files(content)
 
     async def has_room(self) -> bool:
         """See `JobStore.has_room`."""
@@ -94,11 +89,11 @@ class MemoryState:
 
     async def outlook(self) -> Outlook:
         """See `JobStore.outlook`."""
-        return self.ledger.outlook()
+        return self.stored.outlook()
 
     async def totals(self) -> Totals:
         """See `JobStore.totals`."""
-        return self.ledger.totals()
+        return self.stored.totals()
 
 
 Download = Callable[[str], Awaitable[bytes]]
@@ -181,7 +176,7 @@ class MemoryInputs:
             raise InputLostError(f"{file.path} is gone")
         if hashlib.sha256(data).hexdigest() != file.sha256:
             raise InputLostError(f"{file.path} was changed")
-        self.needless_count += KnownInputs(self.state.ledger.connection).is_uploaded(file.sha256)
+        self.needless_count += self.state.stored.is_uploaded(file.sha256)
         return base64.b64encode(data).decode()
 
 

@@ -24,9 +24,6 @@ from batchgen.providers.segmind.provider import CAPABILITIES, Segmind
 from batchgen.providers.segmind.simulator.messages import Urls
 from batchgen.providers.segmind.simulator.service import Service
 from batchgen.runner.runner import RunEnd, Runner
-from batchgen.store.sqlite.importer import import_jobs
-from batchgen.store.sqlite.inputs import placed_job
-from batchgen.store.sqlite.rows import JOB_COLUMNS, job_of
 from batchgen.testing.memory import MemoryInputs, MemoryOutputs, MemoryState, RecordingProgress
 from batchgen.testing.scenario import Interruption, Mishap, Scenario
 from batchgen.testing.service_api import ServiceApi
@@ -72,19 +69,15 @@ class RehearsalReport:
 
     def counts(self) -> Mapping[str, int]:
         """Our jobs by state."""
-        return self.state.ledger.totals().counts
+        return self.state.stored.totals().counts
 
     def attempts(self) -> list[tuple[int, int, str, str]]:
         """The ledger: job key, number, state, request_id."""
-        return self.state.ledger.connection.execute(
-            "SELECT job_key, number, state, coalesce(request_id, '') FROM attempts"
-        ).fetchall()
+        return self.state.stored.attempts()
 
 
 def _jobs(state: MemoryState, *states: JobState) -> list[Job]:
-    rows = state.ledger.connection.execute(f"SELECT {JOB_COLUMNS} FROM jobs")  # noqa: S608  constant
-    jobs = [placed_job(state.ledger.connection, job_of(row)) for row in rows]
-    return [job for job in jobs if not states or job.state in states]
+    return [job for job in state.stored.jobs() if not states or job.state in states]
 
 
 def _unended(state: MemoryState) -> str:
@@ -114,7 +107,7 @@ class _Rehearsal:
         spans = [(START_AT + since, START_AT + until) for since, until in scenario.disk_full_s]
         disk = Disk(self.clock, spans)
         self.state = MemoryState(self.world, disk)
-        import_jobs(self.state.ledger, scenario.specs)
+        self.state.stored.import_jobs(scenario.specs)
         self.service = Service(scenario.service, started_at=START_AT, urls=URLS)
         self.api = ServiceApi(self.service, self.world, self.clock, scenario.untold)
         faults = list(scenario.save_faults)
@@ -235,7 +228,7 @@ def _is_by(end: RunEnd, kind: GateKind) -> bool:
 
 
 def _board(scenario: Scenario, state: MemoryState, now: float) -> SchedulerState:
-    ledger = state.ledger
+    ledger = state.stored
     money = Money.of(scenario.max_spend_usd, ledger.totals(), ledger.active())
     money.allow_unknown = scenario.allow_unknown_price
     board = SchedulerState(

@@ -11,7 +11,7 @@ from batchgen.app.ingest import STEP, import_manifest
 from batchgen.app.manifest_file import FIRST_CHARACTERS, FIRST_JOBS, load_manifest
 from batchgen.errors import ManifestError, UserError
 from batchgen.sources.import_note import NAME
-from batchgen.store.sqlite.importer import Imported, OnChange
+from batchgen.store.base import Imported, OnChange
 from batchgen.store.sqlite.state import SqliteState
 
 MANY = FIRST_JOBS + 507
@@ -48,7 +48,7 @@ class Place:
     def read(self, state, on_progress=None):
         """Load the manifest as it is now, and import it."""
         return import_manifest(
-            load_manifest(self.path), state, OnChange.STOP, 0.0, on_progress=on_progress
+            load_manifest(self.path), state.importer, OnChange.STOP, 0.0, on_progress=on_progress
         )
 
 
@@ -241,7 +241,7 @@ def test_rows_that_change_between_the_check_and_the_import_are_refused(place, co
         manifest = load_manifest(place.path)
         place.write(count, _3={"p": "jug 3"})
         with pytest.raises(UserError, match="changed while its rows were read"):
-            import_manifest(manifest, state, OnChange.STOP, 0.0)
+            import_manifest(manifest, state.importer, OnChange.STOP, 0.0)
         assert ids(state) == []
 
         place.read(state)
@@ -287,4 +287,4 @@ def test_rows_that_are_gone_are_told(place, count):
         manifest = load_manifest(place.path)
         place.rows.unlink()
         with pytest.raises(UserError, match="there is no file"):
-            import_manifest(manifest, state, OnChange.STOP, 0.0)
+            import_manifest(manifest, state.importer, OnChange.STOP, 0.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 from collections import Counter
@@ -110,6 +111,30 @@ def test_the_words_of_states_get_into_sql_by_their_enum_alone():
 def test_such_a_word_is_noticed():
     for condition in ("state = 'done'", "a.state NOT IN ('x', 'done')", "state<>'done'"):
         assert words_of_states(condition) == ["'done'"]
+
+
+def doors_into_the_store(source):
+    """Where a module reaches through a store for its ledger or its connection."""
+    return [
+        f"{node.lineno}: .{node.attr}"
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Attribute) and node.attr in {"ledger", "connection"}
+    ]
+
+
+BILLS = ("batchgen.providers.segmind.simulator", "batchgen.cli.simulator")
+"""The simulated service has a ledger of its own: that of its bills."""
+
+
+def test_only_the_store_reaches_its_ledger_and_connection():
+    others = [m for m in SOURCES if not m.startswith(("batchgen.store", *BILLS))]
+    assert {m: found for m in others if (found := doors_into_the_store(SOURCES[m]))} == {}
+
+
+def test_such_a_door_is_noticed():
+    text = "state.ledger.note('a')\nledger.connection.execute('SELECT 1')"
+    assert doors_into_the_store(text) == ["1: .ledger", "2: .connection"]
+    assert doors_into_the_store("from a.ledger import connection") == []
 
 
 def files_of_the_project():

@@ -14,7 +14,6 @@ from batchgen.providers.segmind.provider import CAPABILITIES, Segmind
 from batchgen.providers.segmind.simulator import SimulatorConfig
 from batchgen.providers.segmind.simulator.service import Service
 from batchgen.runner.runner import Runner
-from batchgen.store.sqlite.importer import import_jobs
 from batchgen.testing.memory import MemoryOutputs, MemoryState, RecordingProgress
 from batchgen.testing.rehearsal import URLS
 from batchgen.testing.service_api import ServiceApi
@@ -54,7 +53,7 @@ def play(job_count, *, refuses=False, **service):
         disk = Disk(clock)
         state = WatchedState(world, disk)
         state.refuses = refuses
-        import_jobs(state.ledger, [spec(f"job-{n}", CUP) for n in range(job_count)])
+        state.stored.import_jobs([spec(f"job-{n}", CUP) for n in range(job_count)])
         config = SimulatorConfig(pictures="tiny", unknown_models="accept", **service)
         simulated = Service(config, started_at=START_AT, urls=URLS)
         api = ServiceApi(simulated, world, clock)
@@ -77,7 +76,7 @@ def test_polls_that_bring_nothing_new_cost_no_transaction():
     state, _, _, progress = play(3, latency_s=60.0)
 
     told = Counter(change.event.kind.value for change in progress.changes)
-    assert state.ledger.totals().counts == {"done": 3}
+    assert state.stored.totals().counts == {"done": 3}
     assert told["running"] > 20, "whoever watches hears of each"
     assert state.commit_count < told["running"]
     assert told["saved"] == state.events["saved"] == 3
@@ -87,7 +86,7 @@ def test_their_number_comes_to_the_record_with_what_follows():
     state, _, _, progress = play(1, latency_s=60.0)
 
     told = Counter(change.event.kind.value for change in progress.changes)
-    (polls,) = state.ledger.connection.execute("SELECT polls FROM jobs").fetchone()
+    (polls,) = state.stored.connection.execute("SELECT polls FROM jobs").fetchone()
     assert polls == told["running"]
 
 

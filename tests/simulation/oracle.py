@@ -79,7 +79,7 @@ def _too_many_attempts(scenario: Scenario, report: RehearsalReport) -> list[str]
 def _missing_files(report: RehearsalReport) -> list[str]:
     """A done job has its files, whole and its own, and nothing else is under a final name."""
     found, expected = [], set()
-    rows = report.state.ledger.connection.execute(
+    rows = report.state.stored.connection.execute(
         "SELECT j.id, o.name, o.sha256, o.size FROM outputs o JOIN jobs j ON j.key = o.job_key "
         "WHERE j.state = 'done'"
     ).fetchall()
@@ -176,7 +176,7 @@ def _wrong_money(scenario: Scenario, report: RehearsalReport) -> list[str]:
     charged = sum(
         bill.charged_usd(now) for bill in report.service.ledger.bills if bill.request_id in known
     )
-    settled = report.state.ledger.totals().settled_usd
+    settled = report.state.stored.totals().settled_usd
     # Where the service told no cost, the job is reckoned at its price, and that may be too much.
     true_usd = {bill.model: bill.cost_usd for bill in report.service.ledger.bills}
     too_dear = any((job.price_usd or 0.0) > true_usd.get(job.model, 1e9) for job in scenario.specs)

@@ -33,7 +33,7 @@ from batchgen.core.scheduling.tick import tick
 from batchgen.providers.segmind.provider import CAPABILITIES
 from batchgen.store.sqlite.importer import import_jobs
 from batchgen.store.sqlite.ledger import Ledger
-from batchgen.store.sqlite.retrying import put_back, select
+from batchgen.store.sqlite.retrying import Retrier
 from batchgen.store.sqlite.schema import create_schema
 from tests.core.builders import event
 from tests.simulation.nights import PRICE_USD, jobs
@@ -200,7 +200,7 @@ class Run(RuleBasedStateMachine):
 
     @rule(state=st.sampled_from([S.FAILED, S.LOST, S.UNKNOWN]))
     def the_user_puts_jobs_back_between_two_runs(self, state):
-        put_back(self.ledger, select(self.ledger, [state], "*"), self.now)
+        Retrier(self.ledger).put_back(Retrier(self.ledger).select([state], "*"), self.now)
         self.begin()
 
     # ------------------------------------------------------------ what always holds

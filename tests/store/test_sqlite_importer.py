@@ -12,13 +12,8 @@ from hypothesis import strategies as st
 from batchgen.core.jobs.events import EventKind as E
 from batchgen.core.jobs.job import JobState as S
 from batchgen.errors import InternalError, ManifestError
-from batchgen.store.sqlite.importer import (
-    MAX_NAMED,
-    Imported,
-    OnChange,
-    has_jobs,
-    import_jobs,
-)
+from batchgen.store.base import Imported, OnChange
+from batchgen.store.sqlite.importer import MAX_NAMED, SqliteImporter, import_jobs
 from batchgen.store.sqlite.ledger import Ledger
 from batchgen.store.sqlite.schema import create_schema
 from tests.core.builders import NOW, output, saved
@@ -316,9 +311,9 @@ def test_after_any_edits_of_an_unpaid_manifest_the_state_is_the_manifest(manifes
 
 
 def test_whether_there_are_jobs(ledger, tmp_path):
-    assert has_jobs(ledger)
+    assert SqliteImporter(ledger).has_jobs()
     with closing(ledger_at(tmp_path / "empty.db").connection) as connection:
-        assert not has_jobs(Ledger(connection))
+        assert not SqliteImporter(Ledger(connection)).has_jobs()
 
 
 def test_an_import_writes_its_note_with_the_jobs_or_not_at_all(ledger):
@@ -351,7 +346,7 @@ def test_an_import_into_an_empty_state_that_breaks_off_writes_nothing(tmp_path):
     with closing(ledger_at(tmp_path / "empty.db").connection) as connection:
         with pytest.raises(ManifestError):
             import_jobs(Ledger(connection), breaking())
-        assert not has_jobs(Ledger(connection))
+        assert not SqliteImporter(Ledger(connection)).has_jobs()
 
 
 @pytest.mark.parametrize("there", [0, 1], ids=["empty", "filled"])

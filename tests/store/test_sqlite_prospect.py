@@ -14,7 +14,8 @@ from batchgen.core.forecast.forecast import Experience
 from batchgen.core.jobs.events import EventKind as E
 from batchgen.core.jobs.job import Receipt
 from batchgen.core.scheduling.learned import PRICES_NOTE
-from batchgen.store.sqlite.importer import Imported, import_jobs
+from batchgen.store.base import Imported
+from batchgen.store.sqlite.importer import import_jobs
 from batchgen.store.sqlite.prospect import ProspectReader
 from tests.core.builders import output, saved
 from tests.store.builders import dump, ledger_at, live, load, spec

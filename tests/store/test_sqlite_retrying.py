@@ -10,7 +10,7 @@ from batchgen.core.jobs.events import EventKind as E
 from batchgen.core.jobs.job import ENDED, Receipt
 from batchgen.core.jobs.job import JobState as S
 from batchgen.store.sqlite.importer import import_jobs
-from batchgen.store.sqlite.retrying import put_back, select
+from batchgen.store.sqlite.retrying import Retrier
 from tests.core.builders import NOW
 from tests.store.builders import dump, ledger_at, live, load, spec
 
@@ -58,11 +58,11 @@ def ids(selection):
     ],
 )
 def test_jobs_are_chosen_by_state_and_id(ledger, states, pattern, chosen):
-    assert ids(select(ledger, states, pattern)) == chosen
+    assert ids(Retrier(ledger).select(states, pattern)) == chosen
 
 
 def test_what_putting_back_may_cost_is_told_beforehand(ledger):
-    selection = select(ledger, ALL_ENDED, "*")
+    selection = Retrier(ledger).select(ALL_ENDED, "*")
 
     told = (selection.count, selection.failed, selection.unclear, selection.lost,
             selection.reopened)  # fmt: skip
@@ -77,7 +77,7 @@ def test_what_has_no_price_is_told_apart(tmp_path):
     for id_ in "abc":
         live(ledger, load(ledger, id_), *LIVES["lost"])
 
-    selection = select(ledger, [S.LOST], "*")
+    selection = Retrier(ledger).select([S.LOST], "*")
 
     assert selection.risk_usd == pytest.approx(0.1)
     assert selection.unpriced == " and 2 of unknown price"
@@ -96,7 +96,7 @@ def test_what_has_no_price_is_told_apart(tmp_path):
     ],
 )
 def test_each_goes_where_the_table_says(ledger, id_, state, attempt):
-    put_back(ledger, select(ledger, ALL_ENDED, id_), NOW + 60)
+    Retrier(ledger).put_back(Retrier(ledger).select(ALL_ENDED, id_), NOW + 60)
 
     back = load(ledger, id_)
     assert (back.state, back.reason) == (state, "put back by the user")
@@ -109,7 +109,7 @@ def test_each_goes_where_the_table_says(ledger, id_, state, attempt):
 def test_an_accepted_request_is_asked_for_again_and_not_paid_for_again(ledger):
     before = ledger.totals()
 
-    put_back(ledger, select(ledger, [S.UNKNOWN], "stuck"), NOW + 60)
+    Retrier(ledger).put_back(Retrier(ledger).select([S.UNKNOWN], "stuck"), NOW + 60)
 
     back = load(ledger, "stuck")
     assert (back.request_id, back.billable, back.attempt) == (f"r-{back.key}-1", 1, 1)
@@ -120,7 +120,7 @@ def test_an_accepted_request_is_asked_for_again_and_not_paid_for_again(ledger):
 def test_attempts_that_may_be_billed_count_anew_and_stay_paid(ledger):
     paid = ledger.totals()
 
-    put_back(ledger, select(ledger, ALL_ENDED, "finished"), NOW + 60)
+    Retrier(ledger).put_back(Retrier(ledger).select(ALL_ENDED, "finished"), NOW + 60)
 
     assert load(ledger, "finished").billable == 0
     assert load(ledger, "finished").receipt == Receipt()
@@ -137,7 +137,7 @@ def test_more_than_a_chunk_is_put_back_whole(tmp_path):
         )
         connection.execute("UPDATE jobs SET state = 'failed', attempt = 1")
 
-        put_back(ledger, select(ledger, [S.FAILED], "*"), NOW)
+        Retrier(ledger).put_back(Retrier(ledger).select([S.FAILED], "*"), NOW)
 
         assert ledger.totals().counts == {"pending": 1_001}
 
@@ -145,6 +145,6 @@ def test_more_than_a_chunk_is_put_back_whole(tmp_path):
 def test_nothing_chosen_changes_nothing(ledger):
     before = dump(ledger, "jobs")
 
-    put_back(ledger, select(ledger, [S.FAILED], "no-such-*"), NOW)
+    Retrier(ledger).put_back(Retrier(ledger).select([S.FAILED], "no-such-*"), NOW)
 
     assert dump(ledger, "jobs") == before

@@ -5,8 +5,7 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from dataclasses import replace
 from itertools import chain
 
 from batchgen.core.common.json import canonical_json
@@ -14,10 +13,12 @@ from batchgen.core.dataset.card import METADATA_NOTE
 from batchgen.core.jobs.events import Event, EventKind
 from batchgen.core.jobs.job import Job
 from batchgen.core.jobs.lifecycle import apply
-from batchgen.core.jobs.spec import JobSpec
+from batchgen.core.jobs.spec import InputFile, JobSpec
 from batchgen.errors import InternalError
+from batchgen.store.base import Imported, OnChange
+from batchgen.store.sqlite.faults import typed_errors
 from batchgen.store.sqlite.incoming import incoming
-from batchgen.store.sqlite.inputs import forget_others, note_incoming
+from batchgen.store.sqlite.inputs import KnownInputs, forget_others, note_incoming
 from batchgen.store.sqlite.ledger import Ledger
 from batchgen.store.sqlite.rows import JOB_COLUMNS, job_of
 from batchgen.store.sqlite.states import is_free, is_pending, is_under_way
@@ -41,41 +42,6 @@ _BATCH_CHARACTERS = 8 * 2**20
 """With bodies of so much text together a batch is full sooner."""
 
 
-class OnChange(StrEnum):
-    """What to do about jobs that changed in the manifest after they were submitted."""
-
-    STOP = "stop"
-    """Nothing is written; the user is asked."""
-    KEEP = "keep"
-    """They stay as they were paid for; the change is taken note of and not asked about again."""
-    RERUN = "rerun"
-    """They are generated, and paid for, anew."""
-
-
-@dataclass(frozen=True, slots=True)
-class Imported:
-    """What an import did: counts of jobs, and what could not follow the manifest.
-
-    `paid` names (up to `MAX_NAMED` of) the changed jobs that may already have been paid for, `busy`
-    those of them that are still under way; when either is not empty, nothing was written.
-    `replaced` are the files of jobs that are to be generated anew.
-    """
-
-    new: int = 0
-    changed: int = 0
-    unchanged: int = 0
-    dropped: int = 0
-    paid: tuple[str, ...] = ()
-    paid_count: int = 0
-    busy: tuple[str, ...] = ()
-    replaced: tuple[str, ...] = ()
-
-    @property
-    def job_count(self) -> int:
-        """Jobs of the manifest."""
-        return self.new + self.changed + self.unchanged
-
-
 class _RefusedError(Exception):
     """Rolls the import back."""
 
@@ -83,9 +49,49 @@ class _RefusedError(Exception):
         self.imported = imported
 
 
-def has_jobs(ledger: Ledger) -> bool:
-    """Whether anything was ever imported."""
-    return ledger.connection.execute("SELECT 1 FROM jobs LIMIT 1").fetchone() is not None
+class SqliteImporter:
+    """`batchgen.store.base.Importer` over a ledger."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    @typed_errors()
+    def has_jobs(self) -> bool:
+        """See `Importer.has_jobs`."""
+        return _any(self._ledger, "jobs")
+
+    @typed_errors()
+    def has_files(self) -> bool:
+        """See `Importer.has_files`."""
+        return _any(self._ledger, "outputs WHERE name IS NOT NULL OR staged <> ''")
+
+    def import_jobs(
+        self,
+        specs: Iterable[JobSpec],
+        on_change: OnChange = OnChange.STOP,
+        now: float = 0.0,
+        notes: Callable[[int], Mapping[str, str]] | None = None,
+    ) -> Imported:
+        """See `Importer.import_jobs`."""
+        return import_jobs(self._ledger, specs, on_change, now, notes)
+
+    def known_inputs(self) -> Iterator[tuple[InputFile, bool]]:
+        """See `Importer.known_inputs`."""
+        return KnownInputs(self._ledger.connection).all()
+
+    @typed_errors()
+    def unpriced_models(self) -> list[str]:
+        """See `Importer.unpriced_models`."""
+        return self._ledger.unpriced_models()
+
+    @typed_errors()
+    def note(self, name: str) -> str | None:
+        """See `Importer.note`."""
+        return self._ledger.note(name)
+
+    def write_notes(self, notes: Mapping[str, str]) -> None:
+        """See `Importer.write_notes`."""
+        self._ledger.record((), notes)
 
 
 def import_jobs(
@@ -95,15 +101,10 @@ def import_jobs(
     now: float = 0.0,
     notes: Callable[[int], Mapping[str, str]] | None = None,
 ) -> Imported:
-    """Bring the state in line with the manifest, in one transaction, however many jobs it has.
-
-    New jobs are added behind the others, untouched ones kept, changed ones updated while they were
-    never submitted, or failed, and otherwise as `on_change` says; jobs that left the manifest stay
-    in the record but are not run. `notes` are made from the count of jobs and written with them.
-    """
+    """See `Importer.import_jobs`."""
     try:
         with incoming(ledger.connection), ledger.transaction() as connection:
-            if not has_jobs(ledger):
+            if not _any(ledger, "jobs"):
                 imported = Imported(new=_load(connection, "jobs", specs))
             else:
                 _load(connection, "incoming", specs)
@@ -115,6 +116,11 @@ def import_jobs(
             return imported
     except _RefusedError as refused:
         return refused.imported
+
+
+def _any(ledger: Ledger, table: str) -> bool:
+    """Whether a table, or what is chosen of it, holds a row."""
+    return ledger.connection.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone() is not None
 
 
 def _refuse_paid(ledger: Ledger, on_change: OnChange) -> None:

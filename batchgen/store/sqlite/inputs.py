@@ -12,6 +12,7 @@ from urllib.parse import quote
 from batchgen.core.jobs.job import Job
 from batchgen.core.jobs.placeholders import MARK, Content, Uploaded, placed
 from batchgen.core.jobs.spec import InputFile
+from batchgen.store.sqlite.faults import typed_errors
 
 _COLUMNS = "path, size, media_type, sha256, stamp"
 _MOST_FILES = 8
@@ -83,6 +84,7 @@ class KnownInputs:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
 
+    @typed_errors()
     def of(self, path: str) -> InputFile | None:
         """What was seen at a path the last time."""
         rows = self._connection.execute(f"SELECT {_COLUMNS} FROM inputs WHERE path = ?", (path,))
@@ -105,7 +107,7 @@ class KnownInputs:
             f"SELECT {columns}, u.sha256 IS NOT NULL FROM inputs i "
             "LEFT JOIN uploads u ON u.sha256 = i.sha256 ORDER BY i.path"
         )
-        with closing(rows):
+        with typed_errors(), closing(rows):
             for *seen, uploaded in rows:
                 yield InputFile(*seen), bool(uploaded)
 
@@ -113,6 +115,7 @@ class KnownInputs:
         """Let go of the file."""
         self._connection.close()
 
+    @typed_errors()
     def _has(self, query: str, value: object) -> bool:
         with closing(self._connection.execute(query, (value,))) as rows:
             return rows.fetchone() is not None

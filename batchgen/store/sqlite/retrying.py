@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from batchgen.core.jobs.events import Event, EventKind
 from batchgen.core.jobs.job import STATES, Job, JobState, StateGroup
 from batchgen.core.jobs.lifecycle import apply
+from batchgen.store.sqlite.faults import typed_errors
 from batchgen.store.sqlite.ledger import Ledger
 from batchgen.store.sqlite.rows import JOB_COLUMNS, job_of
 from batchgen.store.sqlite.states import among
@@ -43,24 +44,46 @@ class RetrySelection:
         return f" and {self.unpriced_count} of unknown price" if self.unpriced_count else ""
 
 
-def select(ledger: Ledger, states: Collection[JobState], pattern: str) -> RetrySelection:
-    """The ended jobs in these states whose ids match a glob."""
-    rows = ledger.connection.execute(
-        f"SELECT {JOB_COLUMNS} FROM jobs WHERE {among(states)} ORDER BY key"
-    )
-    jobs = [job for row in rows if fnmatchcase((job := job_of(row)).id, pattern)]
-    unclear = [job for job in _in_group(jobs, StateGroup.UNKNOWN) if not _is_reopened(job)]
-    lost = _in_group(jobs, StateGroup.LOST)
-    at_risk = [*unclear, *lost]
-    return RetrySelection(
-        jobs=tuple(jobs),
-        failed=len(_in_group(jobs, StateGroup.FAILED)),
-        unclear=len(unclear),
-        lost=len(lost),
-        reopened=sum(_is_reopened(job) for job in jobs),
-        risk_usd=sum(job.price_usd or 0.0 for job in at_risk),
-        unpriced_count=sum(job.price_usd is None for job in at_risk),
-    )
+class Retrier:
+    """Puts ended jobs of a ledger back. Raises `DiskError`."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    @typed_errors()
+    def note(self, name: str) -> str | None:
+        """A note, or None."""
+        return self._ledger.note(name)
+
+    @typed_errors()
+    def select(self, states: Collection[JobState], pattern: str) -> RetrySelection:
+        """The ended jobs in these states whose ids match a glob."""
+        rows = self._ledger.connection.execute(
+            f"SELECT {JOB_COLUMNS} FROM jobs WHERE {among(states)} ORDER BY key"
+        )
+        jobs = [job for row in rows if fnmatchcase((job := job_of(row)).id, pattern)]
+        unclear = [job for job in _in_group(jobs, StateGroup.UNKNOWN) if not _is_reopened(job)]
+        lost = _in_group(jobs, StateGroup.LOST)
+        at_risk = [*unclear, *lost]
+        return RetrySelection(
+            jobs=tuple(jobs),
+            failed=len(_in_group(jobs, StateGroup.FAILED)),
+            unclear=len(unclear),
+            lost=len(lost),
+            reopened=sum(_is_reopened(job) for job in jobs),
+            risk_usd=sum(job.price_usd or 0.0 for job in at_risk),
+            unpriced_count=sum(job.price_usd is None for job in at_risk),
+        )
+
+    def put_back(self, chosen: RetrySelection, now: float) -> None:
+        """Record it, in chunks of durable transactions."""
+        for start in range(0, len(chosen.jobs), _CHUNK):
+            changes = []
+            for job in chosen.jobs[start : start + _CHUNK]:
+                kind = EventKind.REOPENED if _is_reopened(job) else EventKind.RETRIED
+                event = Event(kind, job.key, now, reason="put back by the user")
+                changes.append(apply(job, event))
+            self._ledger.record(changes)
 
 
 def _in_group(jobs: Iterable[Job], group: StateGroup) -> list[Job]:
@@ -70,14 +93,3 @@ def _in_group(jobs: Iterable[Job], group: StateGroup) -> list[Job]:
 def _is_reopened(job: Job) -> bool:
     """An accepted request is asked for again before anything is paid for again."""
     return job.state is JobState.UNKNOWN and bool(job.request_id)
-
-
-def put_back(ledger: Ledger, chosen: RetrySelection, now: float) -> None:
-    """Record it, in chunks of durable transactions."""
-    for start in range(0, len(chosen.jobs), _CHUNK):
-        changes = []
-        for job in chosen.jobs[start : start + _CHUNK]:
-            kind = EventKind.REOPENED if _is_reopened(job) else EventKind.RETRIED
-            event = Event(kind, job.key, now, reason="put back by the user")
-            changes.append(apply(job, event))
-        ledger.record(changes)

@@ -19,8 +19,10 @@ from batchgen.core.reconciliation.history import OwnRequest
 from batchgen.errors import DiskFullError, StateError
 from batchgen.store.ballast import Ballast
 from batchgen.store.sqlite.faults import typed_errors
+from batchgen.store.sqlite.importer import SqliteImporter
 from batchgen.store.sqlite.ledger import Ledger
 from batchgen.store.sqlite.lock import RunLock
+from batchgen.store.sqlite.retrying import Retrier
 from batchgen.store.sqlite.schema import connect
 
 T = TypeVar("T")
@@ -70,6 +72,16 @@ class SqliteState:
         self._ballast.drop()
         # Closed: the log is merged into the file, whatever the reason for closing.
         self._lock.__exit__(None, None, None)
+
+    @property
+    def importer(self) -> SqliteImporter:
+        """Brings the jobs of a manifest in, before a run."""
+        return SqliteImporter(self.ledger)
+
+    @property
+    def retrier(self) -> Retrier:
+        """Puts ended jobs back, between two runs."""
+        return Retrier(self.ledger)
 
     def _refuse_lost_log(self) -> None:
         """After a death the newest records stand in the write-ahead log alone."""
