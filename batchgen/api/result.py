@@ -11,7 +11,7 @@ from typing import Any
 from batchgen.core.common.exit_codes import ExitCode
 from batchgen.core.jobs.job import ENDED, PROBLEMS, JobState
 from batchgen.errors import Problem
-from batchgen.store.sqlite.results import EndedJob, ResultReader
+from batchgen.store.sqlite.results import EndedJob, ResultQueries
 from batchgen.system.run_directory import RunDirectory
 
 PAGE = 256
@@ -94,7 +94,7 @@ class Results:
         return f"<Results of {self._directory.path}: {len(self):,} ({states})>"
 
     def __len__(self) -> int:
-        with closing(ResultReader(self._directory.state)) as reader:
+        with closing(ResultQueries(self._directory.state)) as reader:
             return reader.count(self._states)
 
     def __bool__(self) -> bool:
@@ -109,12 +109,12 @@ class Results:
 
     def page(self, after_key: int, before_at: float = float("inf")) -> list[EndedJob]:
         """The next of them above a key of the state that ended before an instant."""
-        with closing(ResultReader(self._directory.state)) as reader:
+        with closing(ResultQueries(self._directory.state)) as reader:
             return reader.after(after_key, PAGE, self._states, before_at)
 
     def of(self, keys: Sequence[int]) -> list[Result]:
         """Those of these keys of the state."""
-        with closing(ResultReader(self._directory.state)) as reader:
+        with closing(ResultQueries(self._directory.state)) as reader:
             return [result_of(job, self._directory) for job in reader.of(keys)]
 
 
@@ -133,7 +133,7 @@ class Files:
     def __len__(self) -> int:
         if self._directory.bucket is not None:
             return 0
-        with closing(ResultReader(self._directory.state)) as reader:
+        with closing(ResultQueries(self._directory.state)) as reader:
             return reader.file_count()
 
     def __iter__(self) -> Iterator[Path]:

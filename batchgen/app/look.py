@@ -12,8 +12,8 @@ from batchgen.core.jobs.job import JobState
 from batchgen.core.progress.snapshot import RunSnapshot
 from batchgen.core.scheduling.learned import limited_of
 from batchgen.core.scheduling.rate_limit import RATE_WINDOW_S
-from batchgen.store.sqlite.epilogue import EpilogueReader
-from batchgen.store.sqlite.reader import Overview
+from batchgen.store.sqlite.queries import Overview
+from batchgen.store.sqlite.status import StatusQueries
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +24,7 @@ class Beside:
     waiting_for: Sequence[str] = ()
 
 
-def glance_of(
-    reader: EpilogueReader, overview: Overview, now: float, beside: Beside
-) -> RunSnapshot:
+def glance_of(reader: StatusQueries, overview: Overview, now: float, beside: Beside) -> RunSnapshot:
     """The run at an instant of its own clock. Raises `StateError`."""
     budget, limited = budget_of(overview.notes), limited_of(overview.notes, now)
     allowed = budget.requests_per_minute

@@ -72,9 +72,9 @@ async def write_metadata(directory: RunDirectory, state: JobStore, title: str) -
     from batchgen.core.dataset.card import METADATA_NOTE
     from batchgen.datasets.metadata_note import note_text
     from batchgen.outputs.remote.faults import StoreError
-    from batchgen.store.sqlite.reader import StateReader
+    from batchgen.store.sqlite.records import ExportQueries
 
-    reader = StateReader(directory.state)
+    reader = ExportQueries(directory.state)
     try:
         note = partial(note_text, reader.dataset_stamp(), title, directory.place)
         if reader.note(METADATA_NOTE) == note(await _dataset_sizes(directory)):

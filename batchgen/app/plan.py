@@ -14,7 +14,7 @@ from batchgen.core.forecast.duration import RunLimits, Span
 from batchgen.core.forecast.forecast import Forecast
 from batchgen.core.forecast.upload_volume import Freight
 from batchgen.core.scheduling.latency import Latencies
-from batchgen.store.sqlite.prospect import Prospect
+from batchgen.store.sqlite.plan import Prospect
 from batchgen.system.run_directory import RunDirectory
 
 
@@ -102,14 +102,14 @@ def _forecast(
     from batchgen.core.forecast.forecast import Forecast
     from batchgen.core.forecast.upload_volume import Freight
     from batchgen.providers.segmind import catalog
-    from batchgen.store.sqlite.prospect import ProspectReader
+    from batchgen.store.sqlite.plan import PlanQueries
 
     if not directory.state.exists():
         forecast = Forecast(catalog.load(), limit=limit)
         for spec in manifest.jobs():
             forecast.add(spec, JobDiff.NEW)
         return forecast, None, Freight()
-    with closing(ProspectReader(directory.state)) as reader:
+    with closing(PlanQueries(directory.state)) as reader:
         prospect = reader.prospect()
         forecast = Forecast(catalog.load(), prospect.experience, limit)
         for spec, standing in reader.standings(manifest.jobs()):

@@ -11,10 +11,10 @@ from batchgen.core.forecast.run_settings import budget_of, pace_of
 from batchgen.core.scheduling.latency import Latencies
 from batchgen.core.scheduling.learned import LATENCIES_NOTE
 from batchgen.providers.segmind import catalog
-from batchgen.store.sqlite.epilogue import EpilogueReader
+from batchgen.store.sqlite.status import StatusQueries
 
 
-def by_budget_s(reader: EpilogueReader, notes: Mapping[str, str]) -> float | None:
+def by_budget_s(reader: StatusQueries, notes: Mapping[str, str]) -> float | None:
     """Seconds for all that is left, under the limits of the last run and with the latencies
     learned; None where nothing is left."""
     models = catalog.load()
@@ -34,7 +34,7 @@ def by_budget_s(reader: EpilogueReader, notes: Mapping[str, str]) -> float | Non
 
 
 def eta_s(
-    reader: EpilogueReader, notes: Mapping[str, str], left_count: int, now: float
+    reader: StatusQueries, notes: Mapping[str, str], left_count: int, now: float
 ) -> float | None:
     """Seconds until a run that works is done: by its pace of late, and never less than its budget
     needs."""

@@ -11,8 +11,8 @@ from batchgen.core.jobs.job import ENDED, JobState
 from batchgen.providers.registry import SERVICE_NOTE, service_of
 
 if TYPE_CHECKING:
-    from batchgen.store.sqlite.epilogue import EpilogueReader
-    from batchgen.store.sqlite.reader import StateReader
+    from batchgen.store.sqlite.queries import JobQueries
+    from batchgen.store.sqlite.status import StatusQueries
     from batchgen.system.clock import SystemClock
     from batchgen.system.run_directory import RunDirectory
 
@@ -25,12 +25,12 @@ def report_of(directory: RunDirectory) -> dict[str, Any]:
     """Everything `status` tells. Raises `StateError`."""
     from batchgen.app.summary import epilogue_of
     from batchgen.observe.log_tail import tail_of
-    from batchgen.store.sqlite.epilogue import EpilogueReader
+    from batchgen.store.sqlite.status import StatusQueries
     from batchgen.system.run_holder import holder_of
 
     # Before the state: what a run that has just ended wrote last is then seen.
     process = holder_of(directory.path)
-    with closing(EpilogueReader(directory.state)) as reader:
+    with closing(StatusQueries(directory.state, is_known=True)) as reader:
         now = _clock_of(reader).now()
         overview = reader.overview(now)
         report = _report(str(directory.path), overview)
@@ -45,7 +45,7 @@ def report_of(directory: RunDirectory) -> dict[str, Any]:
 
 
 def _times(
-    reader: EpilogueReader, notes: Mapping[str, str], report: dict[str, Any], process: int | None
+    reader: StatusQueries, notes: Mapping[str, str], report: dict[str, Any], process: int | None
 ) -> dict[str, Any]:
     """How long the rest takes: of a run that works, or of one that would go on now."""
     from batchgen.app.remaining import by_budget_s, eta_s
@@ -58,7 +58,7 @@ def _times(
     return {"eta_s": None if seconds is None else round(seconds)}
 
 
-def _clock_of(reader: StateReader) -> SystemClock:
+def _clock_of(reader: JobQueries) -> SystemClock:
     """The clock of the run: that of this machine may have been put forward or back since."""
     from batchgen.system.clock import SystemClock
 
@@ -105,8 +105,8 @@ def failed_of(directory: RunDirectory) -> dict[str, Any]:
     Raises `StateError`.
     """
     from batchgen.core.manifest.from_failures import BESIDE, KEY, manifest_of
-    from batchgen.store.sqlite.failures import FailureReader
+    from batchgen.store.sqlite.results import ResultQueries
 
-    with closing(FailureReader(directory.state)) as reader:
+    with closing(ResultQueries(directory.state)) as reader:
         failures = list(reader.failures())
     return {BESIDE: failures, KEY: manifest_of(directory.path.resolve().name, failures)}

@@ -15,9 +15,9 @@ def epilogue_of(run: Path) -> dict[str, Any]:
     from contextlib import closing
 
     from batchgen.core.progress.reasons import grouped
-    from batchgen.store.sqlite.epilogue import EpilogueReader
+    from batchgen.store.sqlite.status import StatusQueries
 
-    with closing(EpilogueReader(run / "state.db")) as reader, reader.snapshot():
+    with closing(StatusQueries(run / "state.db", is_known=True)) as reader, reader.snapshot():
         return {
             "models": {
                 account.model: {

@@ -16,7 +16,7 @@ from batchgen.errors import StoppedEarly, UserError
 
 if TYPE_CHECKING:
     from batchgen.core.dataset.export import Filter
-    from batchgen.store.sqlite.reader import StateReader
+    from batchgen.store.sqlite.records import ExportQueries
     from batchgen.system.run_directory import RunDirectory
 
 _KINDS = ("webdataset", "parquet", "imagefolder", "csv", "jsonl")
@@ -113,11 +113,11 @@ def command(**options: Any) -> int:
     from batchgen.app.located import located
     from batchgen.core.dataset.export import Filter, UnknownFieldError
     from batchgen.outputs.remote.faults import StoreError
-    from batchgen.store.sqlite.reader import StateReader
+    from batchgen.store.sqlite.records import ExportQueries
 
     directory = located(run_of(options["run"]))
     _refuse_inside(options["folder"], directory)
-    reader = StateReader(directory.state)
+    reader = ExportQueries(directory.state)
     conditions = Filter(options["where"])
     try:
         if options["kind"] in _LEDGER:
@@ -168,7 +168,7 @@ def _refuse_inside(folder: Path, directory: RunDirectory) -> None:
 
 
 def _table(
-    options: dict[str, Any], directory: RunDirectory, reader: StateReader, conditions: Filter
+    options: dict[str, Any], directory: RunDirectory, reader: ExportQueries, conditions: Filter
 ) -> int:
     from batchgen.core.dataset.export import ExportKind
     from batchgen.datasets.exports.folder import ExportFolder

@@ -30,7 +30,7 @@ from batchgen.datasets.exports.shards import Made, ShardFormat, ShardWork
 from batchgen.datasets.metadata import CARD_NAME, replace_text
 from batchgen.observe.progress import LINE_EVERY_S
 from batchgen.outputs.reading import open_outputs
-from batchgen.store.sqlite.reader import StateReader
+from batchgen.store.sqlite.records import ExportQueries
 from batchgen.system.run_directory import RunDirectory
 
 
@@ -52,7 +52,7 @@ class Export:
 
 
 def export_files(
-    options: dict[str, Any], directory: RunDirectory, reader: StateReader, conditions: Filter
+    options: dict[str, Any], directory: RunDirectory, reader: ExportQueries, conditions: Filter
 ) -> int:
     """Plan, bring, and say what stands there; the exit code."""
     kind = ExportKind(options["kind"])

@@ -27,7 +27,7 @@ from batchgen.observe.log_tail import tail_of
 from batchgen.observe.progress import LINE_EVERY_S
 from batchgen.observe.screen import Screen
 from batchgen.providers.registry import SERVICE_NOTE, service_of
-from batchgen.store.sqlite.epilogue import EpilogueReader
+from batchgen.store.sqlite.status import StatusQueries
 from batchgen.system.clock import SystemClock
 from batchgen.system.local_time import local_time
 from batchgen.system.run_directory import RunDirectory
@@ -77,7 +77,7 @@ async def _cancel_when_interrupted(
 async def _watch(directory: RunDirectory) -> None:
     screen, shown_at, eta = Screen(sys.stdout), 0.0, _Eta()
     is_terminal = Screen.fits(sys.stdout)
-    with closing(EpilogueReader(directory.state)) as reader:
+    with closing(StatusQueries(directory.state, is_known=True)) as reader:
         clock = SystemClock(reader.note("clock"))
         first = process = holder_of(directory.path)
         try:
@@ -101,7 +101,7 @@ async def _watch(directory: RunDirectory) -> None:
 
 async def _watch_json(directory: RunDirectory) -> None:
     """One document a line, whenever something changed."""
-    with closing(EpilogueReader(directory.state)) as reader:
+    with closing(StatusQueries(directory.state, is_known=True)) as reader:
         clock, version, process = SystemClock(reader.note("clock")), -1, holder_of(directory.path)
         while process is not None:
             began_at = clock.now()
@@ -132,7 +132,7 @@ class _Eta:
         return None if self.seconds is None else max(0.0, self.seconds - (now - self.at))
 
 
-def _look(reader: EpilogueReader, directory: RunDirectory, now: float, eta: _Eta) -> RunSnapshot:
+def _look(reader: StatusQueries, directory: RunDirectory, now: float, eta: _Eta) -> RunSnapshot:
     with reader.snapshot():
         overview = reader.overview(now)
         capabilities = service_of(overview.notes.get(SERVICE_NOTE)).capabilities

@@ -15,8 +15,8 @@ from batchgen.system.version import installed_version
 
 
 def note_text(made_from: str, title: str, place: str, sizes: Mapping[str, int | None]) -> str:
-    """The note: what the state knew (`StateReader.dataset_stamp`), what the card is about, and the
-    bytes of both files, None where one is missing. Equal notes, equal files."""
+    """The note: what the state knew (`ExportQueries.dataset_stamp`), what the card is about, and
+    the bytes of both files, None where one is missing. Equal notes, equal files."""
     return json.dumps([installed_version(), made_from, title, place, dict(sizes)])
 
 

@@ -9,7 +9,7 @@ from itertools import accumulate
 from typing import Any
 
 from batchgen.core.jobs.job import StateGroup, states_of
-from batchgen.store.sqlite.gallery import LATENCY_GRAIN_S, Gallery, Steps
+from batchgen.store.sqlite.page import LATENCY_GRAIN_S, PageQueries, Steps
 
 MOST_STEPS = 144
 """Steps of a chart over time: more would be narrower than two pixels on a phone."""
@@ -32,7 +32,7 @@ def steps_over(start_at: float, end_at: float) -> Steps:
     return Steps(begin_at, step_s, math.floor((end_at - begin_at) / step_s) + 1)
 
 
-def charts_of(gallery: Gallery) -> dict[str, Any]:
+def charts_of(gallery: PageQueries) -> dict[str, Any]:
     """All charts; empty lists where nothing happened yet."""
     span = gallery.span()
     over_time = _over_time(gallery, steps_over(*span)) if span else {"time": None}
@@ -43,7 +43,7 @@ def charts_of(gallery: Gallery) -> dict[str, Any]:
     }
 
 
-def _over_time(gallery: Gallery, steps: Steps) -> dict[str, Any]:
+def _over_time(gallery: PageQueries, steps: Steps) -> dict[str, Any]:
     """Jobs that ended in each step, and what was spent up to its end, in USD."""
     finished = states_of(StateGroup.DONE)
     done, other = [0] * steps.count, [0] * steps.count

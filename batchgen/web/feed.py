@@ -18,7 +18,7 @@ from typing import Any, Self, TypeVar
 
 from batchgen.errors import BatchgenError, InternalError
 from batchgen.ports import OutputFiles
-from batchgen.store.sqlite.gallery import Gallery
+from batchgen.store.sqlite.page import PageQueries
 from batchgen.system.run_directory import RunDirectory
 from batchgen.system.version import installed_version
 from batchgen.web.looker import SHARE, ChangePoller, Changes
@@ -70,7 +70,7 @@ class Feed:
         self._looker: ChangePoller | None = None
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="feed")
         self._finding = ThreadPoolExecutor(max_workers=1, thread_name_prefix="find")
-        self._gallery: Gallery | None = None
+        self._gallery: PageQueries | None = None
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -183,7 +183,7 @@ class Feed:
     def _find(self, name: str) -> tuple[str, str] | None:
         """In a thread of its own, which does not wait for a long look."""
         if self._gallery is None:
-            self._gallery = Gallery(self._watched.directory.state)
+            self._gallery = PageQueries(self._watched.directory.state, is_known=True)
         return self._gallery.file(name)
 
     async def _keep_looking(self) -> None:

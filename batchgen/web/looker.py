@@ -10,7 +10,7 @@ from time import perf_counter
 from typing import Any
 
 from batchgen.ports import OutputFiles
-from batchgen.store.sqlite.gallery import Gallery
+from batchgen.store.sqlite.page import PageQueries
 from batchgen.system.run_directory import RunDirectory
 from batchgen.web.charts import charts_of
 from batchgen.web.excerpts import with_excerpts
@@ -65,7 +65,7 @@ class ChangePoller:
     """Looks at one run. Rows are those of at most `most` jobs, the newest."""
 
     def __init__(self, directory: RunDirectory, run: Titled, files: OutputFiles, most: int) -> None:
-        self._gallery = Gallery(directory.state)
+        self._gallery = PageQueries(directory.state, is_known=True)
         self._run, self._files, self._most = run, files, most
         self._rows: dict[int, dict[str, Any]] = {}
         self._summary: dict[str, Any] = {}

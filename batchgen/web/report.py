@@ -12,7 +12,7 @@ from typing import Any
 from batchgen.errors import BatchgenError, UserError
 from batchgen.outputs.reading import open_outputs
 from batchgen.ports import OutputFiles
-from batchgen.store.sqlite.gallery import Gallery, ShownFile, ShownJob
+from batchgen.store.sqlite.page import PageQueries, ShownFile, ShownJob
 from batchgen.system.run_directory import RunDirectory
 from batchgen.system.version import installed_version
 from batchgen.web.charts import charts_of
@@ -87,7 +87,7 @@ def write_report(
 def _read(
     directory: RunDirectory, outputs: OutputFiles, settings: ReportSettings, now: float
 ) -> _Content:
-    gallery = Gallery(directory.state)
+    gallery = PageQueries(directory.state, is_known=True)
     try:
         with gallery.snapshot():
             summary = summary_of(gallery, titled(directory.path), now)

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from batchgen.core.progress.reasons import shown_text, why
-from batchgen.store.sqlite.gallery import ShownFile, ShownJob
+from batchgen.store.sqlite.page import ShownFile, ShownJob
 
 _MOST_DEPTH = 8
 _PROMPTS = ("prompt", "text", "caption", "input", "description", "query", "messages")

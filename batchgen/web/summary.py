@@ -13,7 +13,7 @@ from batchgen.core.jobs.job import ENDED, JobState
 from batchgen.core.progress.reasons import grouped
 from batchgen.core.scheduling.learned import limited_of
 from batchgen.providers.registry import SERVICE_NOTE, service_of
-from batchgen.store.sqlite.gallery import Gallery
+from batchgen.store.sqlite.page import PageQueries
 from batchgen.web.rows import shown
 
 _RECENT_MIN = 5.0
@@ -39,7 +39,7 @@ def titled(path: Path) -> Titled:
     return Titled(whole.name, typed if typed != "." else whole.name)
 
 
-def summary_of(gallery: Gallery, run: Titled, now: float) -> dict[str, Any]:
+def summary_of(gallery: PageQueries, run: Titled, now: float) -> dict[str, Any]:
     """Counts, money and times for the page; None where something is not known."""
     overview = gallery.overview(now)
     counts = {state.value: overview.counts.get(state.value, 0) for state in JobState}

@@ -14,7 +14,7 @@ from batchgen.core.dataset.export import Filter
 from batchgen.datasets.exports.folder import ExportFolder, ExportRequest
 from batchgen.datasets.metadata import write_metadata
 from batchgen.store.sqlite.ledger import Ledger
-from batchgen.store.sqlite.reader import StateReader
+from batchgen.store.sqlite.records import ExportQueries
 from batchgen.store.sqlite.schema import connect
 from tests.cli.disks import small_disk
 from tests.cli.processes import Place, environment, until
@@ -25,7 +25,7 @@ READ_BACK = [sys.executable, str(__file__).replace("test_export.py", "read_back.
 
 
 def write_card(run):
-    with closing(StateReader(run / "state.db")) as reader:
+    with closing(ExportQueries(run / "state.db")) as reader:
         return write_metadata(run / "outputs", reader.files(), run.name)
 
 
@@ -55,7 +55,7 @@ def there(tmp_path_factory):
 @pytest.fixture(scope="module")
 def many(there):
     """The hashes of those files by name."""
-    with closing(StateReader(there.path / "many/state.db")) as reader:
+    with closing(ExportQueries(there.path / "many/state.db")) as reader:
         return {record.own["file_name"]: record.own["sha256"] for record in reader.files()}
 
 
@@ -207,7 +207,7 @@ def digests(folder):
 )
 def test_a_killed_export_goes_on_and_comes_out_equal(there, many, exported, kind, options, done):
     """A pipe in the place of a file holds the export up, in its middle, until it is killed."""
-    with closing(StateReader(there.path / "many/state.db")) as reader:
+    with closing(ExportQueries(there.path / "many/state.db")) as reader:
         name = next(r.own["file_name"] for r in reader.files() if r.own["id"] == "cup-700")
     target = there.path / "many/outputs" / name
     whole = target.with_name("aside")
@@ -463,7 +463,7 @@ def test_what_is_written_while_it_plans_is_not_in_the_plan(few, tmp_path):
                 connection.execute("UPDATE jobs SET seed = 'abc' WHERE id = 'job-3'")
 
     folder = ExportFolder(tmp_path / "out")
-    with closing(StateReader(few / "state.db")) as reader, folder.owned():
+    with closing(ExportQueries(few / "state.db")) as reader, folder.owned():
         folder.plan(reader, ExportRequest({"kind": "webdataset"}, Meddling(())))
         seeds = [file.row["seed"] for file in folder.files()]
         assert [record.own["seed"] for record in reader.files().only("job-3", "*")] == ["abc"]

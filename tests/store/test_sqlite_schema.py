@@ -14,7 +14,7 @@ from batchgen.core.jobs.events import EventKind as E
 from batchgen.core.jobs.job import AttemptState, JobState
 from batchgen.errors import StateError
 from batchgen.store.sqlite.ledger import Ledger
-from batchgen.store.sqlite.reader import StateReader
+from batchgen.store.sqlite.queries import JobQueries
 from batchgen.store.sqlite.schema import APPLICATION_ID, SCHEMA, VERSION, connect
 from batchgen.store.sqlite.state import SqliteState
 from batchgen.store.sqlite.states import among
@@ -218,7 +218,7 @@ def test_a_reader_refuses_it_too(path, write, told):
     write(path)
 
     with pytest.raises(StateError, match=told):
-        StateReader(path)
+        JobQueries(path)
 
 
 def test_a_missing_file_is_made_only_where_that_is_meant(path):
@@ -256,7 +256,7 @@ def test_a_first_run_that_was_killed_left_a_file_that_is_known_as_ours(path):
     """Before the first checkpoint everything young stands in the WAL; the header must not."""
     subprocess.run([sys.executable, "-c", KILLED_AT_BIRTH, str(path)], check=False, timeout=60)
 
-    reader = StateReader(path)
+    reader = JobQueries(path)
     assert reader.overview(0.0).notes == {"a": "b"}
     reader.close()
     with closing(connect(path, create=True)) as database:
@@ -319,7 +319,7 @@ def test_an_older_file_is_brought_up_to_date_with_all_that_it_holds(path, tmp_pa
 def test_a_reader_takes_an_older_file_as_it_is(path):
     make_version_1(path)
 
-    reader = StateReader(path)
+    reader = JobQueries(path)
     assert reader.overview(0.0).counts == {"submitted": 1, "pending": 1}
     reader.close()
     with closing(sqlite3.connect(path)) as database:
@@ -411,7 +411,7 @@ def test_a_look_into_the_file_keeps_the_locks_of_a_writer(path):
     with closing(connect(path, create=True)) as database:
         database.execute("INSERT INTO notes VALUES ('a', 'b')")
         assert is_locked(path)
-        StateReader(path).close()
+        JobQueries(path).close()
         assert is_locked(path)
     assert not is_locked(path)
 
@@ -439,7 +439,7 @@ def test_a_run_that_died_and_lost_its_log_is_not_gone_on_with(path, looked_at):
     log = path.with_name("state.db-wal")
     log.unlink()
     if looked_at:
-        StateReader(path).close()
+        JobQueries(path).close()
         log.touch()
 
     with (

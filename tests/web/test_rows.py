@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from batchgen.core.jobs.job import JobState
 from batchgen.core.progress.reasons import MOST_TEXT, Told, grouped, plain_address, why
-from batchgen.store.sqlite.gallery import LATENCY_GRAIN_S, ShownFile, ShownJob
+from batchgen.store.sqlite.page import LATENCY_GRAIN_S, ShownFile, ShownJob
 from batchgen.web.charts import (
     MOST_BINS,
     MOST_MODELS,

@@ -12,7 +12,7 @@ from batchgen.core.common.formatting import size_text
 from batchgen.core.jobs.job import JobState
 from batchgen.errors import StateError
 from batchgen.providers.registry import SERVICE_NOTE, service_of
-from batchgen.store.sqlite.reader import StateReader
+from batchgen.store.sqlite.status import StatusQueries
 from batchgen.system.run_directory import RunDirectory
 from batchgen.system.run_holder import LOCK_NAME, holder_of
 
@@ -25,31 +25,10 @@ class Checked:
     pending_usd: float = 0.0
 
 
-class _Doctor(StateReader):
-    """A reader that also looks at the pages themselves."""
-
-    def faults(self) -> list[str]:
-        """What SQLite finds wrong with the pages; empty when nothing is."""
-        with self._told():
-            rows = self._connection.execute("PRAGMA quick_check(5)").fetchall()
-        told = [str(row[0]) for row in rows]
-        return [] if told == ["ok"] else told
-
-    def pending_usd(self) -> float:
-        """What the jobs that wait are reckoned to cost, where that is known."""
-        with self._told():
-            return float(
-                self._one(
-                    "SELECT coalesce(sum(price_usd), 0) FROM jobs "
-                    "WHERE state = 'pending' AND listed = 1"
-                )
-            )
-
-
 def check(run: RunDirectory, now: float) -> Checked:
     """Everything about the record of a run; `now` in epoch seconds."""
     try:
-        with closing(_Doctor(run.state)) as reader:
+        with closing(StatusQueries(run.state)) as reader:
             faults = reader.faults()
             lines = () if faults else tuple(_of_jobs(run, reader, now))
             pending_usd = 0.0 if faults else reader.pending_usd()
@@ -91,7 +70,7 @@ def process(run: RunDirectory) -> Iterator[Diagnosis]:
     yield Diagnosis("process", Level.WARN, what, "start it again: nothing is paid for twice")
 
 
-def _of_jobs(run: RunDirectory, reader: StateReader, now: float) -> Iterator[Diagnosis]:
+def _of_jobs(run: RunDirectory, reader: StatusQueries, now: float) -> Iterator[Diagnosis]:
     overview = reader.overview(now)
     counts = overview.counts
     undecided = counts.get(JobState.UNKNOWN, 0)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from batchgen.core.jobs.job import JobState
-from batchgen.store.sqlite.inputs import placed_body
-from batchgen.store.sqlite.reader import StateReader
+from batchgen.core.jobs.placeholders import Content, placed
+from batchgen.core.manifest.expansion.input_files import PREFIX
+from batchgen.store.sqlite.inputs import files_of_content, placed_body
+from batchgen.store.sqlite.queries import JobQueries
 from batchgen.store.sqlite.rows import seed_of
+from batchgen.store.sqlite.states import IS_PROBLEM, among, is_done
 
 _COLUMNS = """
 key, id, model, state, body, fields, attempt, request_id, reason, seed,
@@ -19,6 +22,11 @@ key, id, model, state, body, fields, attempt, request_id, reason, seed,
   (SELECT json_group_array(o.name) FROM
     (SELECT name FROM outputs WHERE job_key = key AND name IS NOT NULL ORDER BY idx) o)
 """
+_FAILURES = f"""
+SELECT id, model, state, reason, request_id, attempt, api, body, fields FROM jobs
+WHERE {IS_PROBLEM} ORDER BY key
+"""
+_NAMES = ("id", "model", "state", "reason", "request_id", "attempts", "api")
 _MEANT = "(listed = 1 OR attempt > 0)"
 """Jobs that are (still) in the manifest, or were ever submitted."""
 
@@ -47,8 +55,8 @@ class EndedJob:
     names: tuple[str, ...]
 
 
-class ResultReader(StateReader):
-    """A read-only view of a state file, also while a run works. For the thread that made it."""
+class ResultQueries(JobQueries):
+    """What programs ask of the jobs that ended, also while a run works."""
 
     def of(self, keys: Sequence[int]) -> list[EndedJob]:
         """The jobs of these keys, in the order of the keys as given."""
@@ -57,33 +65,53 @@ class ResultReader(StateReader):
         return [found[key] for key in keys if key in found]
 
     def after(
-        self, key: int, most: int, states: Iterable[JobState], before_at: float = float("inf")
+        self, key: int, most: int, states: Collection[JobState], before_at: float = float("inf")
     ) -> list[EndedJob]:
         """Up to so many jobs above a key, in these states, that ended before an instant."""
         return self._jobs(
             f"SELECT {_COLUMNS} FROM jobs WHERE key > ? AND changed_at < ? AND {_MEANT} "
-            "AND state IN (SELECT value FROM json_each(?)) ORDER BY key LIMIT ?",
+            f"AND {among(states)} ORDER BY key LIMIT ?",
             key,
             before_at,
-            json.dumps([state.value for state in states]),
             most,
         )
 
-    def count(self, states: Iterable[JobState]) -> int:
+    def count(self, states: Collection[JobState]) -> int:
         """How many jobs are in these states."""
-        with self._told():
-            query = f"SELECT count(*) FROM jobs WHERE {_MEANT} AND state IN "
-            words = json.dumps([state.value for state in states])
-            return int(self._one(query + "(SELECT value FROM json_each(?))", words))
+        query = f"SELECT count(*) FROM jobs WHERE {_MEANT} AND {among(states)}"
+        return int(self._one(query))
 
     def file_count(self) -> int:
         """How many finished files there are."""
-        return self.finished().count
+        return int(
+            self._one(
+                "SELECT count(*) FROM outputs o CROSS JOIN jobs j ON j.key = o.job_key "
+                f"WHERE o.name IS NOT NULL AND {is_done('j.state')}"
+            )
+        )
+
+    def failures(self) -> Iterator[dict[str, Any]]:
+        """The jobs that ended without files, with all that is needed to ask for them again.
+
+        Each by its id, model, state, reason, request_id, attempts, api, params and fields. Files
+        among the params are addresses where they were uploaded, else `file:` and their path.
+        """
+        for *values, body, fields in self._rows(_FAILURES):
+            yield {
+                **dict(zip(_NAMES, values, strict=True)),
+                "params": json.loads(self._with_files(body)),
+                "fields": json.loads(fields),
+            }
+
+    def _with_files(self, body: str) -> str:
+        return placed(placed_body(self._connection, body), self._path_of)
+
+    def _path_of(self, content: Content) -> str | None:
+        files = files_of_content(self._connection, content)
+        return PREFIX + files[0].path if files else None
 
     def _jobs(self, query: str, *arguments: object) -> list[EndedJob]:
-        with self._told():
-            rows = self._connection.execute(query, arguments).fetchall()
-            return [self._job(row) for row in rows]
+        return [self._job(row) for row in self._rows(query, *arguments)]
 
     def _job(self, row: tuple[Any, ...]) -> EndedJob:
         (key, id_, model, state, body, fields, attempts, request_id, reason, seed, cost_usd,

@@ -23,8 +23,8 @@ def words(states: Iterable[AnyState]) -> str:
     They stand in the order of their definition: a partial index serves a query only if both hold
     the same condition.
     """
-    chosen = list(states)
-    return ", ".join(f"'{state.value}'" for state in type(chosen[0]) if state in chosen)
+    chosen = sorted(set(states), key=lambda state: list(type(state).__members__).index(state.name))
+    return ", ".join(f"'{state.value}'" for state in chosen)
 
 
 def among(states: Iterable[AnyState], column: str = "state") -> str:

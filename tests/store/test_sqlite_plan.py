@@ -16,7 +16,7 @@ from batchgen.core.jobs.job import Receipt
 from batchgen.core.scheduling.learned import PRICES_NOTE
 from batchgen.store.base import Imported
 from batchgen.store.sqlite.importer import import_jobs
-from batchgen.store.sqlite.prospect import ProspectReader
+from batchgen.store.sqlite.plan import PlanQueries
 from tests.core.builders import output, saved
 from tests.store.builders import dump, ledger_at, live, load, spec
 
@@ -49,7 +49,7 @@ def ledger(path):
 
 
 def standings(path, specs):
-    with closing(ProspectReader(path)) as reader:
+    with closing(PlanQueries(path)) as reader:
         return {job.id: standing for job, standing in reader.standings(iter(specs))}
 
 
@@ -115,7 +115,7 @@ def test_finished_jobs_tell_prices_and_sizes(path, ledger):
     notes = {PRICES_NOTE: json.dumps({"flux-pro": 0.09, "gone": 0.5})}
     ledger.record((), notes)
 
-    with closing(ProspectReader(path)) as reader:
+    with closing(PlanQueries(path)) as reader:
         told = reader.prospect()
 
     assert told.job_count == len(HISTORIES)
@@ -128,6 +128,6 @@ def test_finished_jobs_tell_prices_and_sizes(path, ledger):
 
 
 def test_a_run_without_results_tells_nothing(path, ledger):
-    with closing(ProspectReader(path)) as reader:
+    with closing(PlanQueries(path)) as reader:
         assert reader.prospect().experience == {}
         assert reader.uploaded().without(reader.uploaded()) == (0, 0)

@@ -1,10 +1,10 @@
-"""What a run came to, read from its state: money by model, the slowest jobs, the reasons."""
+"""What a run came to, read from its state: money by model, the slowest jobs, what is left."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from batchgen.store.sqlite.gallery import Gallery
+from batchgen.store.sqlite.queries import JobQueries
 from batchgen.store.sqlite.states import IS_ENDED, IS_PROBLEM, is_done, is_pending
 
 RECENT_S = 300.0
@@ -42,8 +42,8 @@ class LeftOfModel:
     under_way_count: int
 
 
-class EpilogueReader(Gallery):
-    """A read-only view of a state file, for summaries. Raises as `StateReader` does."""
+class StatusQueries(JobQueries):
+    """What `status`, the end of a run and `doctor` ask."""
 
     def accounts(self) -> list[ModelAccount]:
         """Every model, the dearest first."""
@@ -99,8 +99,17 @@ class EpilogueReader(Gallery):
 
     def submit_count(self, since_at: float) -> int:
         """Submits since an instant."""
-        with self._told():
-            return int(self._one("SELECT count(*) FROM attempts WHERE intent_at > ?", since_at))
+        return int(self._one("SELECT count(*) FROM attempts WHERE intent_at > ?", since_at))
+
+    def pending_usd(self) -> float:
+        """What the jobs that wait are reckoned to cost, where that is known."""
+        query = f"SELECT coalesce(sum(price_usd), 0) FROM jobs WHERE {is_pending()} AND listed = 1"
+        return float(self._one(query))
+
+    def faults(self) -> list[str]:
+        """What SQLite finds wrong with the pages of the file; empty when nothing is."""
+        told = [str(row[0]) for row in self._rows("PRAGMA quick_check(5)")]
+        return [] if told == ["ok"] else told
 
     def bytes_per_s(self, now: float) -> float:
         """Finished files of the last 60 s, as bytes a second."""

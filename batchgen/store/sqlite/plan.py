@@ -18,7 +18,7 @@ from batchgen.core.jobs.spec import JobSpec
 from batchgen.core.scheduling.learned import prices_of
 from batchgen.store.sqlite.importer import fingerprint_of
 from batchgen.store.sqlite.ledger import Ledger
-from batchgen.store.sqlite.reader import StateReader
+from batchgen.store.sqlite.queries import JobQueries
 from batchgen.store.sqlite.states import is_done
 
 _SOME = 1_000
@@ -36,13 +36,13 @@ class Prospect:
     experience: dict[str, Experience]
 
 
-class ProspectReader(StateReader):
-    """A read-only view of a state file, for forecasts. Raises as `StateReader` does."""
+class PlanQueries(JobQueries):
+    """What a forecast asks."""
 
     def prospect(self) -> Prospect:
         """Everything but the standing of single jobs."""
-        with self._told():
-            notes = dict(self._connection.execute("SELECT name, value FROM notes"))
+        notes = self.notes()
+        with self._guarded():
             return Prospect(
                 job_count=self._one("SELECT count(*) FROM jobs"),
                 totals=Ledger(self._connection).totals(),
@@ -53,14 +53,13 @@ class ProspectReader(StateReader):
     def uploaded(self) -> Freight:
         """The contents that need not be uploaded any more."""
         there = Freight()
-        with self._told():
-            # States of earlier versions have no such table.
-            if self._one("SELECT count(*) FROM sqlite_master WHERE name = 'uploads'"):
-                rows = self._connection.execute(
-                    "SELECT sha256, size FROM uploads WHERE url IS NOT NULL AND url <> ''"
-                )
-                for sha256, size in rows:
-                    there.add(sha256, size)
+        # States of earlier versions have no such table.
+        if self._one("SELECT count(*) FROM sqlite_master WHERE name = 'uploads'"):
+            rows = self._rows(
+                "SELECT sha256, size FROM uploads WHERE url IS NOT NULL AND url <> ''"
+            )
+            for sha256, size in rows:
+                there.add(sha256, size)
         return there
 
     def standings(self, specs: Iterable[JobSpec]) -> Iterator[tuple[JobSpec, JobDiff]]:
@@ -76,21 +75,20 @@ class ProspectReader(StateReader):
                 yield spec, standing(known.get(spec.id), fingerprint_of(spec))
 
     def _known(self, ids: Sequence[str]) -> dict[str, Known]:
-        with self._told():
-            rows = self._connection.execute(
-                "SELECT id, state, billable, fingerprint FROM jobs "
-                "WHERE id IN (SELECT value FROM json_each(?))",
-                (json.dumps(ids),),
-            )
-            return {row[0]: Known(JobState(row[1]), row[2], row[3]) for row in rows}
+        rows = self._rows(
+            "SELECT id, state, billable, fingerprint FROM jobs "
+            "WHERE id IN (SELECT value FROM json_each(?))",
+            json.dumps(ids),
+        )
+        return {row[0]: Known(JobState(row[1]), row[2], row[3]) for row in rows}
 
     def _experience(self, prices: dict[str, float]) -> dict[str, Experience]:
-        sizes = self._connection.execute(
+        sizes = self._rows(
             "SELECT j.model, sum(o.size) FROM outputs o JOIN jobs j ON j.key = o.job_key "
             f"WHERE o.name IS NOT NULL AND {is_done('j.state')} GROUP BY j.model"
         )
         size_of = {str(model): int(size) for model, size in sizes}
-        rows = self._connection.execute(
+        rows = self._rows(
             "SELECT model, count(*), min(cost_usd), max(cost_usd) FROM jobs "
             f"WHERE {is_done()} GROUP BY model"
         )

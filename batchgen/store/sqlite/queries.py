@@ -10,13 +10,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from batchgen.core.dataset.export import Finished
 from batchgen.core.jobs.job import Totals
+from batchgen.core.progress.reasons import Told
 from batchgen.errors import StateError
 from batchgen.store.sqlite.ledger import Ledger
-from batchgen.store.sqlite.records import Records, attempts_of, files_of, jobs_of
 from batchgen.store.sqlite.schema import check_header
-from batchgen.store.sqlite.states import AWAITS_RESULT, is_done
+from batchgen.store.sqlite.states import AWAITS_RESULT, IS_PROBLEM, is_done
+
+MOST_REASONS = 2_000
+"""Reasons that differ; the commonest are kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +42,26 @@ class Overview:
     notes: Mapping[str, str]
 
 
-class StateReader:
-    """A read-only view of a state file. Raises `StateError` when it is none."""
+class JobQueries:
+    """What everybody asks of a run. One read-only connection, for the thread that made it.
 
-    def __init__(self, path: Path) -> None:
-        if not path.exists() or path.stat().st_size == 0:
-            raise StateError(f"{path} does not exist: nothing was run here yet")
-        check_header(path)
+    What only one of them asks stands in the classes below this one: `StatusQueries`, `PlanQueries`,
+    `PageQueries`, `ResultQueries` and `ExportQueries`. All reads raise `StateError` where the file
+    is damaged.
+    """
+
+    def __init__(self, path: Path, *, is_known: bool = False) -> None:
+        """Raises `StateError` where there is no state file of ours.
+
+        The header of one that `is_known`, since somebody has looked into it before, is not read
+        again. Whoever closes a file drops all POSIX locks that this process has on it; a connection
+        without its lock loses the log of changes as soon as a writer elsewhere ends, and sees
+        nothing from then on.
+        """
+        if not is_known:
+            if not path.exists() or path.stat().st_size == 0:
+                raise StateError(f"{path} does not exist: nothing was run here yet")
+            check_header(path)
         self._path = path
         self._connection = _open(path)
 
@@ -54,19 +69,19 @@ class StateReader:
         """Let go of the file."""
         self._connection.close()
 
-    def overview(self, now: float) -> Overview:
-        """Everything `status` shows. Raises `StateError` for a damaged file, as all reads do."""
-        with self._told():
-            return self._overview(now)
+    def version(self) -> int:
+        """A number that changes whenever another process has written to the file."""
+        return int(self._one("PRAGMA data_version"))
 
-    def _overview(self, now: float) -> Overview:
+    def overview(self, now: float) -> Overview:
+        """How far the run is, what it cost, and its notes."""
         one = self._one
+        with self._guarded():
+            totals = Ledger(self._connection).totals()
         return Overview(
-            counts=self._counts(
-                "SELECT state, count(*) FROM jobs WHERE listed = 1 OR attempt > 0 GROUP BY state"
-            ),
-            attempts=self._counts("SELECT state, count(*) FROM attempts GROUP BY state"),
-            totals=Ledger(self._connection).totals(),
+            counts=totals.counts,
+            attempts=dict(self._rows("SELECT state, count(*) FROM attempts GROUP BY state")),
+            totals=totals,
             dropped_count=one("SELECT count(*) FROM jobs WHERE listed = 0 AND attempt = 0"),
             file_count=one("SELECT count(*) FROM outputs WHERE name IS NOT NULL"),
             byte_count=one("SELECT coalesce(sum(size), 0) FROM outputs WHERE name IS NOT NULL"),
@@ -76,56 +91,31 @@ class StateReader:
             recent_done_count=one(
                 f"SELECT count(*) FROM jobs WHERE {is_done()} AND changed_at > ?", now - 300.0
             ),
-            notes=dict(self._connection.execute("SELECT name, value FROM notes")),
+            notes=self.notes(),
         )
 
-    def files(self) -> Records:
-        """One record a finished file, to be iterated over as often as needed."""
-        return files_of(self._path, self._connection)
+    def reasons(self) -> Iterator[Told]:
+        """Why jobs failed, are unknown or lost; the commonest first."""
+        rows = self._rows(
+            f"SELECT state, reason, count(*), min(id) FROM jobs WHERE {IS_PROBLEM} "
+            "GROUP BY state, reason ORDER BY 3 DESC, 4 LIMIT ?",
+            MOST_REASONS,
+        )
+        return (Told(*row) for row in rows)
 
-    def jobs(self) -> Records:
-        """One record a job, in any state."""
-        return jobs_of(self._path, self._connection)
-
-    def attempts(self) -> Records:
-        """One record a POST."""
-        return attempts_of(self._path, self._connection)
-
-    def finished(self) -> Finished:
-        """How much is finished: it changes whenever a file comes or goes."""
-        with self._told():
-            row = self._connection.execute(
-                "SELECT count(*), coalesce(sum(o.size), 0), coalesce(max(o.saved_at), 0) "
-                "FROM outputs o CROSS JOIN jobs j ON j.key = o.job_key "
-                f"WHERE o.name IS NOT NULL AND {is_done('j.state')}"
-            ).fetchone()
-            return Finished(*row)
-
-    def dataset_stamp(self) -> str:
-        """What tells one set of finished files from another, but for the fields of their rows.
-
-        Of a million files in a second or so: the bodies of the jobs are not read.
-        """
-        with self._told():
-            row = self._connection.execute(
-                "SELECT count(*), sum(o.size), sum(o.saved_at), max(o.saved_at), max(j.changed_at) "
-                "FROM outputs o CROSS JOIN jobs j ON j.key = o.job_key "
-                f"WHERE o.name IS NOT NULL AND {is_done('j.state')}"
-            ).fetchone()
-            return repr(row)
+    def notes(self) -> dict[str, str]:
+        """All notes by their names."""
+        return dict(self._rows("SELECT name, value FROM notes"))
 
     def note(self, name: str) -> str | None:
         """A note, or None."""
-        with self._told():
-            row = self._connection.execute(
-                "SELECT value FROM notes WHERE name = ?", (name,)
-            ).fetchone()
-            return None if row is None else str(row[0])
+        found = next(self._rows("SELECT value FROM notes WHERE name = ?", name), None)
+        return None if found is None else str(found[0])
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
         """Inside, all reads see the state of one instant, whatever is written meanwhile."""
-        with self._told():
+        with self._guarded():
             self._connection.execute("BEGIN")
             try:
                 yield
@@ -133,17 +123,19 @@ class StateReader:
                 self._connection.execute("ROLLBACK")
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _guarded(self) -> Iterator[None]:
         try:
             yield
         except sqlite3.DatabaseError as error:
             raise StateError(f"{self._path} cannot be read: {error}") from error
 
-    def _counts(self, sql: str) -> dict[str, int]:
-        return {str(state): int(count) for state, count in self._connection.execute(sql)}
+    def _rows(self, sql: str, *variables: object) -> Iterator[tuple[Any, ...]]:
+        with self._guarded():
+            yield from self._connection.execute(sql, variables)
 
-    def _one(self, sql: str, *arguments: object) -> Any:
-        with closing(self._connection.execute(sql, arguments)) as cursor:
+    def _one(self, sql: str, *variables: object) -> Any:
+        """The first value of the first row."""
+        with self._guarded(), closing(self._connection.execute(sql, variables)) as cursor:
             return cursor.fetchone()[0]
 
 

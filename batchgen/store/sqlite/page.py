@@ -6,18 +6,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby, islice
 from operator import itemgetter
-from pathlib import Path
 from typing import Any
 
-from batchgen.core.progress.reasons import Told
-from batchgen.store.sqlite.reader import StateReader, _open
+from batchgen.store.sqlite.queries import JobQueries
 from batchgen.store.sqlite.rows import seed_of
-from batchgen.store.sqlite.states import IS_ENDED, IS_PROBLEM, is_done, is_pending
+from batchgen.store.sqlite.states import IS_ENDED, is_done, is_pending
 
 LATENCY_GRAIN_S = 0.05
 """Latencies are counted in steps of so much: all of a million would not fit in flat memory."""
-MOST_REASONS = 2_000
-"""Reasons that differ; the commonest are kept."""
 _KEYS_A_QUERY = 500
 """Below SQLite's smallest limit of bound variables."""
 
@@ -80,28 +76,12 @@ class Steps:
     count: int
 
 
-class Gallery(StateReader):
-    """A read-only view of a state file, for pages. To be used by the thread that made it.
-
-    The file is one that a run, or `located`, has looked into before: here its header is not read
-    again. Whoever closes a file drops all POSIX locks that this process has on it; a connection
-    without its lock loses the log of changes as soon as a writer elsewhere ends, and sees nothing
-    from then on.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._connection = _open(path)
-
-    def version(self) -> int:
-        """A number that changes whenever another process has written to the file."""
-        with self._told():
-            return int(self._one("PRAGMA data_version"))
+class PageQueries(JobQueries):
+    """What the pages ask."""
 
     def last_key(self) -> int:
         """The key of the newest job, 0 when there is none."""
-        with self._told():
-            return int(self._one("SELECT coalesce(max(key), 0) FROM jobs"))
+        return int(self._one("SELECT coalesce(max(key), 0) FROM jobs"))
 
     def newest(self, most: int) -> Iterator[ShownJob]:
         """At most so many jobs: what changed last comes first, and what waits last."""
@@ -123,17 +103,14 @@ class Gallery(StateReader):
 
     def file(self, name: str) -> tuple[str, str] | None:
         """The media type and the SHA-256 of a finished file; None for a name that none has."""
-        with self._told():
-            query = "SELECT media_type, coalesce(sha256, '') FROM outputs WHERE name = ?"
-            found = self._connection.execute(query, (name,)).fetchone()
-            return None if found is None else (str(found[0]), str(found[1]))
+        query = "SELECT media_type, coalesce(sha256, '') FROM outputs WHERE name = ?"
+        return next(((str(kind), str(sha256)) for kind, sha256 in self._rows(query, name)), None)
 
     def span(self) -> tuple[float, float] | None:
         """From the first intent to the last change; None before anything was submitted."""
-        with self._told():
-            first = self._one("SELECT min(intent_at) FROM attempts")
-            last = self._one("SELECT max(changed_at) FROM jobs")
-            return None if first is None else (first, max(first, last))
+        first = self._one("SELECT min(intent_at) FROM attempts")
+        last = self._one("SELECT max(changed_at) FROM jobs")
+        return None if first is None else (first, max(first, last))
 
     def ends(self, steps: Steps) -> Iterator[tuple[int, str, int]]:
         """How many jobs ended in which state in each step: (step, state, count)."""
@@ -169,8 +146,7 @@ class Gallery(StateReader):
 
     def poll_count(self) -> int:
         """The polls of the current attempts of all jobs."""
-        with self._told():
-            return int(self._one("SELECT coalesce(sum(polls), 0) FROM jobs"))
+        return int(self._one("SELECT coalesce(sum(polls), 0) FROM jobs"))
 
     def models(self) -> dict[str, int]:
         """Jobs by model, the commonest first."""
@@ -178,20 +154,6 @@ class Gallery(StateReader):
             f"SELECT model, count(*) FROM jobs WHERE {_MEANT} GROUP BY model ORDER BY 2 DESC, 1"
         )
         return dict(rows)
-
-    def reasons(self) -> Iterator[Told]:
-        """Why jobs failed, are unknown or lost; the commonest first."""
-        rows = self._rows(
-            "SELECT state, reason, count(*), min(id) FROM jobs "
-            f"WHERE {IS_PROBLEM} "
-            "GROUP BY state, reason ORDER BY 3 DESC, 4 LIMIT ?",
-            MOST_REASONS,
-        )
-        return (Told(*row) for row in rows)
-
-    def _rows(self, sql: str, *variables: object) -> Iterator[tuple[Any, ...]]:
-        with self._told():
-            yield from self._connection.execute(sql, variables)
 
     def _jobs(self, sql: str, *variables: object) -> Iterator[ShownJob]:
         rows = self._rows(sql, *variables)

@@ -14,7 +14,7 @@ from batchgen.core.jobs.events import EventKind as E
 from batchgen.core.jobs.job import Receipt
 from batchgen.errors import StateError
 from batchgen.store.sqlite.importer import import_jobs
-from batchgen.store.sqlite.reader import StateReader
+from batchgen.store.sqlite.records import ExportQueries
 from tests.core.builders import NOW, output, saved
 from tests.store.builders import ledger_at, live, load, spec
 
@@ -37,7 +37,7 @@ def ledger(path):
 
 @pytest.fixture
 def reader(path, ledger):
-    with closing(StateReader(path)) as made:
+    with closing(ExportQueries(path)) as made:
         yield made
 
 
@@ -63,7 +63,7 @@ def test_a_reader_modifies_nothing(path, ledger):
     ledger.connection.close()
     before = path.read_bytes()
 
-    with closing(StateReader(path)) as reader:
+    with closing(ExportQueries(path)) as reader:
         reader.overview(NOW)
         assert list(reader.files()) == []
         with pytest.raises(sqlite3.OperationalError, match="readonly"):
@@ -123,7 +123,7 @@ def test_a_row_of_metadata(tmp_path):
     import_jobs(ledger, [spec("a", body, fields={"style": "ink", "prompt": "template"})])
     finish(ledger, "a", "x/a.png", cost_usd=0.04, inference_s=21.0, seed=42)
 
-    with closing(StateReader(tmp_path / "state.db")) as reader:
+    with closing(ExportQueries(tmp_path / "state.db")) as reader:
         (record,) = reader.files()
     ledger.connection.close()
 
@@ -144,7 +144,7 @@ def test_without_an_echo_the_seed_asked_for_is_named(tmp_path):
     finish(ledger, "a", "a.png")
     finish(ledger, "b", "b.png")
 
-    with closing(StateReader(tmp_path / "state.db")) as reader:
+    with closing(ExportQueries(tmp_path / "state.db")) as reader:
         assert [record.own["seed"] for record in reader.files()] == [5, None]
     ledger.connection.close()
 
@@ -195,7 +195,7 @@ def test_where_nothing_was_run_the_reader_says_so_and_makes_nothing(tmp_path, em
         path.touch()
 
     with pytest.raises(StateError, match="nothing was run here yet"):
-        StateReader(path)
+        ExportQueries(path)
 
     assert path.exists() is empty
 
@@ -206,4 +206,4 @@ def test_a_damaged_file_is_told_as_such(path, ledger):
     path.write_bytes(whole[:100] + b"\xa5" * (len(whole) - 100))
 
     with pytest.raises(StateError, match="cannot be read"):
-        StateReader(path)
+        ExportQueries(path)
