@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batchgen.app.manifest_file import MAX_PRINTED, load_manifest
-from batchgen.core.jobs.spec import ApiVersion
+from batchgen.core.jobs.spec import Mode
 from batchgen.core.manifest.schema import json_schema
 from batchgen.errors import ManifestError
 from batchgen.providers.segmind.catalog import load
@@ -199,7 +199,7 @@ def test_the_seeds_are_the_examples_of_the_pages_through_their_own_doors():
     for model in load():
         assert json.loads(made[model.slug].body) == dict(model.example)
         assert made[model.slug].api is model.page_api
-    assert {job.api for job in made.values()} == {ApiVersion.V1, ApiVersion.V2}
+    assert {job.api for job in made.values()} == {Mode.BLOCKING, Mode.QUEUED}
 
 
 def test_another_catalogue_may_be_used():

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from batchgen.cli.main import run_cli
-from batchgen.core.jobs.spec import ApiVersion, JobSpec
+from batchgen.core.jobs.spec import JobSpec, Mode
 from batchgen.store.sqlite.importer import import_jobs
 from batchgen.store.sqlite.state import SqliteState
 
@@ -21,7 +21,7 @@ def status(tmp_path, monkeypatch, capsys):
     run = tmp_path / "runs/told"
     run.mkdir(parents=True)
     with SqliteState(run / "state.db") as state:
-        import_jobs(state.ledger, [JobSpec("a", "flux-pro", "{}", "a", ApiVersion.V2, 0.1)])
+        import_jobs(state.ledger, [JobSpec("a", "flux-pro", "{}", "a", Mode.QUEUED, 0.1)])
 
     def told(notes, *options):
         with SqliteState(run / "state.db") as state:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from batchgen.core.jobs.events import EventKind
 from batchgen.core.jobs.job import JobState
 from batchgen.core.jobs.policies import RateScope
-from batchgen.core.jobs.spec import ApiVersion
+from batchgen.core.jobs.spec import Mode
 from batchgen.core.scheduling.gates import GateKind
 from batchgen.providers.segmind.simulator import Bill, Endpoint, FaultKind, Outcome
 from batchgen.testing.rehearsal import RehearsalReport, Scenario
@@ -126,7 +126,7 @@ def _learned_at(report: RehearsalReport, model: str) -> float:
         if change.event.kind in told and change.after.receipt.cost_usd is not None
     }
     bills = {bill.request_id: bill for bill in _bills(report, model) if bill.request_id in ids}
-    answered = {id_: b.finished_at for id_, b in bills.items() if b.api is ApiVersion.V1}
+    answered = {id_: b.finished_at for id_, b in bills.items() if b.api is Mode.BLOCKING}
     for entry in report.service.ledger.log:
         if entry.place is Endpoint.RESULT and entry.status == OK and entry.request_id in bills:
             answered[entry.request_id] = entry.at

@@ -78,7 +78,7 @@ MUTANTS = (
     Mutant(
         "more-in-flight-than-comes-home",
         "a slow service is given more jobs than the requests can bring home within the hour",
-        "return job.api is ApiVersion.V2 and polled >= board.placement.drainable(model)",
+        "return job.api is Mode.QUEUED and polled >= board.placement.drainable(model)",
         "return False and polled >= 0",
         tests="tests/core/scheduling/test_tick.py",
     ),

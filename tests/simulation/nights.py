@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from batchgen.core.common.json import canonical_json
 from batchgen.core.jobs.policies import Limits, OnExpired, RateScope
-from batchgen.core.jobs.spec import ApiVersion, JobSpec
+from batchgen.core.jobs.spec import JobSpec, Mode
 from batchgen.core.scheduling.gates import Patience
 from batchgen.providers.segmind.simulator import (
     Endpoint,
@@ -25,7 +25,7 @@ STEPS = range(1, 81)
 """So many steps four jobs take at least."""
 
 
-def jobs(count: int, api: ApiVersion = ApiVersion.V2) -> list[JobSpec]:
+def jobs(count: int, api: Mode = Mode.QUEUED) -> list[JobSpec]:
     """Jobs that ask for different things."""
     names = [f"job-{index:04d}" for index in range(count)]
     bodies = [canonical_json({"prompt": f"cup {index}"}) for index in range(count)]
@@ -90,7 +90,7 @@ def endless_requests() -> list[Scenario]:
     never = service(lost, never_finish_probability=1.0, sync_timeout_s=30.0)
     return [
         Scenario(jobs(2, api), never, Limits(concurrency=2), seed=seed, longest_process_s=SHORT_S)
-        for api in ApiVersion
+        for api in Mode
         for seed in range(3)
     ]
 
@@ -116,7 +116,7 @@ def dead_history_without_a_place() -> list[Scenario]:
     """What waits for a dead history takes the only place: nothing can be submitted."""
     cut = FaultRule(where=Endpoint.SYNC, kind=FaultKind.CUT, count=1)
     refused = FaultRule(where=Endpoint.HISTORY, kind=FaultKind.HTTP_403)
-    specs = [*jobs(1, ApiVersion.V1), *jobs(4)[1:]]
+    specs = [*jobs(1, Mode.BLOCKING), *jobs(4)[1:]]
     dead = service(cut, refused)
     return [
         Scenario(

@@ -6,7 +6,7 @@ import random
 
 from batchgen.core.common.json import canonical_json
 from batchgen.core.jobs.policies import Limits, OnExpired, RateScope, WhenAbsent
-from batchgen.core.jobs.spec import ApiVersion, JobSpec
+from batchgen.core.jobs.spec import JobSpec, Mode
 from batchgen.ports import SaveFault
 from batchgen.providers.segmind.simulator import (
     Endpoint,
@@ -138,7 +138,7 @@ def _specs(chance: random.Random, most: int) -> list[JobSpec]:
     for index in range(count):
         # Some jobs ask for exactly the same: history rows then fit several of them.
         prompt = f"cup {index}" if chance.random() < 0.85 else "a cup"
-        api = ApiVersion.V1 if chance.random() < 0.1 else ApiVersion.V2
+        api = Mode.BLOCKING if chance.random() < 0.1 else Mode.QUEUED
         body = canonical_json({"prompt": prompt})
         job_id = f"job-{index:03d}"
         specs.append(JobSpec(job_id, chance.choice(models), body, job_id, api, PRICE_USD))

@@ -13,7 +13,7 @@ from batchgen.core.jobs.events import EventKind as E
 from batchgen.core.jobs.job import Doubt, Output, Receipt
 from batchgen.core.jobs.job import JobState as S
 from batchgen.core.jobs.lifecycle import apply, found_at_start
-from batchgen.core.jobs.spec import ApiVersion
+from batchgen.core.jobs.spec import Mode
 from batchgen.errors import DiskError, InternalError
 from batchgen.ports import DuplicateRequestIdError
 from batchgen.providers.segmind.receipts import read_receipt
@@ -262,12 +262,12 @@ def test_a_closed_connection_is_a_bug_and_no_damage(tmp_path):
 @pytest.mark.parametrize(
     ("api", "kinds", "attempt"),
     [
-        (ApiVersion.V2, (E.INTENDED, E.UNCLEAR, E.SET_ASIDE), "abandoned"),
-        (ApiVersion.V2, (*SENT, E.SET_ASIDE), "acked"),
-        (ApiVersion.V1, (E.INTENDED, E.ANSWERED, E.SET_ASIDE), "abandoned"),
-        (ApiVersion.V2, (*SENT, E.GONE, E.GIVEN_UP), "acked"),
-        (ApiVersion.V2, (*SENT, E.FAILED), "acked"),
-        (ApiVersion.V2, (E.INTENDED, E.REFUSED), "rejected"),
+        (Mode.QUEUED, (E.INTENDED, E.UNCLEAR, E.SET_ASIDE), "abandoned"),
+        (Mode.QUEUED, (*SENT, E.SET_ASIDE), "acked"),
+        (Mode.BLOCKING, (E.INTENDED, E.ANSWERED, E.SET_ASIDE), "abandoned"),
+        (Mode.QUEUED, (*SENT, E.GONE, E.GIVEN_UP), "acked"),
+        (Mode.QUEUED, (*SENT, E.FAILED), "acked"),
+        (Mode.QUEUED, (E.INTENDED, E.REFUSED), "rejected"),
     ],
 )
 def test_a_retried_job_can_be_submitted_again(tmp_path, api, kinds, attempt):

@@ -13,7 +13,7 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Any
 
-from batchgen.core.jobs.spec import ApiVersion
+from batchgen.core.jobs.spec import Mode
 from batchgen.core.media.formats import Family
 
 _LONGEST_SLIP = 100
@@ -70,7 +70,7 @@ class Model:
     slug: str
     name: str
     summary: str
-    page_api: ApiVersion
+    page_api: Mode
     latency_s: float | None
     price_usd: float | None
     output: Family

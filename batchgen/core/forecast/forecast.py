@@ -13,7 +13,7 @@ from enum import StrEnum
 from batchgen.core.catalog.model import Catalog
 from batchgen.core.forecast.diff import TO_SUBMIT, JobDiff
 from batchgen.core.forecast.upload_volume import Freight
-from batchgen.core.jobs.spec import ApiVersion, JobSpec
+from batchgen.core.jobs.spec import JobSpec, Mode
 from batchgen.core.media.formats import FILE
 
 STATE_BYTES = 600
@@ -186,7 +186,7 @@ class Forecast:
     def _submit(self, model: ModelForecast, spec: JobSpec) -> None:
         self.submits += 1
         model.submits += 1
-        model.blocking += spec.api is ApiVersion.V1
+        model.blocking += spec.api is Mode.BLOCKING
         model.output_bytes += model.bytes_a_job
         for file in spec.inputs:
             self.freight.add(file.sha256, file.size)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
 
-from batchgen.core.jobs.spec import ApiVersion
+from batchgen.core.jobs.spec import Mode
 
 
 class JobState(StrEnum):
@@ -261,7 +261,7 @@ class Job:
     model: str
     body: str
     stem: str
-    api: ApiVersion = ApiVersion.V2
+    api: Mode = Mode.QUEUED
     price_usd: float | None = None
     state: JobState = JobState.PENDING
     attempt: int = 0

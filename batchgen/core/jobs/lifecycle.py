@@ -19,7 +19,7 @@ from operator import attrgetter
 from batchgen.core.jobs.backoff import FIRST_READS_S, backoff_at
 from batchgen.core.jobs.events import AnswerEvent, Change, DoubtEvent, Event, EventKind, IntentEvent
 from batchgen.core.jobs.job import AttemptState, Doubt, Job, JobState, Receipt
-from batchgen.core.jobs.spec import ApiVersion
+from batchgen.core.jobs.spec import Mode
 from batchgen.errors import IllegalTransitionError
 
 _S = JobState
@@ -219,7 +219,7 @@ def found_at_start(job: Job, now: float) -> Event | None:
     """
     if job.state is not JobState.SUBMITTING:
         return None
-    door = "v1 call" if job.api is ApiVersion.V1 else "submit"
+    door = "v1 call" if job.api is Mode.BLOCKING else "submit"
     return Event(
         EventKind.UNCLEAR, job.key, now, reason=f"the run ended while the {door} was under way"
     )

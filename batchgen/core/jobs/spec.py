@@ -10,12 +10,12 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 
-class ApiVersion(StrEnum):
+class Mode(StrEnum):
     """Which of the service's two doors a job takes."""
 
-    V1 = "v1"
+    BLOCKING = "v1"
     """One blocking POST that answers the result. In maintenance mode, never the default."""
-    V2 = "v2"
+    QUEUED = "v2"
     """Submit, poll, fetch: the main path."""
 
 
@@ -51,7 +51,7 @@ class JobSpec(NamedTuple):
     model: str
     body: str
     stem: str
-    api: ApiVersion = ApiVersion.V2
+    api: Mode = Mode.QUEUED
     price_usd: float | None = None
     fields: Mapping[str, Any] = _NO_FIELDS
     inputs: tuple[InputFile, ...] = ()

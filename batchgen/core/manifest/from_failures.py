@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from batchgen.core.jobs.job import StateGroup, states_of
-from batchgen.core.jobs.spec import ApiVersion
+from batchgen.core.jobs.spec import Mode
 from batchgen.core.manifest.text.filenames import safe_text
 
 KEY = "manifest"
@@ -38,7 +38,7 @@ def is_report(value: Any) -> bool:
 
 def _entry(job: Mapping[str, Any]) -> dict[str, Any]:
     entry = {"id": job["id"], "model": job["model"], "params": _meant(job["params"])}
-    return entry if job["api"] == ApiVersion.V2 else {**entry, "api": str(job["api"])}
+    return entry if job["api"] == Mode.QUEUED else {**entry, "api": str(job["api"])}
 
 
 def _meant(value: Any) -> Any:

@@ -20,7 +20,7 @@ from enum import StrEnum
 
 from batchgen.core.jobs.backoff import FIRST_READS_S
 from batchgen.core.jobs.job import Job
-from batchgen.core.jobs.spec import ApiVersion
+from batchgen.core.jobs.spec import Mode
 from batchgen.core.reconciliation.history import (
     SKEW_S,
     HistoryRead,
@@ -267,4 +267,4 @@ def next_read_at(job: Job, policy: Policy) -> float:
 
 def needs_lookup(job: Job) -> bool:
     """Whether the POST already told its id (a v1 answer cut off): it is asked by that, not read."""
-    return job.api is ApiVersion.V1 and bool(job.request_id)
+    return job.api is Mode.BLOCKING and bool(job.request_id)

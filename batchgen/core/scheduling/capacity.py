@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from batchgen.core.jobs.job import Job
-from batchgen.core.jobs.spec import ApiVersion
+from batchgen.core.jobs.spec import Mode
 from batchgen.core.scheduling.state import SchedulerState
 
 
@@ -70,6 +70,6 @@ class Submits:
         """One more is decided on."""
         self.places -= 1
         self.usd += price_usd or 0.0
-        self.polled += job.api is ApiVersion.V2
+        self.polled += job.api is Mode.QUEUED
         self.keys.add(job.key)
         self.models[job.model] += 1

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from batchgen.core.jobs.job import Job
 from batchgen.core.jobs.placeholders import Content, missing
 from batchgen.core.jobs.policies import RateScope
-from batchgen.core.jobs.spec import ApiVersion
+from batchgen.core.jobs.spec import Mode
 from batchgen.core.reconciliation.reconcile import needs_lookup
 from batchgen.core.scheduling.capacity import Slots, Submits
 from batchgen.core.scheduling.completion import Verdict, ending
@@ -276,7 +276,7 @@ class _Pass:
         ):
             return True  # the first one tells what the others will cost
         polled = board.roster.polled + self.submits.polled
-        return job.api is ApiVersion.V2 and polled >= board.placement.drainable(model)
+        return job.api is Mode.QUEUED and polled >= board.placement.drainable(model)
 
     def _probe(self) -> None:
         at = self.board.gates.probe_at()

@@ -13,7 +13,7 @@ from enum import StrEnum
 
 from batchgen.core.jobs.job import IN_FLIGHT, Job, JobState
 from batchgen.core.jobs.placeholders import is_ready
-from batchgen.core.jobs.spec import ApiVersion
+from batchgen.core.jobs.spec import Mode
 
 
 class QueueKind(StrEnum):
@@ -204,7 +204,7 @@ class JobQueues:
             self.fetching[job.model] += by
         if job.state in IN_FLIGHT:
             self.in_flight[job.model] += by
-            self.polled += by * (job.api is ApiVersion.V2)
+            self.polled += by * (job.api is Mode.QUEUED)
 
     def _enqueue(self, job: Job) -> None:
         line = line_of(job)

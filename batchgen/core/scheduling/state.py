@@ -20,7 +20,7 @@ from batchgen.core.jobs.job import IN_FLIGHT, Job, JobState
 from batchgen.core.jobs.outcomes import Response, Signal
 from batchgen.core.jobs.placeholders import Content, Uploaded, placed, waiting_for
 from batchgen.core.jobs.policies import Limits
-from batchgen.core.jobs.spec import ApiVersion
+from batchgen.core.jobs.spec import Mode
 from batchgen.core.reconciliation.history import HistoryRead, OwnRequest
 from batchgen.core.reconciliation.reconcile import (
     Decision,
@@ -277,7 +277,7 @@ class SchedulerState:
         for job in jobs:
             self.roster.put(job)
             self.money.account(job)
-            if job.api is ApiVersion.V2:
+            if job.api is Mode.QUEUED:
                 self.placement.add(job.model)
 
     def advance(self, now: float) -> None:

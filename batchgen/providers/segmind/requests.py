@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from urllib.parse import quote
 
 from batchgen.core.jobs.job import Job
-from batchgen.core.jobs.spec import ApiVersion
+from batchgen.core.jobs.spec import Mode
 from batchgen.core.net.http import MAX_MEDIA_BYTES, Call, Host
 from batchgen.core.reconciliation.history import DAY_S, PAGE_ROWS, HistoryRead
 
@@ -22,7 +22,7 @@ UPLOAD_TIMEOUT_S = 300.0
 def submit_call(job: Job) -> Call:
     """The POST of a job, on the door its API version names."""
     path = f"/{job.api}/{quote(job.model, safe='')}"
-    if job.api is ApiVersion.V1:
+    if job.api is Mode.BLOCKING:
         return Call(
             "POST", path, body=job.body, timeout_s=SYNC_TIMEOUT_S, max_bytes=MAX_MEDIA_BYTES
         )

@@ -15,7 +15,7 @@ from batchgen.core.common.text import printable
 from batchgen.core.jobs.events import AnswerEvent, DoubtEvent, Event, EventKind, Reading
 from batchgen.core.jobs.job import Job, JobState, Output, Receipt
 from batchgen.core.jobs.outcomes import CallKind, Response, Signal
-from batchgen.core.jobs.spec import ApiVersion
+from batchgen.core.jobs.spec import Mode
 from batchgen.core.media.formats import sniff
 from batchgen.core.net.http import Answer, CallOutcome
 from batchgen.errors import TransportError
@@ -42,7 +42,7 @@ def read_submit(job: Job, outcome: CallOutcome, now: float) -> Reading:
     if signal is not Signal.OK or isinstance(outcome, TransportError):
         event = failed_call(CallKind.SUBMIT, job, outcome, signal, now)
         return Reading(_keep_id(job, event, outcome), {})
-    if job.api is ApiVersion.V1:
+    if job.api is Mode.BLOCKING:
         body = outcome.object()
         if body.get("status") == "FAILED":
             refused = replace(_failed(job, body, now, CallKind.SUBMIT), kind=EventKind.REFUSED)
@@ -197,7 +197,7 @@ def read_confirmation(job: Job, request_id: str, outcome: CallOutcome, now: floa
     row = history_row(outcome)
     if row.get("request_id", request_id) != request_id or not row:
         return None
-    if job.api is ApiVersion.V1 or row.get("model_status") == "FAILED":
+    if job.api is Mode.BLOCKING or row.get("model_status") == "FAILED":
         event = read_record(job, outcome, now)
         return replace(event, request_id=request_id) if isinstance(event, AnswerEvent) else event
     reason = "found in the account's history"
@@ -258,7 +258,7 @@ def _keep_id(job: Job, event: Event, outcome: CallOutcome) -> Event:
     A v2 answer names it in its body only: an id from elsewhere would stand in the ledger as ours,
     and hide the very row that shows the submit to be accepted.
     """
-    if not isinstance(event, DoubtEvent) or job.api is not ApiVersion.V1:
+    if not isinstance(event, DoubtEvent) or job.api is not Mode.BLOCKING:
         return event
     return replace(event, request_id=_header_id(outcome.headers))
 

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable
 from typing import Any
 
 from batchgen.core.jobs.job import Doubt, Job, JobState, Output, Receipt
-from batchgen.core.jobs.spec import ApiVersion
+from batchgen.core.jobs.spec import Mode
 
 JOB_COLUMNS = (
     "key, id, model, body, stem, api, price_usd, state, attempt, billable, request_id, sent_at, "
@@ -30,7 +30,7 @@ def job_of(row: tuple[Any, ...], outputs: Iterable[Output] = ()) -> Job:
         model=model,
         body=body,
         stem=stem,
-        api=ApiVersion(api),
+        api=Mode(api),
         price_usd=price_usd,
         state=JobState(state),
         attempt=attempt,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from batchgen.core.jobs.spec import Mode
 from batchgen.store.sqlite.queries import JobQueries
 from batchgen.store.sqlite.states import IS_ENDED, IS_PROBLEM, is_done, is_pending
 
@@ -80,8 +81,8 @@ class StatusQueries(JobQueries):
     def left(self) -> list[LeftOfModel]:
         """What is still to be done, model by model."""
         rows = self._rows(
-            f"SELECT model, sum({is_pending()} AND api <> 'v1'), "
-            f"sum({is_pending()} AND api = 'v1'), sum(NOT {is_pending()}) FROM jobs "
+            f"SELECT model, sum({is_pending()} AND api <> '{Mode.BLOCKING}'), "
+            f"sum({is_pending()} AND api = '{Mode.BLOCKING}'), sum(NOT {is_pending()}) FROM jobs "
             f"WHERE NOT {IS_ENDED} "
             "AND (listed = 1 OR attempt > 0) GROUP BY model"
         )

@@ -18,7 +18,7 @@ from batchgen.core.forecast.duration import (
 )
 from batchgen.core.forecast.forecast import Forecast
 from batchgen.core.jobs.policies import RateScope
-from batchgen.core.jobs.spec import ApiVersion, JobSpec
+from batchgen.core.jobs.spec import JobSpec, Mode
 from batchgen.core.scheduling.latency import Latencies
 from batchgen.core.scheduling.learned import LATENCIES_NOTE
 from batchgen.providers.segmind import catalog
@@ -28,7 +28,7 @@ ALL, SUBMIT = RateScope.ALL, RateScope.SUBMIT
 GUESSES = {"slow": 100.0, "fast": 2.0}
 
 
-def works_of(counts, pace, latencies=None, api=ApiVersion.V2, standing=JobDiff.NEW):
+def works_of(counts, pace, latencies=None, api=Mode.QUEUED, standing=JobDiff.NEW):
     forecast = Forecast(CATALOG)
     for model, count in counts.items():
         for number in range(count):
@@ -96,12 +96,12 @@ def test_what_was_learned_goes_before_the_guess():
 @pytest.mark.parametrize(
     ("api", "standing", "scope", "least", "most"),
     [
-        (ApiVersion.V2, JobDiff.NEW, ALL, 300, 330),
-        (ApiVersion.V2, JobDiff.NEW, SUBMIT, 100, 100),
-        (ApiVersion.V1, JobDiff.NEW, ALL, 100, 100),
-        (ApiVersion.V1, JobDiff.NEW, SUBMIT, 100, 100),
-        (ApiVersion.V2, JobDiff.UNDER_WAY, ALL, 200, 230),
-        (ApiVersion.V2, JobDiff.UNDER_WAY, SUBMIT, 0, 0),
+        (Mode.QUEUED, JobDiff.NEW, ALL, 300, 330),
+        (Mode.QUEUED, JobDiff.NEW, SUBMIT, 100, 100),
+        (Mode.BLOCKING, JobDiff.NEW, ALL, 100, 100),
+        (Mode.BLOCKING, JobDiff.NEW, SUBMIT, 100, 100),
+        (Mode.QUEUED, JobDiff.UNDER_WAY, ALL, 200, 230),
+        (Mode.QUEUED, JobDiff.UNDER_WAY, SUBMIT, 0, 0),
     ],
 )
 def test_requests_that_count(api, standing, scope, least, most):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from batchgen.core.forecast.diff import TO_SUBMIT, JobDiff
 from batchgen.core.forecast.forecast import Experience, Forecast, PriceSource
 from batchgen.core.forecast.upload_volume import Freight
-from batchgen.core.jobs.spec import ApiVersion, InputFile, JobSpec
+from batchgen.core.jobs.spec import InputFile, JobSpec, Mode
 from batchgen.providers.segmind import catalog
 
 CATALOG = catalog.load()
@@ -85,7 +85,7 @@ def test_a_contested_job_without_a_price_is_counted():
 def test_a_limit_takes_the_first_that_are_to_be_submitted():
     done = (spec(1, price_usd=0.1), JobDiff.DONE)
     waiting = [(spec(n, price_usd=0.1), JobDiff.WAITING) for n in range(2, 5)]
-    other = (spec(9, "new", api=ApiVersion.V1), JobDiff.NEW)
+    other = (spec(9, "new", api=Mode.BLOCKING), JobDiff.NEW)
 
     result = forecast_of([done, *waiting, other], limit=2)
 

@@ -24,7 +24,7 @@ from batchgen.core.jobs.job import (
 )
 from batchgen.core.jobs.job import JobState as S
 from batchgen.core.jobs.lifecycle import TABLE, apply, diagram, found_at_start
-from batchgen.core.jobs.spec import ApiVersion
+from batchgen.core.jobs.spec import Mode
 from batchgen.errors import IllegalTransitionError
 from tests.core.builders import NOW, event, job, output, saved
 
@@ -241,7 +241,7 @@ def test_a_user_event_starts_afresh():
     assert again.request_id == "req-1"
 
 
-@pytest.mark.parametrize(("api", "door"), [(ApiVersion.V2, "submit"), (ApiVersion.V1, "v1 call")])
+@pytest.mark.parametrize(("api", "door"), [(Mode.QUEUED, "submit"), (Mode.BLOCKING, "v1 call")])
 def test_an_intent_without_outcome_is_unclear_after_a_restart(api, door):
     left = found_at_start(job(S.SUBMITTING, api=api), NOW)
 

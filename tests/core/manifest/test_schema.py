@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
 from batchgen.core.jobs.policies import OnExpired, RateScope, WhenAbsent
-from batchgen.core.jobs.spec import ApiVersion
+from batchgen.core.jobs.spec import Mode
 from batchgen.core.manifest.schema import (
     SCHEMA_DIALECT,
     Budget,
@@ -80,7 +80,7 @@ def test_everything_may_be_said():
     assert manifest.budget.max_spend == 20.0
     assert manifest.budget.requests_per_minute is None
     assert manifest.reconcile.on_expired is OnExpired.RECOVER_ONLY
-    assert manifest.defaults.api is ApiVersion.V1
+    assert manifest.defaults.api is Mode.BLOCKING
     assert manifest.jobs[1].matrix == {"s": [1, 1.5, "x", True, None]}
     assert [type(item) for item in manifest.jobs[1].matrix["s"]] == [
         int, float, str, bool, type(None),

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batchgen.core.common.json import canonical_json
-from batchgen.core.jobs.spec import ApiVersion, JobSpec
+from batchgen.core.jobs.spec import JobSpec, Mode
 from batchgen.core.net.http import MAX_JSON_DEPTH, MAX_MEDIA_BYTES, Answer, Host
 from batchgen.core.reconciliation.history import HistoryRead
 from batchgen.providers.segmind.requests import (
@@ -115,7 +115,7 @@ def test_what_json_has_no_word_for_is_refused(value):
     ("call", "method", "path", "host"),
     [
         (submit_call(job()), "POST", "/v2/flux-pro", Host.API),
-        (submit_call(job(api=ApiVersion.V1)), "POST", "/v1/flux-pro", Host.API),
+        (submit_call(job(api=Mode.BLOCKING)), "POST", "/v1/flux-pro", Host.API),
         (submit_call(job(model="../../x?y")), "POST", "/v2/..%2F..%2Fx%3Fy", Host.API),
         (status_call("r 1"), "GET", "/v2/requests/r%201/status", Host.API),
         (result_call("a/b"), "GET", "/v2/requests/a%2Fb", Host.API),
@@ -150,7 +150,7 @@ def test_only_submits_carry_a_body_and_answers_with_media_may_be_large():
         None
     ] * 3
     assert result_call("r").max_bytes == MAX_MEDIA_BYTES
-    assert submit_call(job(api=ApiVersion.V1)).max_bytes == MAX_MEDIA_BYTES
+    assert submit_call(job(api=Mode.BLOCKING)).max_bytes == MAX_MEDIA_BYTES
     assert status_call("r").max_bytes < MAX_MEDIA_BYTES
 
 
@@ -160,7 +160,7 @@ def test_a_fingerprint_tells_apart_model_door_and_body_and_nothing_else():
     others = [
         JobSpec("a", "flux-max", "{}", "a"),
         JobSpec("a", "flux-pro", '{"seed":1}', "a"),
-        JobSpec("a", "flux-pro", "{}", "a", api=ApiVersion.V1),
+        JobSpec("a", "flux-pro", "{}", "a", api=Mode.BLOCKING),
     ]
 
     assert spec.fingerprint == same.fingerprint

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from batchgen.core.jobs.backoff import FIRST_READS_S
 from batchgen.core.jobs.job import Doubt
 from batchgen.core.jobs.job import JobState as S
-from batchgen.core.jobs.spec import ApiVersion
+from batchgen.core.jobs.spec import Mode
 from batchgen.core.reconciliation.history import DAY_S, SKEW_S, HistoryRead, HistoryRow, OwnRequest
 from batchgen.core.reconciliation.reconcile import (
     CONTROL_LATE_S,
@@ -459,10 +459,10 @@ def test_the_next_read_is_never_now_and_never_misses_the_settle_time(after_s, se
 @pytest.mark.parametrize(
     ("api", "request_id", "needed"),
     [
-        (ApiVersion.V1, "r-1", True),
-        (ApiVersion.V1, "", False),
-        (ApiVersion.V2, "r-1", False),
-        (ApiVersion.V2, "", False),
+        (Mode.BLOCKING, "r-1", True),
+        (Mode.BLOCKING, "", False),
+        (Mode.QUEUED, "r-1", False),
+        (Mode.QUEUED, "", False),
     ],
 )
 def test_only_a_v1_post_that_told_its_id_is_looked_up_by_it(api, request_id, needed):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from batchgen.core.jobs.job import ENDED
 from batchgen.core.jobs.job import JobState as S
 from batchgen.core.jobs.policies import Limits, RateScope
-from batchgen.core.jobs.spec import ApiVersion
+from batchgen.core.jobs.spec import Mode
 from batchgen.core.net.http import Host
 from batchgen.core.reconciliation.history import HistoryRead
 from batchgen.core.scheduling.completion import Verdict
@@ -62,7 +62,7 @@ def test_each_state_has_its_effect():
                 job(S.FETCHING, 4, **SAVABLE),
                 job(S.RECOVERING, 5),
                 job(S.AMBIGUOUS, 6),
-                job(S.AMBIGUOUS, 7, api=ApiVersion.V1, request_id="r"),
+                job(S.AMBIGUOUS, 7, api=Mode.BLOCKING, request_id="r"),
                 job(S.AMBIGUOUS, 8),
             ],
             lookups=Lookups(candidates={8: "r-8"}),

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from batchgen.core.jobs.job import IN_FLIGHT
 from batchgen.core.jobs.job import JobState as S
-from batchgen.core.jobs.spec import ApiVersion
+from batchgen.core.jobs.spec import Mode
 from batchgen.core.scheduling.queues import JobQueues, QueueKind, line_of
 from tests.core.builders import NOW, job, output
 
@@ -23,7 +23,7 @@ def any_job(chance, key):
         state,
         key,
         model=chance.choice(["a", "b"]),
-        api=chance.choice(list(ApiVersion)),
+        api=chance.choice(list(Mode)),
         due_at=NOW + chance.choice([-5.0, 0.0, 5.0, 50.0]),
         sent_at=NOW - chance.choice([0.0, 1.0, 100.0]),
         outputs=(output(),) if state is S.FETCHING and chance.random() < 0.5 else (),
@@ -68,7 +68,7 @@ def check(roster, now):
     assert +roster.pending == Counter(e.model for e in standing if e.state is S.PENDING)
     assert +roster.in_flight == Counter(e.model for e in standing if e.state in IN_FLIGHT)
     assert +roster.fetching == Counter(e.model for e in standing if e.state is S.FETCHING)
-    assert roster.polled == sum(e.state in IN_FLIGHT and e.api is ApiVersion.V2 for e in standing)
+    assert roster.polled == sum(e.state in IN_FLIGHT and e.api is Mode.QUEUED for e in standing)
     assert roster.saving == sum(
         line_of(e) is QueueKind.SAVE for e in standing if e.key in roster.busy
     )

@@ -14,7 +14,7 @@ from batchgen.core.jobs.events import EventKind as E
 from batchgen.core.jobs.job import JobState as S
 from batchgen.core.jobs.lifecycle import apply
 from batchgen.core.jobs.policies import Limits, RateScope
-from batchgen.core.jobs.spec import ApiVersion
+from batchgen.core.jobs.spec import Mode
 from batchgen.core.scheduling.completion import Verdict
 from batchgen.core.scheduling.effects import EffectKind as F
 from batchgen.core.scheduling.gates import GateKind
@@ -209,7 +209,7 @@ def test_no_more_in_flight_than_polls_and_results_can_bring_home():
 
 def test_jobs_of_v1_need_no_polls_and_are_not_held_back_by_them():
     made = board(
-        [*polls_due(60, age_s=1.0, due_at=NOW + 60), *pending(60, api=ApiVersion.V1)],
+        [*polls_due(60, age_s=1.0, due_at=NOW + 60), *pending(60, api=Mode.BLOCKING)],
         limits=Limits(concurrency=10_000),
         rate=RateWindow(50),
         latencies=known(latency_s=5.0),

@@ -6,7 +6,7 @@ from importlib.resources import files
 
 import pytest
 
-from batchgen.core.jobs.spec import ApiVersion
+from batchgen.core.jobs.spec import Mode
 from batchgen.core.media.formats import IMAGE, TEXT
 from batchgen.providers.segmind.catalog import ParameterType, Severity, check, load
 from batchgen.providers.segmind.catalog.files import parse_model
@@ -24,7 +24,7 @@ TEXTS = {
     for entry in (files("batchgen.providers.segmind.catalog") / "models").iterdir()
     if entry.name.endswith(".yaml")
 }
-V1, V2 = ApiVersion.V1, ApiVersion.V2
+V1, V2 = Mode.BLOCKING, Mode.QUEUED
 
 
 def test_iterates_in_the_order_of_slugs_and_is_read_once():

@@ -15,7 +15,7 @@ from batchgen.core.jobs.job import Doubt, Output, Receipt
 from batchgen.core.jobs.job import JobState as S
 from batchgen.core.jobs.lifecycle import apply
 from batchgen.core.jobs.outcomes import CallKind, Signal
-from batchgen.core.jobs.spec import ApiVersion
+from batchgen.core.jobs.spec import Mode
 from batchgen.core.net.http import Answer
 from batchgen.core.scheduling.gates import Gates
 from batchgen.core.scheduling.policy import PATIENCE
@@ -35,7 +35,7 @@ from tests.core.builders import NOW, PNG, answer, job
 from tests.core.net.test_http import JSON
 
 URL = "https://cdn.example/a.png"
-V1 = ApiVersion.V1
+V1 = Mode.BLOCKING
 METRICS = {
     "cost": 0.04,
     "remaining_credits": 9.5,
@@ -88,7 +88,7 @@ ACCEPTED_WITHOUT_ID = [
 
 
 @pytest.mark.parametrize("outcome", ACCEPTED_WITHOUT_ID, ids=repr)
-@pytest.mark.parametrize("api", [ApiVersion.V2, V1])
+@pytest.mark.parametrize("api", [Mode.QUEUED, V1])
 def test_a_2xx_without_a_usable_answer_was_accepted_so_absence_will_not_be_believed(outcome, api):
     event = read_submit(job(S.SUBMITTING, api=api), outcome, NOW).event
 
@@ -389,15 +389,15 @@ def test_a_job_without_id_takes_nobodys_row():
 @pytest.mark.parametrize(
     ("body", "status", "api", "kind"),
     [
-        (row(request_id="r-7"), 200, ApiVersion.V2, E.ADOPTED),
-        ({"data": [row(request_id="r-7")]}, 200, ApiVersion.V2, E.ADOPTED),
-        (row(request_id="r-7", model_status="FAILED", error="x"), 200, ApiVersion.V2, E.FAILED),
+        (row(request_id="r-7"), 200, Mode.QUEUED, E.ADOPTED),
+        ({"data": [row(request_id="r-7")]}, 200, Mode.QUEUED, E.ADOPTED),
+        (row(request_id="r-7", model_status="FAILED", error="x"), 200, Mode.QUEUED, E.FAILED),
         (row(request_id="r-7"), 200, V1, E.RECOVERED),
-        (row(request_id="r-8"), 200, ApiVersion.V2, None),
-        ({}, 200, ApiVersion.V2, None),
-        ({"error": "not found"}, 404, ApiVersion.V2, None),
-        ({}, 500, ApiVersion.V2, E.TROUBLE),
-        ({}, 401, ApiVersion.V2, E.HELD),
+        (row(request_id="r-8"), 200, Mode.QUEUED, None),
+        ({}, 200, Mode.QUEUED, None),
+        ({"error": "not found"}, 404, Mode.QUEUED, None),
+        ({}, 500, Mode.QUEUED, E.TROUBLE),
+        ({}, 401, Mode.QUEUED, E.HELD),
     ],
 )
 def test_whether_a_row_is_ours(body, status, api, kind):

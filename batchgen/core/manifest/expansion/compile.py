@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from batchgen.core.jobs.spec import ApiVersion
+from batchgen.core.jobs.spec import Mode
 from batchgen.core.manifest.entry import Entry
 from batchgen.core.manifest.expansion.entry_check import entry_faults
 from batchgen.core.manifest.expansion.job_template import Recipe, RefusedError, check_slug
@@ -56,7 +56,7 @@ def _recipe(manifest: Manifest, index: int, model: str, compiling: _Compiling) -
     )
     return Recipe(
         entry=index,
-        api=entry.api or defaults.api or ApiVersion.V2,
+        api=entry.api or defaults.api or Mode.QUEUED,
         price_usd=defaults.price if entry.price is None else entry.price,
         slug="" if slug.names else slug.literal,
         model=slug,

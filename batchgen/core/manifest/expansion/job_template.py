@@ -9,7 +9,7 @@ from typing import Any
 from batchgen.core.catalog.model import Catalog, Model
 from batchgen.core.catalog.validation import quoted
 from batchgen.core.common.json import canonical_json
-from batchgen.core.jobs.spec import ApiVersion, JobSpec
+from batchgen.core.jobs.spec import JobSpec, Mode
 from batchgen.core.manifest.expansion.repeat import COPY_NUMBER, SEED, CopyError, seed_of_copy
 from batchgen.core.manifest.expansion.selection import no_field
 from batchgen.core.manifest.expansion.steps import Step
@@ -45,7 +45,7 @@ class Recipe:
     """
 
     entry: int
-    api: ApiVersion
+    api: Mode
     price_usd: float | None
     slug: str
     model: Template

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
-from batchgen.core.jobs.spec import ApiVersion
+from batchgen.core.jobs.spec import Mode
 from batchgen.core.manifest.text.filenames import NameFaultError, check_part
 
 _SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -67,7 +67,7 @@ class ManifestPart(BaseModel):
 Slug = Annotated[str, AfterValidator(_slug)]
 Params = dict[str, Any]
 Price = Annotated[float, Field(ge=0, le=10_000)]
-Api = Annotated[ApiVersion, Field(strict=False)]
+Api = Annotated[Mode, Field(strict=False)]
 Duration = Annotated[
     float,
     BeforeValidator(_seconds, json_schema_input_type=float | str),

@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from batchgen.core.catalog.model import Catalog, Model, Parameter, ParameterType
-from batchgen.core.jobs.spec import ApiVersion
+from batchgen.core.jobs.spec import Mode
 from batchgen.core.media.formats import FAMILIES
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -37,7 +37,7 @@ def parse_model(text: str) -> Model:
         slug=data["slug"],
         name=data["name"],
         summary=data["summary"],
-        page_api=ApiVersion(data["page_api"]),
+        page_api=Mode(data["page_api"]),
         latency_s=data["latency_s"],
         price_usd=data["price_usd"],
         output=FAMILIES[data["output"]],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from batchgen.core.jobs.spec import ApiVersion
+from batchgen.core.jobs.spec import Mode
 from batchgen.providers.segmind.catalog import Catalog
 from batchgen.providers.segmind.simulator import answers, checks
 from batchgen.providers.segmind.simulator.answers import error_reply, html_reply, json_reply
@@ -88,18 +88,18 @@ class Router:
 
     def _submit(self, call: ReceivedCall) -> Reply:
         earlier = self._ledger.bills[-1].request_id if self._ledger.bills else ""
-        bill = self._accept(call, ApiVersion.V2)
+        bill = self._accept(call, Mode.QUEUED)
         return self._writer.submitted(bill, self._view(call), earlier)
 
     def _sync(self, call: ReceivedCall) -> Reply:
-        bill = self._accept(call, ApiVersion.V1)
+        bill = self._accept(call, Mode.BLOCKING)
         wait_s = bill.finished_at - call.now
         if bill.outcome is Outcome.ENDLESS or wait_s > self._config.sync_timeout_s:
             return replace(html_reply(504), delay_s=self._config.sync_timeout_s)
         view = replace(self._view(call), now=bill.finished_at)
         return replace(self._writer.sync(bill, view), delay_s=wait_s)
 
-    def _accept(self, call: ReceivedCall, api: ApiVersion) -> Bill:
+    def _accept(self, call: ReceivedCall, api: Mode) -> Bill:
         slug, config = call.route.name, self._config
         model = self._catalog.get(slug)
         checks.check_model(config, slug, known=model is not None)
@@ -128,7 +128,7 @@ class Router:
     def _remembered(self, call: ReceivedCall) -> Bill:
         """The record of a request: known, not too fresh (if so configured), not expired."""
         bill = self._ledger.bill(call.route.name)
-        if bill is None or bill.api is not ApiVersion.V2:
+        if bill is None or bill.api is not Mode.QUEUED:
             raise ApiRefusal(error_reply(404, answers.UNKNOWN_REQUEST))
         age_s = call.now - bill.accepted_at
         if not self._config.fresh_404_s <= age_s < self._config.record_s:

@@ -12,7 +12,7 @@ import random
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from batchgen.core.jobs.spec import ApiVersion
+from batchgen.core.jobs.spec import Mode
 from batchgen.providers.segmind.catalog import Catalog
 from batchgen.providers.segmind.simulator.checks import JsonBody
 from batchgen.providers.segmind.simulator.config import OutputShape, SimulatorConfig
@@ -28,7 +28,7 @@ class Order:
 
     slug: str
     body: JsonBody
-    api: ApiVersion
+    api: Mode
     refused: str = ""
 
 

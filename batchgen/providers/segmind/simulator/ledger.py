@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from batchgen.core.jobs.spec import ApiVersion
+from batchgen.core.jobs.spec import Mode
 from batchgen.providers.segmind.simulator.fault_rules import Endpoint
 from batchgen.providers.segmind.simulator.messages import DeliveryFault
 
@@ -40,7 +40,7 @@ class Bill:
 
     request_id: str
     model: str
-    api: ApiVersion
+    api: Mode
     body: str
     accepted_at: float
     started_at: float
@@ -84,7 +84,7 @@ class Bill:
     def from_json(cls, value: Mapping[str, Any]) -> Bill:
         """The bill that `to_json` wrote; TypeError or ValueError if it is none."""
         known = dict(value)
-        known["api"] = ApiVersion(known.get("api", ""))
+        known["api"] = Mode(known.get("api", ""))
         known["outcome"] = Outcome(known.get("outcome", ""))
         return cls(**known)
 

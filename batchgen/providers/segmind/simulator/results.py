@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from batchgen.core.jobs.spec import ApiVersion
+from batchgen.core.jobs.spec import Mode
 from batchgen.core.media.formats import TEXT
 from batchgen.providers.segmind.simulator.answers import json_reply
 from batchgen.providers.segmind.simulator.config import OutputShape
@@ -85,7 +85,7 @@ class ResultWriter:
         return {"status_url": f"{url}/status", "response_url": url}
 
     def _failed(self, bill: Bill) -> Reply:
-        status = 422 if bill.api is ApiVersion.V1 else self.shelf.config.failed_status
+        status = 422 if bill.api is Mode.BLOCKING else self.shelf.config.failed_status
         body = {"status": "FAILED", "error": bill.error, "metrics": _times(bill)}
         return json_reply(status, body)
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from batchgen.core.jobs.spec import ApiVersion
+from batchgen.core.jobs.spec import Mode
 from batchgen.providers.segmind import catalog
 from batchgen.providers.segmind.simulator import checks, faults
 from batchgen.providers.segmind.simulator.answers import http_date
@@ -183,7 +183,7 @@ class Service:
         """A team-mate's twin of a submit, whatever becomes of the submit itself."""
         with contextlib.suppress(ApiRefusal):
             body = checks.read_object(request)
-            self._engine.imitate(Order(route.name, body, ApiVersion.V2), now)
+            self._engine.imitate(Order(route.name, body, Mode.QUEUED), now)
 
 
 def _dated(reply: Reply, at: float) -> Reply:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchgen.core.jobs.spec import ApiVersion
+from batchgen.core.jobs.spec import Mode
 from batchgen.core.manifest.expansion.expand import (
     Draft,
     drafts,
@@ -44,7 +44,7 @@ def test_one_job():
     assert job.id == job.stem == "cup"
     assert job.model == "flux-kontext-max"
     assert job.body == '{"prompt":"é","seed":3}'
-    assert job.api is ApiVersion.V2
+    assert job.api is Mode.QUEUED
     assert job.price_usd == 0.1
     assert job.fields == {}
 
@@ -96,9 +96,9 @@ def test_defaults_go_under_an_entry_key_by_key_and_null_undoes_them():
     }
     own = {"model": "m", "api": "v2", "price": 0, "params": {"a": None, "c": {"y": [None]}}}
     plain, mine = jobs({}, own, defaults=defaults)
-    assert (plain.model, plain.api, plain.price_usd) == ("flux-pro", ApiVersion.V1, 0.5)
+    assert (plain.model, plain.api, plain.price_usd) == ("flux-pro", Mode.BLOCKING, 0.5)
     assert json.loads(plain.body) == {"a": 1, "b": 2, "c": {"x": 1}}
-    assert (mine.model, mine.api, mine.price_usd) == ("m", ApiVersion.V2, 0)
+    assert (mine.model, mine.api, mine.price_usd) == ("m", Mode.QUEUED, 0)
     assert json.loads(mine.body) == {"b": 2, "c": {"y": [None]}}
 
 
