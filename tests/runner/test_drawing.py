@@ -1,0 +1,120 @@
+"""Pending jobs from the state onto the board: how many, of which models, and when there are no
+more."""
+
+from __future__ import annotations
+
+import pytest
+
+from batchgen.core.jobs.policies import Limits
+from batchgen.core.scheduling.planner import PlannedEffects
+from batchgen.runner.drawing import draw
+from tests.core.builders import NOW, board, job
+
+
+class Shelf:
+    """A state with these pending jobs; remembers what was asked."""
+
+    def __init__(self, *models):
+        self.jobs = [job(key=key, model=model) for key, model in enumerate(models, 1)]
+        self.asked = []
+
+    async def draw(self, after_key, limit, *, model=None, but_models=()):
+        self.asked.append((after_key, limit, model, but_models))
+        fit = [
+            job
+            for job in self.jobs
+            if job.key > after_key
+            and (job.model == model if model else job.model not in but_models)
+        ]
+        return fit[:limit]
+
+
+def empty_board(**parts):
+    return board(stock_ended=False, **parts)
+
+
+async def test_drawing_goes_on_behind_what_was_drawn():
+    made, shelf = empty_board(), Shelf(*"aaaaa")
+
+    for keys, ended in [({1, 2}, False), ({1, 2, 3, 4}, False), ({1, 2, 3, 4, 5}, True)]:
+        await draw(made, shelf, PlannedEffects(draw=2), NOW)
+        assert (made.jobs.keys(), made.stock_ended) == (keys, ended)
+
+    assert [after for after, *_ in shelf.asked] == [0, 2, 4]
+    assert made.drawn_key == 5
+
+
+async def test_an_empty_state_leaves_the_place_as_it_was():
+    made, shelf = empty_board(), Shelf()
+    made.drawn_key = 7
+
+    await draw(made, shelf, PlannedEffects(draw=2), NOW)
+
+    assert (made.drawn_key, made.stock_ended) == (7, True)
+
+
+async def test_a_model_with_limits_of_its_own_is_drawn_by_itself():
+    made, shelf = empty_board(limits=Limits(models={"b": 1})), Shelf(*"ababb")
+
+    await draw(made, shelf, PlannedEffects(draw=5, draw_of=(("b", 2),)), NOW)
+
+    assert shelf.asked == [(0, 5, None, ("b",)), (0, 2, "b", ())]
+    assert made.jobs.keys() == {1, 2, 3, 4}
+    assert made.stock_ended
+    assert (made.stocks["b"].drawn_key, made.stocks["b"].ended) == (4, False)
+
+    await draw(made, shelf, PlannedEffects(draw_of=(("b", 2),)), NOW)
+
+    assert shelf.asked[2:] == [(4, 2, "b", ())]
+    assert (made.stocks["b"].drawn_key, made.stocks["b"].ended) == (5, True)
+    assert made.all_drawn
+
+    await draw(made, shelf, PlannedEffects(draw_of=(("b", 2),)), NOW)
+
+    assert made.stocks["b"].drawn_key == 5
+
+
+@pytest.mark.parametrize(
+    ("quota", "keys", "left", "ended"),
+    [
+        (None, {1, 2, 3}, None, False),
+        (5, {1, 2, 3}, 2, False),
+        (3, {1, 2, 3}, 0, True),
+        (2, {1, 2}, 0, True),
+        (0, set(), 0, True),
+    ],
+)
+async def test_no_more_is_drawn_than_this_run_may(quota, keys, left, ended):
+    made = empty_board(quota=quota)
+
+    await draw(made, Shelf(*"aaaaa"), PlannedEffects(draw=3), NOW)
+
+    assert (made.jobs.keys(), made.quota, made.stock_ended) == (keys, left, ended)
+
+
+async def test_the_quota_is_one_for_all_models():
+    made, shelf = empty_board(quota=3, limits=Limits(models={"b": 1})), Shelf(*"aabb")
+
+    await draw(made, shelf, PlannedEffects(draw=2, draw_of=(("b", 2),)), NOW)
+
+    assert made.jobs.keys() == {1, 2, 3}
+    assert (made.quota, made.stocks["b"].ended) == (0, True)
+
+
+async def test_jobs_of_a_closed_model_stay_pending_in_the_state():
+    made = empty_board()
+    made.gates.closed_models["b"] = "HTTP 404"
+
+    await draw(made, Shelf(*"abab"), PlannedEffects(draw=4), NOW)
+
+    assert made.jobs.keys() == {1, 3}
+    assert made.held == {"b": 2}
+
+
+async def test_an_instant_of_a_clock_that_was_ahead_comes_back_to_now():
+    made, shelf = empty_board(), Shelf("a")
+    shelf.jobs = [job(due_at=NOW + 10 * 86_400)]
+
+    await draw(made, shelf, PlannedEffects(draw=1), NOW)
+
+    assert made.jobs[1].due_at <= NOW + made.capabilities.retention_s

@@ -1,0 +1,405 @@
+"""What each effect asks, and the one thing it comes to: over ports that answer by heart."""
+
+from __future__ import annotations
+
+import base64
+
+import pytest
+
+from batchgen.core.jobs.events import EventKind as E
+from batchgen.core.jobs.job import Doubt
+from batchgen.core.jobs.job import JobState as S
+from batchgen.core.jobs.outcomes import CallKind, Signal
+from batchgen.core.jobs.placeholders import Content
+from batchgen.core.jobs.spec import ApiVersion, InputFile
+from batchgen.core.reconciliation.history import HistoryRead
+from batchgen.core.scheduling.effects import Effect
+from batchgen.core.scheduling.effects import EffectKind as K
+from batchgen.core.scheduling.gates import GateKind
+from batchgen.core.scheduling.policy import PATIENCE
+from batchgen.core.scheduling.spending import Money
+from batchgen.errors import InternalError, NetFault, TransportError
+from batchgen.ports import InputLostError, Ports, SaveError, SaveFault
+from batchgen.providers.segmind.provider import Segmind
+from batchgen.runner.effects import (
+    DENIAL_PAUSE_S,
+    MIN_FREE_BYTES,
+    Effects,
+    gate_of,
+    intents_of,
+)
+from batchgen.runner.uploads import UNKNOWN_FILE
+from tests.core.builders import NOW, PNG, answer, job, output, saved
+
+URL = "https://cdn.example/a.png"
+LOST = TransportError(NetFault.LOST, "connection reset")
+CONTENT = Content("a" * 64, 10)
+
+
+class Script:
+    """Every port at once: answers in their order, and what was asked of it.
+
+    An answer that is an exception is raised.
+    """
+
+    def __init__(self, *answers, saves=(), stages=(), free=MIN_FREE_BYTES, room=True, files=()):
+        self.answers, self.saves, self.stages = list(answers), list(saves), list(stages)
+        self.free, self.room, self.files = free, room, dict(files)
+        self.asked, self.orders, self.staged = [], [], []
+
+    def now(self):
+        return NOW
+
+    async def call(self, call):
+        self.asked.append(f"{call.method} {call.path}")
+        return _said(self.answers.pop(0))
+
+    async def save(self, order):
+        self.orders.append((order.owner, order.stem, order.output.index))
+        return _said(self.saves.pop(0))
+
+    async def stage(self, owner, index, data):
+        self.staged.append((owner, index, data))
+        return _said(self.stages.pop(0)) if self.stages else f"{owner}-{index}"
+
+    async def free_bytes(self):
+        return self.free
+
+    async def has_room(self):
+        return self.room
+
+    async def encoded(self, file):
+        if file.path not in self.files:
+            raise InputLostError(f"{file.path} is gone")
+        return self.files[file.path]
+
+    def effects(self):
+        return Effects(Ports(self, Segmind(), self, self, self, self, self))
+
+    async def carry_out(self, kind, job=None, **parts):
+        return await self.effects().carry_out(Effect(kind, job, **parts))
+
+
+def _said(answer):
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
+
+
+RUNNING = answer({"status": "IN_PROGRESS"})
+COMPLETED = answer({"status": "COMPLETED"})
+RESULT = answer({"status": "COMPLETED", "output": URL})
+MEDIA = answer(PNG, content_type="image/png")
+
+
+# ------------------------------------------------------------------ calls
+
+
+@pytest.mark.parametrize(
+    ("kind", "made", "said", "asked", "ends"),
+    [
+        (K.SUBMIT, job(S.SUBMITTING), answer({"request_id": "r-1"}), "POST /v2/flux-pro", E.ACKED),
+        (K.SUBMIT, job(S.SUBMITTING), LOST, "POST /v2/flux-pro", E.UNCLEAR),
+        (K.POLL, job(S.SUBMITTED), RUNNING, "GET /v2/requests/req-1/status", E.RUNNING),
+        (K.POLL, job(S.SUBMITTED), COMPLETED, "GET /v2/requests/req-1/status", E.FINISHED),
+        (K.POLL, job(S.SUBMITTED), LOST, "GET /v2/requests/req-1/status", E.TROUBLE),
+        (K.FETCH, job(S.FETCHING), RESULT, "GET /v2/requests/req-1", E.RESULT),
+        (K.FETCH, job(S.FETCHING), LOST, "GET /v2/requests/req-1", E.TROUBLE),
+        (
+            K.RECOVER,
+            job(S.RECOVERING),
+            LOST,
+            "GET /inference-request/request-history/req-1",
+            E.TROUBLE,
+        ),
+    ],
+    ids=str,
+)
+async def test_one_call_ends_in_one_event(kind, made, said, asked, ends):
+    script = Script(said)
+
+    landed = await script.carry_out(kind, made)
+
+    assert script.asked == [asked]
+    assert landed.event.kind is ends
+    assert (landed.event.job_key, landed.event.at, landed.fault) == (1, NOW, None)
+
+
+async def test_an_effect_about_a_job_that_knows_no_job_is_our_bug():
+    with pytest.raises(InternalError, match="read history"):
+        await Script().carry_out(K.READ_HISTORY, job())
+
+
+async def test_a_denied_candidate_is_foreign_for_now_and_asked_about_later():
+    script = Script(answer({"error": "not found"}, 404))
+
+    landed = await script.carry_out(K.CONFIRM, job(S.AMBIGUOUS), request_id="r-9")
+
+    assert script.asked == ["GET /inference-request/request-history/r-9"]
+    assert landed.foreign
+    assert (landed.event.kind, landed.event.retry_at) == (E.HELD, NOW + DENIAL_PAUSE_S)
+
+
+async def test_a_confirmation_that_gets_no_answer_denies_nothing():
+    landed = await Script(LOST).carry_out(K.CONFIRM, job(S.AMBIGUOUS), request_id="r-9")
+
+    assert not landed.foreign
+    assert landed.event.kind is E.TROUBLE
+
+
+async def test_the_services_clock_is_learned_from_the_first_answer_of_each_second():
+    at = "Fri, 15 Jan 2027 08:00:07 GMT"  # NOW is 08:00:00
+    script = Script(RUNNING, answer({"status": "IN_PROGRESS"}, date=at), LOST)
+    effects = script.effects()
+    for expected in (0.0, 7.0, 7.0):
+        await effects.carry_out(Effect(K.POLL, job(S.SUBMITTED)))
+        assert effects.skew_s == expected
+
+
+# ------------------------------------------------------------------ a result at once
+
+
+async def test_a_poll_that_is_to_fetch_at_once_brings_the_result():
+    script = Script(COMPLETED, RESULT)
+
+    landed = await script.carry_out(K.POLL, job(S.SUBMITTED), at_once=True)
+
+    assert script.asked == ["GET /v2/requests/req-1/status", "GET /v2/requests/req-1"]
+    assert landed.event.kind is E.RESULT
+    assert [item.url for item in landed.event.outputs] == [URL]
+
+
+@pytest.mark.parametrize(
+    ("first", "others"),
+    [(RUNNING, []), (COMPLETED, [LOST]), (COMPLETED, [answer({}, 500)])],
+    ids=["it runs", "no answer", "a server error"],
+)
+async def test_without_a_result_it_says_what_the_poll_said(first, others):
+    script = Script(first, *others)
+
+    landed = await script.carry_out(K.POLL, job(S.SUBMITTED), at_once=True)
+
+    assert landed.event.kind is (E.FINISHED if others else E.RUNNING)
+    assert script.answers == []
+
+
+# ------------------------------------------------------------------ media inside an answer
+
+
+async def test_media_in_an_answer_is_staged_before_its_event_exists():
+    script = Script(MEDIA)
+
+    landed = await script.carry_out(K.SUBMIT, job(S.SUBMITTING, api=ApiVersion.V1))
+
+    assert script.staged == [("1-1", 0, PNG)]
+    assert landed.event.kind is E.ANSWERED
+    assert [item.staged for item in landed.event.outputs] == ["1-1-0"]
+
+
+async def test_of_several_outputs_those_with_an_address_are_left_as_they_are():
+    encoded = base64.b64encode(PNG).decode()
+    body = {"status": "COMPLETED", "output": [URL, f"data:image/png;base64,{encoded}"]}
+    script = Script(answer(body))
+
+    landed = await script.carry_out(K.FETCH, job(S.FETCHING))
+
+    assert [(item.url, item.staged) for item in landed.event.outputs] == [(URL, ""), ("", "1-1-1")]
+
+
+async def test_a_paid_answer_that_cannot_be_kept_is_left_to_the_history():
+    script = Script(MEDIA, stages=[SaveError(SaveFault.DISK_FULL, "no space left")])
+
+    landed = await script.carry_out(K.SUBMIT, job(S.SUBMITTING, api=ApiVersion.V1))
+
+    assert (landed.event.kind, landed.event.doubt) == (E.UNCLEAR, Doubt.ACCEPTED)
+    assert landed.event.outputs == ()
+    assert (landed.fault, landed.detail) == (SaveFault.DISK_FULL, "no space left")
+
+
+async def test_a_result_that_cannot_be_kept_is_fetched_again():
+    script = Script(MEDIA, stages=[SaveError(SaveFault.DISK_FULL, "no space left")])
+
+    landed = await script.carry_out(K.FETCH, job(S.FETCHING))
+
+    assert (landed.event.kind, landed.event.retry_at) == (E.HELD, NOW + 1.0)
+    assert landed.fault is SaveFault.DISK_FULL
+
+
+# ------------------------------------------------------------------ saving
+
+
+FETCHED = job(S.FETCHING, outputs=(output(0), output(1)))
+
+
+async def test_outputs_are_saved_in_their_order_under_numbered_names():
+    script = Script(saves=[saved(0), saved(1)])
+
+    landed = await script.carry_out(K.SAVE, FETCHED)
+
+    assert script.orders == [("1-1", "job-1~1", 0), ("1-1", "job-1~2", 1)]
+    assert (landed.event.kind, landed.event.files) == (E.SAVED, (saved(0), saved(1)))
+
+
+async def test_what_was_saved_before_a_fault_is_not_downloaded_again():
+    script = Script(saves=[saved(0), SaveError(SaveFault.TRANSIENT, "cut off"), saved(1)])
+    effects = script.effects()
+
+    first = await effects.carry_out(Effect(K.SAVE, FETCHED))
+    second = await effects.carry_out(Effect(K.SAVE, FETCHED))
+
+    assert (first.event.kind, first.event.reason) == (E.TROUBLE, "cut off")
+    assert [index for _, _, index in script.orders] == [0, 1, 1]
+    assert second.event.files == (saved(0), saved(1))
+
+
+async def test_after_a_lost_address_everything_is_downloaded_anew():
+    gone = SaveError(SaveFault.GONE, "HTTP 404")
+    script = Script(saves=[saved(0), gone, saved(0), saved(1)])
+    effects = script.effects()
+    tired = job(S.FETCHING, outputs=FETCHED.outputs, trouble=PATIENCE)
+
+    assert (await effects.carry_out(Effect(K.SAVE, tired))).event.kind is E.GONE
+    await effects.carry_out(Effect(K.SAVE, FETCHED))
+
+    assert [index for _, _, index in script.orders] == [0, 1, 0, 1]
+
+
+HOLDING = {
+    SaveFault.DISK_FULL: GateKind.DISK,
+    SaveFault.STORE_AWAY: GateKind.DISK,
+    SaveFault.DISK_BROKEN: GateKind.HALT,
+    SaveFault.TOO_MANY_FILES: None,
+}
+ASIDE = {SaveFault.FORBIDDEN_URL, SaveFault.TOO_LARGE, SaveFault.REFUSED}
+
+
+@pytest.mark.parametrize("fault", SaveFault, ids=str)
+@pytest.mark.parametrize(
+    ("trouble", "recoveries", "ends"),
+    [(0, 0, E.TROUBLE), (PATIENCE - 1, 0, E.TROUBLE), (PATIENCE, 0, E.GONE), (9, 1, E.GIVEN_UP)],
+)
+async def test_what_follows_from_a_fault_of_saving(fault, trouble, recoveries, ends):
+    """By hand: a fault of the disk holds the job, one of the URL counts against the URL."""
+    made = job(S.FETCHING, outputs=(output(),), trouble=trouble, recoveries=recoveries)
+
+    landed = await Script(saves=[SaveError(fault, "said\nso")]).carry_out(K.SAVE, made)
+
+    holds = fault in HOLDING
+    assert landed.event.kind is (E.HELD if holds else E.SET_ASIDE if fault in ASIDE else ends)
+    assert landed.event.retry_at == (NOW + 1.0 if holds else 0.0)
+    assert landed.fault is (fault if holds else None)
+    assert gate_of(fault) is HOLDING.get(fault)
+    assert "\n" not in landed.event.reason
+
+
+# ------------------------------------------------------------------ without a job
+
+
+@pytest.mark.parametrize(
+    ("free", "room", "fault"),
+    [
+        (MIN_FREE_BYTES, True, None),
+        (MIN_FREE_BYTES - 1, True, SaveFault.DISK_FULL),
+        (MIN_FREE_BYTES, False, SaveFault.DISK_FULL),
+    ],
+)
+async def test_the_disk_has_room_for_outputs_and_for_the_record(free, room, fault):
+    landed = await Script(free=free, room=room).carry_out(K.CHECK_DISK)
+
+    assert (landed.event, landed.fault) == (None, fault)
+
+
+@pytest.mark.parametrize("kind", [K.CREDITS, K.PROBE], ids=str)
+@pytest.mark.parametrize(
+    ("said", "signal", "credits_usd"),
+    [
+        (answer({"credits": 7.5}), Signal.OK, 7.5),
+        (answer({}), Signal.OK, None),
+        (answer({"credits": 7.5}, 401), Signal.KEY_REFUSED, None),
+        (LOST, Signal.LOST, None),
+    ],
+    ids=["told", "not told", "refused", "lost"],
+)
+async def test_a_probe_asks_what_the_account_holds(kind, said, signal, credits_usd):
+    landed = await Script(said).carry_out(kind)
+
+    assert (landed.event.call, landed.event.signal) == (CallKind.CREDITS, signal)
+    assert landed.credits_usd == credits_usd
+
+
+ROW = {"request_id": "r-1", "model": "flux-pro", "created_at": "2027-01-15T08:00:00Z"}
+
+
+@pytest.mark.parametrize(
+    ("said", "rows", "detail"),
+    [
+        (answer([]), 0, ""),
+        (answer({"data": [ROW, ROW]}), 2, ""),
+        (answer({"data": 7}), None, "the history answers without a list"),
+    ],
+)
+async def test_a_page_of_the_history_brings_rows(said, rows, detail):
+    landed = await Script(said).carry_out(K.READ_HISTORY, read=HistoryRead(NOW, NOW - 60))
+
+    assert (None if landed.rows is None else len(landed.rows), landed.detail) == (rows, detail)
+
+
+@pytest.mark.parametrize("said", [LOST, answer({}, 500), answer({}, 401)], ids=str)
+async def test_a_page_that_does_not_come_says_why(said):
+    landed = await Script(said).carry_out(K.READ_HISTORY, read=HistoryRead(NOW, NOW - 60))
+
+    assert landed.rows is None
+    assert landed.detail == landed.event.reason != ""
+
+
+# ------------------------------------------------------------------ uploads
+
+
+def file(path):
+    return InputFile(path, CONTENT.size, "image/png", CONTENT.sha256)
+
+
+async def test_any_file_that_still_holds_the_content_is_uploaded():
+    script = Script(answer({"file_urls": [URL]}), files={"b.png": "Yg=="})
+    files = (file("a.png"), file("b.png"), file("c.png"))
+
+    landed = await script.carry_out(K.UPLOAD, content=CONTENT, files=files)
+
+    assert len(script.asked) == 1
+    assert (landed.url, landed.detail, landed.event.signal) == (URL, "b.png", Signal.OK)
+
+
+@pytest.mark.parametrize(
+    ("files", "detail"), [((), UNKNOWN_FILE), ((file("a.png"), file("b.png")), "b.png is gone")]
+)
+async def test_a_content_that_no_file_holds_is_not_asked_about(files, detail):
+    script = Script()
+
+    landed = await script.carry_out(K.UPLOAD, content=CONTENT, files=files)
+
+    assert (script.asked, landed.event, landed.url, landed.detail) == ([], None, "", detail)
+
+
+async def test_a_refused_upload_names_its_file():
+    script = Script(answer({"error": "no"}, 422), files={"a.png": "Yg=="})
+
+    landed = await script.carry_out(K.UPLOAD, content=CONTENT, files=(file("a.png"),))
+
+    assert (landed.url, landed.detail) == ("", "a.png")
+    assert landed.event.signal is Signal.UNPROCESSABLE
+
+
+# ------------------------------------------------------------------ intents
+
+
+def test_only_submits_need_an_intent_and_it_names_the_price():
+    money = Money(learned={"flux-pro": 0.3})
+    cheap, dear = job(key=1, price_usd=0.1), job(key=2, price_usd=0.5)
+    effects = [Effect(K.SUBMIT, cheap), Effect(K.POLL, job(S.SUBMITTED, 3)), Effect(K.SUBMIT, dear)]
+
+    intents = intents_of([*effects, Effect(K.PROBE)], money, NOW)
+
+    assert [(e.kind, e.job_key, e.price_usd) for e in intents] == [
+        (E.INTENDED, 1, 0.3),
+        (E.INTENDED, 2, 0.5),
+    ]
