@@ -98,7 +98,10 @@ def schedule(quantiles: Sequence[float], price_s: float) -> Schedule:
         left, before = count - start, sums[start]
         best, best_end = math.inf, start
         for end in range(start, count):
-            here = (end + 1 - start) * quantiles[end] - sums[end + 1] + before + cost[end + 1]
+            waited = (end + 1 - start) * quantiles[end] - sums[end + 1] + before
+            if waited >= best:
+                break  # it only grows, and no cost is below zero
+            here = waited + cost[end + 1]
             if here < best:
                 best, best_end = here, end
         cost[start] = best + left * price_s
