@@ -65,4 +65,11 @@ class VirtualClock:
 
 def run_virtual(main: Callable[[], Awaitable[T]]) -> T:
     """Run an async function to its end in virtual time."""
-    return anyio.run(main, backend="asyncio", backend_options={"loop_factory": VirtualTimeLoop})
+    # Not returned through the loop: asyncio forms a text of its task, with all that it returns.
+    ended: list[T] = []
+
+    async def run() -> None:
+        ended.append(await main())
+
+    anyio.run(run, backend="asyncio", backend_options={"loop_factory": VirtualTimeLoop})
+    return ended[0]
