@@ -9,6 +9,12 @@ import pytest
 from tests.simulation.mutant import Mutant
 from tests.simulation.mutants import MUTANTS, ROOT, SURVIVED, catchers, table
 
+EVERY_DAY = frozenset(
+    {"intent-after-post", "adoption-ignores-our-ledger", "another-body-after-a-restart"}
+)
+"""These show in `make test` that mutants are made and caught, by nights and by tests; `make sim`
+lets all loose. That the judge finds each kind of guilt is in `test_oracle`."""
+
 
 def test_the_place_of_every_mutant_stands_once(tmp_path):
     package = tmp_path / "batchgen"
@@ -29,19 +35,19 @@ def test_a_mutant_without_a_place_is_noticed(tmp_path):
 
 
 def test_mutants_have_names_of_their_own():
-    assert len({mutant.name for mutant in MUTANTS}) == len(MUTANTS) >= 20
-
-
-EVERY_DAY = 2
-"""So many of five are let loose in `make test`; `make sim` has all of them."""
+    names = {mutant.name for mutant in MUTANTS}
+    assert len(names) == len(MUTANTS) >= 20
+    assert names > EVERY_DAY
 
 
 @pytest.mark.processes
 @pytest.mark.parametrize(
     "mutant",
     [
-        pytest.param(mutant, id=mutant.name, marks=[pytest.mark.hunt] * (place % 5 >= EVERY_DAY))
-        for place, mutant in enumerate(MUTANTS)
+        pytest.param(
+            mutant, id=mutant.name, marks=[pytest.mark.hunt] * (mutant.name not in EVERY_DAY)
+        )
+        for mutant in MUTANTS
     ],
 )
 def test_every_mutant_is_caught(mutant):

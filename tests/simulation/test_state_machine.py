@@ -265,8 +265,22 @@ class Run(RuleBasedStateMachine):
         self.ledger.connection.close()
 
 
-Run.TestCase.settings = settings(
-    max_examples=60, stateful_step_count=40, deadline=None, derandomize=True,
-    suppress_health_check=[HealthCheck.too_slow],
-)  # fmt: skip
+def lives(count: int) -> settings:
+    """So many of them, the same ones every time."""
+    return settings(
+        max_examples=count,
+        stateful_step_count=40,
+        deadline=None,
+        derandomize=True,
+        suppress_health_check=[HealthCheck.too_slow],
+    )
+
+
+class LongRun(Run):
+    """Many more lives, for `make sim`."""
+
+
+Run.TestCase.settings = lives(25)
+LongRun.TestCase.settings = lives(300)
 TestRun = Run.TestCase
+TestLongRun = pytest.mark.hunt(LongRun.TestCase)
