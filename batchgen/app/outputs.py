@@ -7,16 +7,18 @@ from collections.abc import Set as AbstractSet
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from batchgen.app.console import say
 from batchgen.app.manifest_file import ManifestFile
 from batchgen.core.dataset.columns import Record
 from batchgen.errors import DiskError
-from batchgen.outputs.downloads import Downloader
-from batchgen.outputs.local import FileOutputs
 from batchgen.outputs.reading import place_of, with_place
 from batchgen.ports import JobStore, Outputs
 from batchgen.system.run_directory import RunDirectory, default_directory
+
+if TYPE_CHECKING:  # an HTTP client is half of the time that a plan would take to load
+    from batchgen.outputs.downloads import Downloader
 
 
 def default_run_directory(manifest: ManifestFile, run_dir: Path | None) -> RunDirectory:
@@ -36,6 +38,8 @@ async def opened_outputs(
     `DiskError`.
     """
     if directory.bucket is None:
+        from batchgen.outputs.local import FileOutputs
+
         async with FileOutputs(directory.outputs, directory.staging, downloader) as files:
             await files.remove_orphans(staged)
             yield files

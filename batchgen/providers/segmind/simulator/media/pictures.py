@@ -15,7 +15,7 @@ from io import BytesIO
 from random import Random
 from typing import Any
 
-from PIL import Image, ImageColor, ImageDraw, ImageFont
+from PIL import Image, ImageColor, ImageDraw, ImageFont, WebPImagePlugin
 from PIL.ImageFont import FreeTypeFont
 
 from batchgen.errors import UserError
@@ -40,8 +40,9 @@ _SAVE: dict[str, dict[str, Any]] = {
     # Fewer colours would halve the 7 ms this takes, and show steps in every gradient.
     "png": {"format": "PNG", "compress_level": 1},
     "jpg": {"format": "JPEG", "quality": 88},
-    # Method 0 is several times as fast as the default and little larger.
-    "webp": {"format": "WEBP", "quality": 82, "method": 0},
+    # Method 0 is several times as fast as the default and little larger. The plugin is named:
+    # Pillow would load those of all its forty formats to find it.
+    "webp": {"format": WebPImagePlugin.WebPImageFile.format, "quality": 82, "method": 0},
 }
 _PALETTES = (
     "#0b132b #1c2541 #3a506b #5bc0be #f4d58d / #2b2d42 #8d99ae #edf2f4 #ef233c #d90429 / "
