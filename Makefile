@@ -10,6 +10,9 @@ SOON  := -m "not hunt and not long and not processes" tests/core tests/store tes
 	tests/sources tests/observe tests/system tests/providers tests/app \
 	tests/runner tests/simulator tests/api tests/cli/test_commands.py tests/cli/test_rows.py
 
+# What is imported is compiled once, and not anew by each of the hundreds of processes of the tests.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help setup upgrade demo test test-lowest test-latest lint format sim torture bench \
 	bench-quick docs clean
 
