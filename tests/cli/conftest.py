@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.processes import Place, Simulator
+from tests.cli.processes import Place, Simulator, SimulatorInside
 
 
 @pytest.fixture
@@ -16,19 +16,19 @@ def place(tmp_path):
 
 @pytest.fixture(scope="session")
 def service(tmp_path_factory):
-    """One healthy simulator for all tests; they tell their jobs apart by the prompts."""
+    """One healthy simulator for all tests, a process; they tell their jobs apart by the prompts."""
     simulator = Simulator(tmp_path_factory.mktemp("service"))
     yield simulator
     assert simulator.stop() == 0
 
 
 @pytest.fixture
-def simulate(tmp_path_factory):
-    """Starts simulators with settings of their own."""
+def simulate():
+    """Starts simulators with settings of their own, in threads of this process."""
     started = []
 
     def start(**config):
-        started.append(Simulator(tmp_path_factory.mktemp("simulator"), **config))
+        started.append(SimulatorInside(**config))
         return started[-1]
 
     yield start

@@ -8,11 +8,15 @@ import subprocess
 import sys
 import time
 import urllib.request
-from contextlib import chdir, redirect_stderr, redirect_stdout
+from contextlib import ExitStack, chdir, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from anyio.from_thread import start_blocking_portal
+
 from batchgen.cli.main import run_cli
+from batchgen.providers.segmind.simulator import SimulatorConfig
+from batchgen.providers.segmind.simulator.http.server import serve
 
 KEY = "SG_00c0ffee00c0ffee"
 COMMAND = (sys.executable, "-m", "batchgen")
@@ -150,23 +154,10 @@ class Place:
 IMAGE = {"input_image": "https://example.com/in.png"}
 
 
-class Simulator:
-    """`batchgen simulator` as a process of its own, on free ports."""
+class Service:
+    """A simulated service that listens at `url`, and what it can be asked and told."""
 
-    def __init__(self, folder, journal=None, port=0, **config):
-        path = folder / "simulator.json"
-        path.write_text(json.dumps(HEALTHY | config))
-        remember = ["--journal", journal] if journal else []
-        self._errors = (folder / "simulator.err").open("wb")
-        self.process = subprocess.Popen(
-            [*COMMAND, "simulator", "--port", str(port), "--config", path, *remember],
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-            env=environment(),
-        )
-        line = self.process.stdout.readline().decode()
-        assert line.startswith("API "), (folder / "simulator.err").read_text()
-        self.url = line.split()[1]
+    url: str
 
     @property
     def env(self):
@@ -199,6 +190,25 @@ class Simulator:
         with urllib.request.urlopen(request, timeout=30) as answer:
             assert answer.status == 200
 
+
+class Simulator(Service):
+    """`batchgen simulator` as a process of its own, on free ports."""
+
+    def __init__(self, folder, journal=None, port=0, **config):
+        path = folder / "simulator.json"
+        path.write_text(json.dumps(HEALTHY | config))
+        remember = ["--journal", journal] if journal else []
+        self._errors = (folder / "simulator.err").open("wb")
+        self.process = subprocess.Popen(
+            [*COMMAND, "simulator", "--port", str(port), "--config", path, *remember],
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            env=environment(),
+        )
+        line = self.process.stdout.readline().decode()
+        assert line.startswith("API "), (folder / "simulator.err").read_text()
+        self.url = line.split()[1]
+
     def stop(self):
         """Ask it to end; returns its exit code."""
         if self.process.poll() is None:
@@ -211,6 +221,22 @@ class Simulator:
         finally:
             self.process.stdout.close()
             self._errors.close()
+
+
+class SimulatorInside(Service):
+    """The same server in a thread of this process: spared the imports of one more."""
+
+    def __init__(self, **config):
+        settings = SimulatorConfig.model_validate(HEALTHY | config)
+        self._stack = ExitStack()
+        portal = self._stack.enter_context(start_blocking_portal())
+        server = serve(settings, host="127.0.0.1", api_port=0, cdn_port=0)
+        self.url = self._stack.enter_context(portal.wrap_async_context_manager(server)).url
+
+    def stop(self):
+        """End it; returns what its process would exit with."""
+        self._stack.close()
+        return 0
 
 
 def until(condition, within_s=60.0):
