@@ -33,7 +33,7 @@ def test_four_fifths_of_the_cap_are_told(place, service):
     ended = there.inside("run", there.manifest(10), "--max-spend", "0.20")
     assert ended.code == 3
     assert "of max_spend 0.20 USD are spent or reserved" in ended.err
-    assert len(place.at(service).call("status", "runs/batch", "--json").json["counts"]) > 0
+    assert len(there.inside("status", "runs/batch", "--json").json["counts"]) > 0
     assert ended.out.startswith("5 pending, 5 done; $0.20 spent")
 
 

@@ -83,7 +83,7 @@ def test_a_run_says_what_came_of_it(place, service):
     )
     assert len(service.bills("plain number")) == 3
 
-    again = there.call("run", there.manifest(3, name="plain"), "--json")
+    again = there.inside("run", there.manifest(3, name="plain"), "--json")
     assert again.code == 0
     told = again.json
     assert told.pop("elapsed_s") >= 0
@@ -181,7 +181,7 @@ def test_the_files_of_a_run(place, service):
 
 def test_the_log_is_json_lines_and_private_files_are_private(place, service):
     there = place.at(service)
-    assert there.call("run", there.manifest(2, name="private")).code == 0
+    assert there.inside("run", there.manifest(2, name="private")).code == 0
     run = there.path / "runs/private"
     lines = [json.loads(line) for line in (run / "run.log").read_text().splitlines()]
     assert [line["event"] for line in (lines[0], lines[-1])] == ["run_started", "run_ended"]

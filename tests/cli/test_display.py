@@ -90,7 +90,7 @@ def test_a_terminal_that_is_closed(place, simulate, terminal):
         os.close(screen.ours)
         running.process.wait(30)
     assert there.inside("status", "runs/batch", "--json").json["counts"]["done"] == 3
-    assert there.call("run", "batch.yaml").code == 0
+    assert there.inside("run", "batch.yaml").code == 0
     assert len(service.bills()) == 3
 
 

@@ -20,11 +20,11 @@ def test_help_tells_what_it_does_and_shows_an_example(place, command):
     assert ended.out.startswith("Usage: batchgen")
     assert "Example:" in ended.out
     assert f"batchgen {command or 'run'}" in ended.out.split("Example:")[1]
-    assert place.call(*arguments, "-h") == ended
+    assert place.inside(*arguments, "-h") == ended
 
 
 def test_help_lists_every_command(place):
-    out = place.call("--help").out
+    out = place.inside("--help").out
     assert all(f"  {name} " in out and text[:20] in out for name, text in _COMMANDS.items())
 
 

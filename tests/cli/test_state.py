@@ -32,7 +32,7 @@ def test_two_runs_on_one_directory(place, simulate):
     with there.start("run", manifest) as first:
         until(lambda: len(service.bills()) == 2)
         for arguments in (["run", manifest], ["retry", manifest, "--failed"]):
-            refused = there.call(*arguments)
+            refused = there.inside(*arguments)
             assert refused.code == 2
             assert f"process {first.pid}" in refused.err
         assert first.process.poll() is None  # refused at once, not after the first had ended
@@ -47,7 +47,7 @@ def test_a_dead_run_leaves_no_lock(place, simulate):
     with there.start("run", manifest) as first:
         until(lambda: len(service.bills()) == 2)
         assert first.killed_after(0)
-    ended = there.call("run", manifest)
+    ended = there.inside("run", manifest)
     assert ended.code == 0
     assert len(service.bills()) == 2
 
@@ -140,7 +140,7 @@ def test_a_state_file_that_is_gone_while_outputs_exist(finished, service):
     there, manifest, run = finished
     (run / "state.db").unlink()
     bills = len(service.bills())
-    refused = there.call("run", manifest)
+    refused = there.inside("run", manifest)
     assert refused.code == 2
     assert "state.db is gone" in refused.err
     assert len(service.bills()) == bills

@@ -22,7 +22,7 @@ def assert_resumes(there, service, manifest, count):
 def test_a_key_that_is_refused(place, simulate):
     service = simulate(keys=[KEY])
     manifest = place.manifest(2)
-    wrong = place.at(service, SEGMIND_API_KEY="SG_1111111111111111").call("run", manifest)
+    wrong = place.at(service, SEGMIND_API_KEY="SG_1111111111111111").inside("run", manifest)
     assert wrong.code == 3
     assert "the API key is refused" in wrong.err
     assert f"resume: batchgen run {manifest}\n" in wrong.err
@@ -108,7 +108,7 @@ def test_a_model_the_service_does_not_have(place, simulate):
     service = simulate(retired_models=["flux-kontext-dev"])
     there = place.at(service)
     manifest = there.manifest(2)
-    ended = there.call("run", manifest)
+    ended = there.inside("run", manifest)
     assert ended.code == 1
     assert "2 pending" in ended.out
     assert "flux-kontext-dev takes no jobs in this run" in ended.err
@@ -168,7 +168,7 @@ def test_a_rehearsal_is_interrupted_and_resumes(place):
     assert ended.code == 130
     assert "4 paid job(s) still at the service" in ended.err
     assert f"resume: batchgen run {manifest} --simulate\n" in ended.err
-    ended = place.call("run", manifest, "--simulate", "--speed", "5")
+    ended = place.inside("run", manifest, "--simulate", "--speed", "5")
     assert ended.code == 0
     assert ended.out.startswith("4 done;")
     assert len(journal.read_text().splitlines()) == 4

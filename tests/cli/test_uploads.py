@@ -63,7 +63,7 @@ def test_a_run_killed_among_its_uploads_uploads_each_picture_once(place, photos,
     service.fail()
     there.write("inputs.yaml", MANIFEST.replace("LIMIT", ""))
 
-    ended = there.call("run", manifest)
+    ended = there.inside("run", manifest)
 
     assert ended.code == 0, ended.text
     ledger = service.ledger()

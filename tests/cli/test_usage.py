@@ -119,7 +119,7 @@ def test_a_simulator_configuration_is_checked(place):
 
 def test_two_simulators_on_one_port(place, service):
     port = service.url.rsplit(":", 1)[1]
-    ended = place.call("simulator", "--port", port)
+    ended = place.inside("simulator", "--port", port)
     assert ended.code == 2
     assert port in ended.err
 
