@@ -209,9 +209,11 @@ def test_a_wait_survives_a_restart_but_not_a_clock_put_back():
 
 @given(SEEDS)
 def test_refusals_never_let_more_through(seed):
+    """Nor does the ceiling that rises again after them."""
     chance, window, now, arrivals = Random(seed), RateWindow(20), NOW, []
     for _ in range(120):
         now += chance.choice((0.1, 5.0, 61.0, 400.0))
+        window.advance(now)
         count = min(window.free(now), chance.randint(0, 8))
         spend(window, count, now)
         arrivals += [now] * count
