@@ -266,10 +266,10 @@ def test_other_rows_of_the_same_size_and_time_are_seen(place):
 def test_rows_of_many_megabytes_are_not_held_in_memory(place):
     text = "x" * (FIRST_CHARACTERS // 10)
     with place.rows.open("w") as file:
-        file.writelines(json.dumps({"p": text}) + "\n" for _ in range(15))
+        file.writelines(json.dumps({"p": text}) + "\n" for _ in range(11))
     assert load_manifest(place.path).few is None
     with place.state() as state:
-        assert place.read(state) == Imported(new=15)
+        assert place.read(state) == Imported(new=11)
 
 
 def test_a_note_of_another_form_means_that_all_is_compared(place):
