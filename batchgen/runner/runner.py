@@ -25,7 +25,7 @@ from batchgen.core.scheduling.planner import PlannedEffects, plan
 from batchgen.core.scheduling.state import SchedulerState
 from batchgen.core.scheduling.tick import tick
 from batchgen.errors import BatchgenError, InternalError
-from batchgen.ports import DuplicateRequestIdError, Ports
+from batchgen.ports import DuplicateRequestIdError, JobStore, Ports
 from batchgen.runner.crew import WorkerPool
 from batchgen.runner.effects import Effects, doubted, intents_of
 from batchgen.runner.teller import Announcer
@@ -115,7 +115,7 @@ class Runner:
             if decided.verdict is not Verdict.GO_ON:
                 return RunEnd(decided.verdict, decided.gate)
             if decided.draw or decided.draw_of:
-                await self._draw(decided, now)
+                await draw(self.board, self._ports.state, decided, now)
                 continue
             await self._start(decided.effects, now)
             await self._wait(decided, now)
@@ -139,16 +139,6 @@ class Runner:
         if read is not None:
             own = await self._ports.state.requests(list(read.rows))
             await self._record(self.board.conclude(read, own, self._ports.clock.now()))
-
-    async def _draw(self, decided: PlannedEffects, now: float) -> None:
-        """Bring pending jobs from the record; of models with limits of their own, apart."""
-        prefetch, state = self.board.prefetch, self._ports.state
-        wanted = [(None, decided.draw)] if decided.draw else []
-        for model, count in [*wanted, *decided.draw_of]:
-            asked, after_key = prefetch.allowed(count), prefetch.of(model).last_key
-            but = () if model else tuple(prefetch.models)
-            jobs = await state.draw(after_key, asked, model=model, but_models=but)
-            self.board.drew(model, jobs, asked, now)
 
     async def _start(self, effects: Sequence[Effect], now: float) -> None:
         """Put intents and slots on disk, then let the effects go."""
@@ -276,3 +266,14 @@ class Runner:
         except BatchgenError:
             if not failed:
                 raise
+
+
+async def draw(board: SchedulerState, state: JobStore, decided: PlannedEffects, now: float) -> None:
+    """Bring pending jobs from the record; of models with limits of their own, apart."""
+    prefetch = board.prefetch
+    wanted = [(None, decided.draw)] if decided.draw else []
+    for model, count in [*wanted, *decided.draw_of]:
+        asked, after_key = prefetch.allowed(count), prefetch.of(model).last_key
+        but_models = () if model else tuple(prefetch.models)
+        jobs = await state.draw(after_key, asked, model=model, but_models=but_models)
+        board.drew(model, jobs, asked, now)

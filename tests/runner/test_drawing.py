@@ -1,5 +1,4 @@
-"""Pending jobs from the state onto the board: how many, of which models, and when there are no
-more."""
+"""Pending jobs from the record: how many, of which models, and when there are no more."""
 
 from __future__ import annotations
 
@@ -7,7 +6,7 @@ import pytest
 
 from batchgen.core.jobs.policies import Limits
 from batchgen.core.scheduling.planner import PlannedEffects
-from batchgen.runner.drawing import draw
+from batchgen.runner.runner import draw
 from tests.core.builders import NOW, board, job
 
 
@@ -30,7 +29,7 @@ class Shelf:
 
 
 def empty_board(**parts):
-    return board(stock_ended=False, **parts)
+    return board(all_drawn=False, **parts)
 
 
 async def test_drawing_goes_on_behind_what_was_drawn():
@@ -38,19 +37,19 @@ async def test_drawing_goes_on_behind_what_was_drawn():
 
     for keys, ended in [({1, 2}, False), ({1, 2, 3, 4}, False), ({1, 2, 3, 4, 5}, True)]:
         await draw(made, shelf, PlannedEffects(draw=2), NOW)
-        assert (made.jobs.keys(), made.stock_ended) == (keys, ended)
+        assert (made.jobs.keys(), made.prefetch.others.ended) == (keys, ended)
 
     assert [after for after, *_ in shelf.asked] == [0, 2, 4]
-    assert made.drawn_key == 5
+    assert made.prefetch.others.last_key == 5
 
 
 async def test_an_empty_state_leaves_the_place_as_it_was():
     made, shelf = empty_board(), Shelf()
-    made.drawn_key = 7
+    made.prefetch.others.last_key = 7
 
     await draw(made, shelf, PlannedEffects(draw=2), NOW)
 
-    assert (made.drawn_key, made.stock_ended) == (7, True)
+    assert (made.prefetch.others.last_key, made.prefetch.others.ended) == (7, True)
 
 
 async def test_a_model_with_limits_of_its_own_is_drawn_by_itself():
@@ -60,18 +59,18 @@ async def test_a_model_with_limits_of_its_own_is_drawn_by_itself():
 
     assert shelf.asked == [(0, 5, None, ("b",)), (0, 2, "b", ())]
     assert made.jobs.keys() == {1, 2, 3, 4}
-    assert made.stock_ended
-    assert (made.stocks["b"].drawn_key, made.stocks["b"].ended) == (4, False)
+    assert made.prefetch.others.ended
+    assert (made.prefetch.models["b"].last_key, made.prefetch.models["b"].ended) == (4, False)
 
     await draw(made, shelf, PlannedEffects(draw_of=(("b", 2),)), NOW)
 
     assert shelf.asked[2:] == [(4, 2, "b", ())]
-    assert (made.stocks["b"].drawn_key, made.stocks["b"].ended) == (5, True)
+    assert (made.prefetch.models["b"].last_key, made.prefetch.models["b"].ended) == (5, True)
     assert made.all_drawn
 
     await draw(made, shelf, PlannedEffects(draw_of=(("b", 2),)), NOW)
 
-    assert made.stocks["b"].drawn_key == 5
+    assert made.prefetch.models["b"].last_key == 5
 
 
 @pytest.mark.parametrize(
@@ -85,20 +84,26 @@ async def test_a_model_with_limits_of_its_own_is_drawn_by_itself():
     ],
 )
 async def test_no_more_is_drawn_than_this_run_may(quota, keys, left, ended):
-    made = empty_board(quota=quota)
+    made = empty_board()
+    made.prefetch.quota = quota
 
     await draw(made, Shelf(*"aaaaa"), PlannedEffects(draw=3), NOW)
 
-    assert (made.jobs.keys(), made.quota, made.stock_ended) == (keys, left, ended)
+    assert (made.jobs.keys(), made.prefetch.quota, made.prefetch.others.ended) == (
+        keys,
+        left,
+        ended,
+    )
 
 
 async def test_the_quota_is_one_for_all_models():
-    made, shelf = empty_board(quota=3, limits=Limits(models={"b": 1})), Shelf(*"aabb")
+    made, shelf = empty_board(limits=Limits(models={"b": 1})), Shelf(*"aabb")
+    made.prefetch.quota = 3
 
     await draw(made, shelf, PlannedEffects(draw=2, draw_of=(("b", 2),)), NOW)
 
     assert made.jobs.keys() == {1, 2, 3}
-    assert (made.quota, made.stocks["b"].ended) == (0, True)
+    assert (made.prefetch.quota, made.prefetch.models["b"].ended) == (0, True)
 
 
 async def test_jobs_of_a_closed_model_stay_pending_in_the_state():

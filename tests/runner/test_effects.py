@@ -11,9 +11,9 @@ from batchgen.core.jobs.job import Doubt
 from batchgen.core.jobs.job import JobState as S
 from batchgen.core.jobs.outcomes import CallKind, Signal
 from batchgen.core.jobs.placeholders import Content
-from batchgen.core.jobs.spec import ApiVersion, InputFile
+from batchgen.core.jobs.spec import InputFile, Mode
 from batchgen.core.reconciliation.history import HistoryRead
-from batchgen.core.scheduling.effects import Effect
+from batchgen.core.scheduling.effects import DiskOutcome, Effect, StorageTrouble, UploadOutcome
 from batchgen.core.scheduling.effects import EffectKind as K
 from batchgen.core.scheduling.gates import GateKind
 from batchgen.core.scheduling.policy import PATIENCE
@@ -24,11 +24,10 @@ from batchgen.providers.segmind.provider import Segmind
 from batchgen.runner.effects import (
     DENIAL_PAUSE_S,
     MIN_FREE_BYTES,
+    UNKNOWN_FILE,
     Effects,
-    gate_of,
     intents_of,
 )
-from batchgen.runner.uploads import UNKNOWN_FILE
 from tests.core.builders import NOW, PNG, answer, job, output, saved
 
 URL = "https://cdn.example/a.png"
@@ -118,11 +117,11 @@ MEDIA = answer(PNG, content_type="image/png")
 async def test_one_call_ends_in_one_event(kind, made, said, asked, ends):
     script = Script(said)
 
-    landed = await script.carry_out(kind, made)
+    outcome = await script.carry_out(kind, made)
 
     assert script.asked == [asked]
-    assert landed.event.kind is ends
-    assert (landed.event.job_key, landed.event.at, landed.fault) == (1, NOW, None)
+    assert outcome.event.kind is ends
+    assert (outcome.event.job_key, outcome.event.at, outcome.storage) == (1, NOW, None)
 
 
 async def test_an_effect_about_a_job_that_knows_no_job_is_our_bug():
@@ -133,18 +132,18 @@ async def test_an_effect_about_a_job_that_knows_no_job_is_our_bug():
 async def test_a_denied_candidate_is_foreign_for_now_and_asked_about_later():
     script = Script(answer({"error": "not found"}, 404))
 
-    landed = await script.carry_out(K.CONFIRM, job(S.AMBIGUOUS), request_id="r-9")
+    outcome = await script.carry_out(K.CONFIRM, job(S.AMBIGUOUS), request_id="r-9")
 
     assert script.asked == ["GET /inference-request/request-history/r-9"]
-    assert landed.foreign
-    assert (landed.event.kind, landed.event.retry_at) == (E.HELD, NOW + DENIAL_PAUSE_S)
+    assert outcome.denied
+    assert (outcome.event.kind, outcome.event.retry_at) == (E.HELD, NOW + DENIAL_PAUSE_S)
 
 
 async def test_a_confirmation_that_gets_no_answer_denies_nothing():
-    landed = await Script(LOST).carry_out(K.CONFIRM, job(S.AMBIGUOUS), request_id="r-9")
+    outcome = await Script(LOST).carry_out(K.CONFIRM, job(S.AMBIGUOUS), request_id="r-9")
 
-    assert not landed.foreign
-    assert landed.event.kind is E.TROUBLE
+    assert not outcome.denied
+    assert outcome.event.kind is E.TROUBLE
 
 
 async def test_the_services_clock_is_learned_from_the_first_answer_of_each_second():
@@ -162,11 +161,11 @@ async def test_the_services_clock_is_learned_from_the_first_answer_of_each_secon
 async def test_a_poll_that_is_to_fetch_at_once_brings_the_result():
     script = Script(COMPLETED, RESULT)
 
-    landed = await script.carry_out(K.POLL, job(S.SUBMITTED), at_once=True)
+    outcome = await script.carry_out(K.POLL, job(S.SUBMITTED), at_once=True)
 
     assert script.asked == ["GET /v2/requests/req-1/status", "GET /v2/requests/req-1"]
-    assert landed.event.kind is E.RESULT
-    assert [item.url for item in landed.event.outputs] == [URL]
+    assert outcome.event.kind is E.RESULT
+    assert [item.url for item in outcome.event.outputs] == [URL]
 
 
 @pytest.mark.parametrize(
@@ -177,9 +176,9 @@ async def test_a_poll_that_is_to_fetch_at_once_brings_the_result():
 async def test_without_a_result_it_says_what_the_poll_said(first, others):
     script = Script(first, *others)
 
-    landed = await script.carry_out(K.POLL, job(S.SUBMITTED), at_once=True)
+    outcome = await script.carry_out(K.POLL, job(S.SUBMITTED), at_once=True)
 
-    assert landed.event.kind is (E.FINISHED if others else E.RUNNING)
+    assert outcome.event.kind is (E.FINISHED if others else E.RUNNING)
     assert script.answers == []
 
 
@@ -189,11 +188,11 @@ async def test_without_a_result_it_says_what_the_poll_said(first, others):
 async def test_media_in_an_answer_is_staged_before_its_event_exists():
     script = Script(MEDIA)
 
-    landed = await script.carry_out(K.SUBMIT, job(S.SUBMITTING, api=ApiVersion.V1))
+    outcome = await script.carry_out(K.SUBMIT, job(S.SUBMITTING, api=Mode.BLOCKING))
 
     assert script.staged == [("1-1", 0, PNG)]
-    assert landed.event.kind is E.ANSWERED
-    assert [item.staged for item in landed.event.outputs] == ["1-1-0"]
+    assert outcome.event.kind is E.ANSWERED
+    assert [item.staged for item in outcome.event.outputs] == ["1-1-0"]
 
 
 async def test_of_several_outputs_those_with_an_address_are_left_as_they_are():
@@ -201,28 +200,28 @@ async def test_of_several_outputs_those_with_an_address_are_left_as_they_are():
     body = {"status": "COMPLETED", "output": [URL, f"data:image/png;base64,{encoded}"]}
     script = Script(answer(body))
 
-    landed = await script.carry_out(K.FETCH, job(S.FETCHING))
+    outcome = await script.carry_out(K.FETCH, job(S.FETCHING))
 
-    assert [(item.url, item.staged) for item in landed.event.outputs] == [(URL, ""), ("", "1-1-1")]
+    assert [(item.url, item.staged) for item in outcome.event.outputs] == [(URL, ""), ("", "1-1-1")]
 
 
 async def test_a_paid_answer_that_cannot_be_kept_is_left_to_the_history():
     script = Script(MEDIA, stages=[SaveError(SaveFault.DISK_FULL, "no space left")])
 
-    landed = await script.carry_out(K.SUBMIT, job(S.SUBMITTING, api=ApiVersion.V1))
+    outcome = await script.carry_out(K.SUBMIT, job(S.SUBMITTING, api=Mode.BLOCKING))
 
-    assert (landed.event.kind, landed.event.doubt) == (E.UNCLEAR, Doubt.ACCEPTED)
-    assert landed.event.outputs == ()
-    assert (landed.fault, landed.detail) == (SaveFault.DISK_FULL, "no space left")
+    assert (outcome.event.kind, outcome.event.doubt) == (E.UNCLEAR, Doubt.ACCEPTED)
+    assert outcome.event.outputs == ()
+    assert outcome.storage == StorageTrouble(GateKind.DISK, "no space left")
 
 
 async def test_a_result_that_cannot_be_kept_is_fetched_again():
     script = Script(MEDIA, stages=[SaveError(SaveFault.DISK_FULL, "no space left")])
 
-    landed = await script.carry_out(K.FETCH, job(S.FETCHING))
+    outcome = await script.carry_out(K.FETCH, job(S.FETCHING))
 
-    assert (landed.event.kind, landed.event.retry_at) == (E.HELD, NOW + 1.0)
-    assert landed.fault is SaveFault.DISK_FULL
+    assert (outcome.event.kind, outcome.event.retry_at) == (E.HELD, NOW + 1.0)
+    assert outcome.storage == StorageTrouble(GateKind.DISK, "no space left")
 
 
 # ------------------------------------------------------------------ saving
@@ -234,10 +233,10 @@ FETCHED = job(S.FETCHING, outputs=(output(0), output(1)))
 async def test_outputs_are_saved_in_their_order_under_numbered_names():
     script = Script(saves=[saved(0), saved(1)])
 
-    landed = await script.carry_out(K.SAVE, FETCHED)
+    outcome = await script.carry_out(K.SAVE, FETCHED)
 
     assert script.orders == [("1-1", "job-1~1", 0), ("1-1", "job-1~2", 1)]
-    assert (landed.event.kind, landed.event.files) == (E.SAVED, (saved(0), saved(1)))
+    assert (outcome.event.kind, outcome.event.files) == (E.SAVED, (saved(0), saved(1)))
 
 
 async def test_what_was_saved_before_a_fault_is_not_downloaded_again():
@@ -282,31 +281,30 @@ async def test_what_follows_from_a_fault_of_saving(fault, trouble, recoveries, e
     """By hand: a fault of the disk holds the job, one of the URL counts against the URL."""
     made = job(S.FETCHING, outputs=(output(),), trouble=trouble, recoveries=recoveries)
 
-    landed = await Script(saves=[SaveError(fault, "said\nso")]).carry_out(K.SAVE, made)
+    outcome = await Script(saves=[SaveError(fault, "said\nso")]).carry_out(K.SAVE, made)
 
     holds = fault in HOLDING
-    assert landed.event.kind is (E.HELD if holds else E.SET_ASIDE if fault in ASIDE else ends)
-    assert landed.event.retry_at == (NOW + 1.0 if holds else 0.0)
-    assert landed.fault is (fault if holds else None)
-    assert gate_of(fault) is HOLDING.get(fault)
-    assert "\n" not in landed.event.reason
+    assert outcome.event.kind is (E.HELD if holds else E.SET_ASIDE if fault in ASIDE else ends)
+    assert outcome.event.retry_at == (NOW + 1.0 if holds else 0.0)
+    many = fault is SaveFault.TOO_MANY_FILES
+    trouble = StorageTrouble(HOLDING.get(fault), "said\nso", too_many_files=many)
+    assert outcome.storage == (trouble if holds else None)
+    assert "\n" not in outcome.event.reason
 
 
 # ------------------------------------------------------------------ without a job
 
 
 @pytest.mark.parametrize(
-    ("free", "room", "fault"),
+    ("free", "room", "has_space"),
     [
-        (MIN_FREE_BYTES, True, None),
-        (MIN_FREE_BYTES - 1, True, SaveFault.DISK_FULL),
-        (MIN_FREE_BYTES, False, SaveFault.DISK_FULL),
+        (MIN_FREE_BYTES, True, True),
+        (MIN_FREE_BYTES - 1, True, False),
+        (MIN_FREE_BYTES, False, False),
     ],
 )
-async def test_the_disk_has_room_for_outputs_and_for_the_record(free, room, fault):
-    landed = await Script(free=free, room=room).carry_out(K.CHECK_DISK)
-
-    assert (landed.event, landed.fault) == (None, fault)
+async def test_the_disk_has_room_for_outputs_and_for_the_record(free, room, has_space):
+    assert await Script(free=free, room=room).carry_out(K.CHECK_DISK) == DiskOutcome(has_space)
 
 
 @pytest.mark.parametrize("kind", [K.CREDITS, K.PROBE], ids=str)
@@ -321,10 +319,10 @@ async def test_the_disk_has_room_for_outputs_and_for_the_record(free, room, faul
     ids=["told", "not told", "refused", "lost"],
 )
 async def test_a_probe_asks_what_the_account_holds(kind, said, signal, credits_usd):
-    landed = await Script(said).carry_out(kind)
+    outcome = await Script(said).carry_out(kind)
 
-    assert (landed.event.call, landed.event.signal) == (CallKind.CREDITS, signal)
-    assert landed.credits_usd == credits_usd
+    assert (outcome.kind, outcome.credits_usd) == (kind, credits_usd)
+    assert (outcome.response.call, outcome.response.signal) == (CallKind.CREDITS, signal)
 
 
 ROW = {"request_id": "r-1", "model": "flux-pro", "created_at": "2027-01-15T08:00:00Z"}
@@ -339,17 +337,17 @@ ROW = {"request_id": "r-1", "model": "flux-pro", "created_at": "2027-01-15T08:00
     ],
 )
 async def test_a_page_of_the_history_brings_rows(said, rows, detail):
-    landed = await Script(said).carry_out(K.READ_HISTORY, read=HistoryRead(NOW, NOW - 60))
+    outcome = await Script(said).carry_out(K.READ_HISTORY, read=HistoryRead(NOW, NOW - 60))
 
-    assert (None if landed.rows is None else len(landed.rows), landed.detail) == (rows, detail)
+    assert (None if outcome.rows is None else len(outcome.rows), outcome.reason) == (rows, detail)
 
 
 @pytest.mark.parametrize("said", [LOST, answer({}, 500), answer({}, 401)], ids=str)
 async def test_a_page_that_does_not_come_says_why(said):
-    landed = await Script(said).carry_out(K.READ_HISTORY, read=HistoryRead(NOW, NOW - 60))
+    outcome = await Script(said).carry_out(K.READ_HISTORY, read=HistoryRead(NOW, NOW - 60))
 
-    assert landed.rows is None
-    assert landed.detail == landed.event.reason != ""
+    assert outcome.rows is None
+    assert outcome.reason == outcome.response.reason != ""
 
 
 # ------------------------------------------------------------------ uploads
@@ -363,10 +361,10 @@ async def test_any_file_that_still_holds_the_content_is_uploaded():
     script = Script(answer({"file_urls": [URL]}), files={"b.png": "Yg=="})
     files = (file("a.png"), file("b.png"), file("c.png"))
 
-    landed = await script.carry_out(K.UPLOAD, content=CONTENT, files=files)
+    outcome = await script.carry_out(K.UPLOAD, content=CONTENT, files=files)
 
     assert len(script.asked) == 1
-    assert (landed.url, landed.detail, landed.event.signal) == (URL, "b.png", Signal.OK)
+    assert (outcome.url, outcome.path, outcome.response.signal) == (URL, "b.png", Signal.OK)
 
 
 @pytest.mark.parametrize(
@@ -375,18 +373,18 @@ async def test_any_file_that_still_holds_the_content_is_uploaded():
 async def test_a_content_that_no_file_holds_is_not_asked_about(files, detail):
     script = Script()
 
-    landed = await script.carry_out(K.UPLOAD, content=CONTENT, files=files)
+    outcome = await script.carry_out(K.UPLOAD, content=CONTENT, files=files)
 
-    assert (script.asked, landed.event, landed.url, landed.detail) == ([], None, "", detail)
+    assert (script.asked, outcome) == ([], UploadOutcome(CONTENT, lost=detail))
 
 
 async def test_a_refused_upload_names_its_file():
     script = Script(answer({"error": "no"}, 422), files={"a.png": "Yg=="})
 
-    landed = await script.carry_out(K.UPLOAD, content=CONTENT, files=(file("a.png"),))
+    outcome = await script.carry_out(K.UPLOAD, content=CONTENT, files=(file("a.png"),))
 
-    assert (landed.url, landed.detail) == ("", "a.png")
-    assert landed.event.signal is Signal.UNPROCESSABLE
+    assert (outcome.url, outcome.path) == ("", "a.png")
+    assert outcome.response.signal is Signal.UNPROCESSABLE
 
 
 # ------------------------------------------------------------------ intents
