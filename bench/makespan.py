@@ -66,14 +66,14 @@ def live(night: Night, seed: int = 0, learned: str | None = None) -> Outcome:
         submits_only = night.scope.value == "submit"
         api = FleetApi(latencies, clock, night.requests_per_minute, submits_only)
         guesses = {f"model-{index}": night.guess_s for index in range(night.models)}
-        board = SchedulerState(
+        scheduler = SchedulerState(
             limits=Limits(concurrency=night.concurrency, rate_scope=night.scope),
             rates=Rates(RateWindow(night.requests_per_minute)),
             capabilities=CAPABILITIES,
             latencies=Latencies(guesses),
         )
-        board.latencies.recall(learned)
-        await Runner(board, Ports(api, Segmind(), state, NoOutputs(), clock, Silent())).run()
+        scheduler.latencies.recall(learned)
+        await Runner(scheduler, Ports(api, Segmind(), state, NoOutputs(), clock, Silent())).run()
         counts = state.stored.totals().counts
         assert counts == {"done": night.jobs}, counts
         best = Clairvoyant(latencies, night.requests_per_minute, night.concurrency)
@@ -88,7 +88,7 @@ def live(night: Night, seed: int = 0, learned: str | None = None) -> Outcome:
             fmean(api.delays_s),
             api.refused,
             api.forgotten,
-            board.latencies.dump(),
+            scheduler.latencies.dump(),
         )
 
     return run_virtual(play)

@@ -9,9 +9,9 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 from batchgen.api.batch import Batch
-from batchgen.api.landing import Landing
 from batchgen.api.options import Settings
 from batchgen.api.result import Summary
+from batchgen.api.results_stream import ResultsStream
 from batchgen.app.manifest_file import ManifestFile, load_manifest
 from batchgen.app.outputs import default_run_directory
 from batchgen.app.run import RunOutcome, opened_run
@@ -68,7 +68,7 @@ class Engine:
         self.manifest = manifest
         self.directory = default_run_directory(manifest, settings.directory)
         self.settings = settings
-        self.landing = Landing()
+        self.landing = ResultsStream()
         self.requested = Requested()
         self.opened_at = 0.0
         """On the clock of the run."""

@@ -1,4 +1,4 @@
-"""A run that another process works on, as one glance from its state."""
+"""A run that another process works on, as one snapshot from its state."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ class Beside:
     waiting_for: Sequence[str] = ()
 
 
-def glance_of(reader: StatusQueries, overview: Overview, now: float, beside: Beside) -> RunSnapshot:
+def snapshot_of(
+    reader: StatusQueries, overview: Overview, now: float, beside: Beside
+) -> RunSnapshot:
     """The run at an instant of its own clock. Raises `StateError`."""
     budget, limited = budget_of(overview.notes), limited_of(overview.notes, now)
     allowed = budget.requests_per_minute

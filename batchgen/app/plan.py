@@ -12,7 +12,7 @@ from batchgen.app.options import RunOptions
 from batchgen.app.outputs import default_run_directory
 from batchgen.core.forecast.duration import RunLimits, Span
 from batchgen.core.forecast.forecast import Forecast
-from batchgen.core.forecast.upload_volume import Freight
+from batchgen.core.forecast.upload_volume import UploadVolume
 from batchgen.core.scheduling.latency import Latencies
 from batchgen.store.sqlite.plan import Prospect
 from batchgen.system.run_directory import RunDirectory
@@ -75,7 +75,7 @@ def plan_of(path: Path, options: RunOptions) -> RunPlan:
     forecast, prospect, uploaded = _forecast(manifest, directory, options.limit)
     latencies, pace = _latencies(prospect), _pace(manifest, options)
     work = works(forecast, latencies, pace)
-    uploads = forecast.freight.without(uploaded)
+    uploads = forecast.upload_volume.without(uploaded)
     whole = span(work, pace, uploads[0])
     is_cut = budget.max_duration is not None and whole.time_s > budget.max_duration
     return RunPlan(
@@ -96,11 +96,11 @@ def plan_of(path: Path, options: RunOptions) -> RunPlan:
 
 def _forecast(
     manifest: ManifestFile, directory: RunDirectory, limit: int | None
-) -> tuple[Forecast, Prospect | None, Freight]:
+) -> tuple[Forecast, Prospect | None, UploadVolume]:
     """Every job once, with its standing where anything was run; and what is uploaded already."""
     from batchgen.core.forecast.diff import JobDiff
     from batchgen.core.forecast.forecast import Forecast
-    from batchgen.core.forecast.upload_volume import Freight
+    from batchgen.core.forecast.upload_volume import UploadVolume
     from batchgen.providers.segmind import catalog
     from batchgen.store.sqlite.plan import PlanQueries
 
@@ -108,7 +108,7 @@ def _forecast(
         forecast = Forecast(catalog.load(), limit=limit)
         for spec in manifest.jobs():
             forecast.add(spec, JobDiff.NEW)
-        return forecast, None, Freight()
+        return forecast, None, UploadVolume()
     with closing(PlanQueries(directory.state)) as reader:
         prospect = reader.prospect()
         forecast = Forecast(catalog.load(), prospect.experience, limit)

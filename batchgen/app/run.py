@@ -53,8 +53,8 @@ class OpenRun:
     def display(self) -> ProgressDisplay:
         """A display on stderr, to be entered around `to_the_end` and given to it."""
         session = self.session
-        session.gauges.cap_usd = self._options.cap_usd(session.manifest.manifest)
-        return ProgressDisplay(session.gauges, session.clock)
+        session.snapshots.cap_usd = self._options.cap_usd(session.manifest.manifest)
+        return ProgressDisplay(session.snapshots, session.clock)
 
     async def to_the_end(self, watchers: list[Progress]) -> RunEnd:
         """Run until nothing is left or somebody stops it. Raises `DiskError`."""

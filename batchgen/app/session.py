@@ -60,18 +60,18 @@ class Session:
     run_id: str = ""
     """Its name in the marker beside outputs that are not in the run directory."""
     stopping: Stopping = field(default_factory=Signals)
-    gauges: SnapshotReader = field(init=False)
+    snapshots: SnapshotReader = field(init=False)
     """What displays read."""
 
     def __post_init__(self) -> None:
-        """They show what the tally counts, and what the board holds once there is one."""
-        self.gauges = SnapshotReader(self.tally)
+        """They show what the tally counts, and what the scheduler holds once there is one."""
+        self.snapshots = SnapshotReader(self.tally)
 
     async def run(
         self, service: ServiceAccess, options: RunOptions, watchers: list[Progress]
     ) -> RunEnd:
         """Run to the end, or until `stopping` ends it. Raises `DiskError`."""
-        board = self.gauges.board = await self._board(options, service.speed)
+        scheduler = self.snapshots.scheduler = await self._board(options, service.speed)
         await self.state.record((), {SETTINGS_NOTE: options.settings(self.manifest.manifest)})
         async with AsyncExitStack() as stack:
             log = stack.enter_context(RunLog(self.directory.log, self.clock))
@@ -94,7 +94,7 @@ class Session:
                 InputReader(self.manifest.path.parent),
             )
             log.said("run_started", "", {"jobs": sum(self.totals.counts.values())})
-            end = await self._watched(Runner(board, ports))
+            end = await self._watched(Runner(scheduler, ports))
             log.said("run_ended", end.gate.reason if end.gate else "", {"verdict": end.verdict})
             return end
 
@@ -120,7 +120,7 @@ class Session:
         limits = _limits(self.manifest, options)
         if budget.max_duration is not None:
             limits = replace(limits, ends_at=self.clock.now() + budget.max_duration)
-        board = SchedulerState(
+        scheduler = SchedulerState(
             limits=limits,
             rates=rates,
             capabilities=self.service.capabilities,
@@ -137,8 +137,8 @@ class Session:
             prefetch=Prefetch(options.limit),
             wants_credits=self.service.capabilities.has_credits,
         )
-        board.recall(await self.state.note(LATENCIES_NOTE), await self.state.note(PRICES_NOTE))
-        return board
+        scheduler.recall(await self.state.note(LATENCIES_NOTE), await self.state.note(PRICES_NOTE))
+        return scheduler
 
     def exit_code(self, end: RunEnd, counts: dict[JobState, int]) -> ExitCode:
         """The exit code of this run; who ended it may have one of their own."""

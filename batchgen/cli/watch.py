@@ -17,7 +17,7 @@ from anyio import TASK_STATUS_IGNORED
 from anyio.abc import TaskStatus
 
 from batchgen.app.console import say
-from batchgen.app.look import Beside, glance_of
+from batchgen.app.look import Beside, snapshot_of
 from batchgen.app.remaining import eta_s
 from batchgen.app.status import report_of
 from batchgen.core.progress.gate_words import gate_words
@@ -83,14 +83,14 @@ async def _watch(directory: RunDirectory) -> None:
         try:
             while process is not None:
                 began_at = clock.now()
-                glance = _look(reader, directory, began_at, eta)
+                snapshot = _look(reader, directory, began_at, eta)
                 if screen.is_open:
-                    screen.draw(glance)
+                    screen.draw(snapshot)
                 elif is_terminal:
-                    screen.open(glance)
+                    screen.open(snapshot)
                 elif began_at - shown_at >= LINE_EVERY_S:
                     shown_at = began_at
-                    click.echo(one_line(glance, local_time))
+                    click.echo(one_line(snapshot, local_time))
                 await _rest(clock, began_at)
                 process = holder_of(directory.path)
         finally:
@@ -139,13 +139,13 @@ def _look(reader: StatusQueries, directory: RunDirectory, now: float, eta: _Eta)
         deadline_at = capabilities.deadline_at(overview.oldest_unfetched_at)
         told = [gate_words(gate) for gate in tail_of(directory.log).gates]
         gates = [words.short for words in told if words is not None]
-        glance = glance_of(reader, overview, now, Beside(deadline_at, gates))
-        left = glance.total - glance.ended
+        snapshot = snapshot_of(reader, overview, now, Beside(deadline_at, gates))
+        left = snapshot.total - snapshot.ended
         if gates or not left:
-            return glance
+            return snapshot
         if now - eta.at >= _ETA_EVERY_S:
             eta.renew(eta_s(reader, overview.notes, left, now), now)
-        return replace(glance, eta_s=eta.left_s(now))
+        return replace(snapshot, eta_s=eta.left_s(now))
 
 
 def _say_how(directory: RunDirectory, process: int | None) -> None:

@@ -31,8 +31,10 @@ class ProgressDisplay:
     """A `Progress` on stderr: a bar and two lines of facts on a terminal, a status line every
     30 s without one. To be entered where a loop runs, if it is to move by itself."""
 
-    def __init__(self, gauges: SnapshotReader, clock: Clock, stream: TextIO | None = None) -> None:
-        self.gauges = gauges
+    def __init__(
+        self, snapshots: SnapshotReader, clock: Clock, stream: TextIO | None = None
+    ) -> None:
+        self.snapshots = snapshots
         self._clock = clock
         self._stream = stream or sys.stderr
         self._screen = Screen(self._stream)
@@ -45,7 +47,7 @@ class ProgressDisplay:
     def __enter__(self) -> Self:
         """Show the bar, where there is a terminal, and begin to tick."""
         if Screen.fits(self._stream):
-            self._guarded(lambda: self._screen.open(self.gauges.read(self._clock.now())))
+            self._guarded(lambda: self._screen.open(self.snapshots.read(self._clock.now())))
         logging.getLogger().addHandler(self._log_lines)
         self._tick_soon()
         return self
@@ -68,7 +70,7 @@ class ProgressDisplay:
     def changed(self, changes: Iterable[Change]) -> None:
         """Count, and show."""
         for change in changes:
-            self.gauges.tally.take_in(change)
+            self.snapshots.tally.take_in(change)
         self._show_soon()
 
     def said(self, name: str, text: str, fields: Mapping[str, object]) -> None:
@@ -79,8 +81,8 @@ class ProgressDisplay:
             self._line(f"{words} ({text})" if text else words)
         elif name == "uploaded":
             size = fields.get("bytes")
-            self.gauges.tally.uploaded_count += 1
-            self.gauges.tally.uploaded_bytes += size if isinstance(size, int) else 0
+            self.snapshots.tally.uploaded_count += 1
+            self.snapshots.tally.uploaded_bytes += size if isinstance(size, int) else 0
             self._show_soon()
         elif name == "gate_opened":
             self._line(f"going on ({fields.get('gate')})")
@@ -126,10 +128,10 @@ class ProgressDisplay:
             self._redraw = None
         if self._screen.is_open:
             self._drawn_at = now
-            self._guarded(lambda: self._screen.draw(self.gauges.read(now)))
+            self._guarded(lambda: self._screen.draw(self.snapshots.read(now)))
         elif now - self._last_line_at >= LINE_EVERY_S:
             self._last_line_at = now
-            self._line(one_line(self.gauges.read(now), local_time))
+            self._line(one_line(self.snapshots.read(now), local_time))
 
 
 class _LogLines(logging.Handler):

@@ -71,17 +71,17 @@ class Screen:
         """Whether the lines are there."""
         return bool(self._bars)
 
-    def open(self, glance: RunSnapshot) -> None:
+    def open(self, snapshot: RunSnapshot) -> None:
         """Put the lines there."""
         self._size = _size_of(self._stream)
         forms = ["{n_fmt}/{unit} |{bar}| {desc}", "{desc}", "{desc}"]
         for position, form in enumerate(forms[: 3 if self._size[1] >= LEAST_ROWS else 1]):
             self._bars.append(
                 tqdm(
-                    total=max(1, glance.total),
-                    initial=glance.ended,
+                    total=max(1, snapshot.total),
+                    initial=snapshot.ended,
                     file=self._frame,
-                    unit=str(glance.total),
+                    unit=str(snapshot.total),
                     ncols=self._columns,
                     position=position,
                     leave=position == 0,
@@ -89,21 +89,21 @@ class Screen:
                     delay=1e9,  # until it is refreshed: it would show nothing yet
                 )
             )
-        self.draw(glance)
+        self.draw(snapshot)
 
-    def draw(self, glance: RunSnapshot) -> None:
+    def draw(self, snapshot: RunSnapshot) -> None:
         """Show a run as it is now."""
         self._fit()
         bar, *below = self._bars
-        bar.n, bar.total, bar.unit = glance.ended, max(1, glance.total), str(glance.total)
-        count = len(f"{glance.ended}/{glance.total} ||")
+        bar.n, bar.total, bar.unit = snapshot.ended, max(1, snapshot.total), str(snapshot.total)
+        count = len(f"{snapshot.ended}/{snapshot.total} ||")
         if not below:
-            told = [*end_segments(glance), *job_segments(glance)]
+            told = [*end_segments(snapshot), *job_segments(snapshot)]
             bar.desc = fitted(told, max(0, self._columns - count - 8))
         else:
             room = min(int(self._columns * _END_SHARE), self._columns - count - 6)
-            bar.desc = fitted(end_segments(glance), max(0, room))
-            texts = (job_segments(glance), budget_segments(glance, local_time))
+            bar.desc = fitted(end_segments(snapshot), max(0, room))
+            texts = (job_segments(snapshot), budget_segments(snapshot, local_time))
             for line, segments in zip(below, texts, strict=True):
                 line.desc = fitted(segments, self._columns)
         for line in self._bars:

@@ -26,9 +26,9 @@ from batchgen.core.scheduling.state import SchedulerState
 from batchgen.core.scheduling.tick import tick
 from batchgen.errors import BatchgenError, InternalError
 from batchgen.ports import DuplicateRequestIdError, JobStore, Ports
-from batchgen.runner.crew import WorkerPool
+from batchgen.runner.announcer import Announcer
 from batchgen.runner.effects import Effects, doubted, intents_of
-from batchgen.runner.teller import Announcer
+from batchgen.runner.worker_pool import WorkerPool
 
 LONGEST_SLEEP_S = 30.0
 """The loop looks again at least so often: a suspended machine wakes with every instant past."""
@@ -47,28 +47,28 @@ class RunEnd:
 class Runner:
     """Runs to the end what one scheduler's state holds. Use once."""
 
-    def __init__(self, board: SchedulerState, ports: Ports) -> None:
-        self.board = board
+    def __init__(self, scheduler: SchedulerState, ports: Ports) -> None:
+        self.scheduler = scheduler
         self._ports = ports
         self._effects = Effects(ports)
         self._outcomes: list[Outcome] = []
         self._news = anyio.Event()
-        self._crew = WorkerPool(self._carry_out)
+        self._pool = WorkerPool(self._carry_out)
         self._posts: set[anyio.CancelScope] = set()
-        self._teller = Announcer(ports.progress)
+        self._announcer = Announcer(ports.progress)
         self._disk_seen_at = 0.0
         self._lessons_at = ports.clock.now()
-        self._noted_block = board.rate.blocked_until
+        self._noted_block = scheduler.rate.blocked_until
 
     def stop(self, reason: str) -> None:
         """Start nothing more, let POSTs that left bring their ids home, then end."""
-        self.board.gates.close(GateKind.STOP, reason, self._ports.clock.now())
-        self._crew.cut_off()
+        self.scheduler.gates.close(GateKind.STOP, reason, self._ports.clock.now())
+        self._pool.cut_off()
         self._news.set()
 
     def abandon(self) -> None:
         """Leave at once: POSTs under way are cut off and will be found unclear."""
-        self._crew.cut_off()
+        self._pool.cut_off()
         for scope in self._posts:
             scope.cancel()
 
@@ -80,12 +80,12 @@ class Runner:
         await self._load()
         outcome: RunEnd | BatchgenError | None = None
         try:
-            async with self._crew as crew:
+            async with self._pool as worker_pool:
                 try:
                     outcome = await self._loop()
                 except BatchgenError as error:  # unwrapped: a group would hide it from callers
                     outcome = error
-                    crew.cut_off()
+                    worker_pool.cut_off()
         finally:
             with anyio.CancelScope(shield=True):
                 await self._land(failed=isinstance(outcome, BatchgenError))
@@ -97,10 +97,10 @@ class Runner:
         """Take over what an earlier process left."""
         now = self._ports.clock.now()
         jobs = await self._ports.state.active()
-        retention_s = self.board.capabilities.retention_s
-        self.board.put(redated(job, now, retention_s) for job in jobs)
+        retention_s = self.scheduler.capabilities.retention_s
+        self.scheduler.put(redated(job, now, retention_s) for job in jobs)
         await self._record([event for job in jobs if (event := found_at_start(job, now))])
-        unclear = self.board.ambiguous
+        unclear = self.scheduler.ambiguous
         await self._record([event for job in unclear if (event := undatable(job, now))])
 
     async def _loop(self) -> RunEnd:
@@ -109,13 +109,13 @@ class Runner:
             await self._take_outcomes()
             await self._conclude()
             now = self._ports.clock.now()
-            tick(self.board, now)
-            decided = plan(self.board, now)
-            self._teller.tell(self.board, now)
+            tick(self.scheduler, now)
+            decided = plan(self.scheduler, now)
+            self._announcer.tell(self.scheduler, now)
             if decided.verdict is not Verdict.GO_ON:
                 return RunEnd(decided.verdict, decided.gate)
             if decided.draw or decided.draw_of:
-                await draw(self.board, self._ports.state, decided, now)
+                await draw(self.scheduler, self._ports.state, decided, now)
                 continue
             await self._start(decided.effects, now)
             await self._wait(decided, now)
@@ -123,37 +123,37 @@ class Runner:
     async def _take_outcomes(self) -> None:
         """Record what the effects brought that have ended."""
         outcomes, self._outcomes = self._outcomes, []
-        self.board.lookups.observe_skew(self._effects.skew_s)
-        events, uploaded = self.board.digest(outcomes, self._ports.clock.now())
+        self.scheduler.lookups.observe_skew(self._effects.skew_s)
+        events, uploaded = self.scheduler.digest(outcomes, self._ports.clock.now())
         await self._record(events, uploaded=uploaded)
         for outcome in outcomes:
             if isinstance(outcome, ProbeOutcome) and outcome.credits_usd is not None:
                 # What the account holds, against what the pending jobs will cost.
                 outlook = await self._ports.state.outlook()
-                self._teller.tell_credits(outcome.credits_usd, outlook)
+                self._announcer.tell_credits(outcome.credits_usd, outlook)
 
     async def _conclude(self) -> None:
         """Draw the conclusions of a read of the history that has ended, or of there being none."""
-        await self._record(self.board.without_history(self._ports.clock.now()))
-        read = self.board.lookups.take_ended()
+        await self._record(self.scheduler.without_history(self._ports.clock.now()))
+        read = self.scheduler.lookups.take_ended()
         if read is not None:
             own = await self._ports.state.requests(list(read.rows))
-            await self._record(self.board.conclude(read, own, self._ports.clock.now()))
+            await self._record(self.scheduler.conclude(read, own, self._ports.clock.now()))
 
     async def _start(self, effects: Sequence[Effect], now: float) -> None:
         """Put intents and slots on disk, then let the effects go."""
         if not effects or await self._is_disk_short(effects, now):
             return
-        board = self.board
+        scheduler = self.scheduler
         if any(effect.kind is EffectKind.UPLOAD for effect in effects):
             effects = [await self._with_files(effect) for effect in effects]
-        intents = intents_of(effects, board.money, now)
-        rate = board.rates.note([effect.model for effect in effects if effect.counts], now)
+        intents = intents_of(effects, scheduler.money, now)
+        rate = scheduler.rates.note([effect.model for effect in effects if effect.counts], now)
         notes = {} if rate is None else {"rate": rate}
         if intents or notes:
             await self._record(intents, notes)
         for effect in effects:
-            self._crew.give(board.start(effect, self._ports.clock.now()))
+            self._pool.give(scheduler.start(effect, self._ports.clock.now()))
 
     async def _with_files(self, effect: Effect) -> Effect:
         """An upload with the files that hold its content; any other effect as it is."""
@@ -169,7 +169,7 @@ class Runner:
         self._disk_seen_at = now
         if await self._effects.has_space():
             return False
-        self.board.gates.close(GateKind.DISK, "too little free space for outputs", now)
+        self.scheduler.gates.close(GateKind.DISK, "too little free space for outputs", now)
         # Plan anew: the gate changes what may start.
         self._news.set()
         return True
@@ -193,15 +193,15 @@ class Runner:
             outcome = await self._effects.carry_out(effect)
         finally:
             if effect.counts:
-                self.board.rates.answered(effect.model, self._ports.clock.now())
+                self.scheduler.rates.answered(effect.model, self._ports.clock.now())
             self._outcomes.append(outcome)
             self._news.set()
 
     async def _wait(self, decided: PlannedEffects, now: float) -> None:
         if self._outcomes or self._news.is_set():
             return
-        if decided.wake_at is None and not self.board.is_waiting:
-            raise InternalError(f"nothing to wait for: {self.board!r}")
+        if decided.wake_at is None and not self.scheduler.is_waiting:
+            raise InternalError(f"nothing to wait for: {self.scheduler!r}")
         pause_s = LONGEST_SLEEP_S
         if decided.wake_at is not None:
             pause_s = min(pause_s, max(0.0, decided.wake_at - now))
@@ -228,27 +228,27 @@ class Runner:
                     await self._ports.state.record(changes, notes, uploaded)
                 break
             except DuplicateRequestIdError as error:
-                self.board.lookups.withdraw(error.job_key)
+                self.scheduler.lookups.withdraw(error.job_key)
                 events = [doubted(event, error) for event in events]
-        self.board.apply(changes)
-        self.board.uploads_done(uploaded)
-        self._teller.tell_uploads(uploaded)
+        self.scheduler.apply(changes)
+        self.scheduler.uploads_done(uploaded)
+        self._announcer.tell_uploads(uploaded)
         if changes:
             self._ports.progress.changed(changes)
 
     def _lessons_due(self) -> dict[str, str]:
-        now, block = self._ports.clock.now(), self.board.rate.blocked_until
+        now, block = self._ports.clock.now(), self.scheduler.rate.blocked_until
         if now - self._lessons_at < LESSONS_EVERY_S and block == self._noted_block:
             return {}
         self._lessons_at, self._noted_block = now, block
-        return self.board.lessons()
+        return self.scheduler.lessons()
 
     def _changes(self, events: Sequence[Event]) -> list[Change]:
         changes: list[Change] = []
         latest: dict[int, Job] = {}
         for event in events:
-            job = latest.get(event.job_key) or self.board.jobs[event.job_key]
-            change = apply(job, self.board.resolve(job, event))
+            job = latest.get(event.job_key) or self.scheduler.jobs[event.job_key]
+            change = apply(job, self.scheduler.resolve(job, event))
             changes.append(change)
             latest[event.job_key] = change.after
         return changes
@@ -261,19 +261,21 @@ class Runner:
         try:
             await self._take_outcomes()
             now = self._ports.clock.now()
-            notes = {"rate": self.board.rates.snapshot(now), **self.board.lessons()}
+            notes = {"rate": self.scheduler.rates.snapshot(now), **self.scheduler.lessons()}
             await self._ports.state.record((), notes)
         except BatchgenError:
             if not failed:
                 raise
 
 
-async def draw(board: SchedulerState, state: JobStore, decided: PlannedEffects, now: float) -> None:
+async def draw(
+    scheduler: SchedulerState, state: JobStore, decided: PlannedEffects, now: float
+) -> None:
     """Bring pending jobs from the record; of models with limits of their own, apart."""
-    prefetch = board.prefetch
+    prefetch = scheduler.prefetch
     wanted = [(None, decided.draw)] if decided.draw else []
     for model, count in [*wanted, *decided.draw_of]:
         asked, after_key = prefetch.allowed(count), prefetch.of(model).last_key
         but_models = () if model else tuple(prefetch.models)
         jobs = await state.draw(after_key, asked, model=model, but_models=but_models)
-        board.drew(model, jobs, asked, now)
+        scheduler.drew(model, jobs, asked, now)

@@ -53,7 +53,7 @@ class RehearsalReport:
     progress: RecordingProgress
     ghosts: int
     end: RunEnd
-    board: SchedulerState
+    scheduler: SchedulerState
     elapsed_s: float
     processes: int
     endings: Counter[str]
@@ -128,15 +128,15 @@ class _Rehearsal:
         for process in range(1, MAX_PROCESSES):
             self.world.revive()
             clock = VirtualClock(self._clock_errors_s.pop(0) if self._clock_errors_s else 0.0)
-            board = _board(self.scenario, self.state, clock.now())
+            scheduler = _board(self.scenario, self.state, clock.now())
             ports = Ports(
                 self.api, Segmind(), self.state, self.outputs, clock, self.progress, self.inputs
             )
-            end = await self._live(Runner(board, ports))
+            end = await self._live(Runner(scheduler, ports))
             interrupted = end is None or _is_by(end, GateKind.STOP)
             too_late = self.clock.now() > START_AT + GIVE_UP_S and not interrupted
             if end is not None and (_is_over(end) or too_late):
-                return self._report(end, board, process)
+                return self._report(end, scheduler, process)
             pause_s = self.scenario.downtime_s if interrupted else self.scenario.again_after_s
             await anyio.sleep(pause_s)
             if self._top_ups_usd:
@@ -196,7 +196,7 @@ class _Rehearsal:
         if not (self.world.dead or abandoned or end is _DISK_ERROR):
             self.left_behind += [job.id for job in _jobs(self.state, JobState.SUBMITTING)]
 
-    def _report(self, end: RunEnd, board: SchedulerState, processes: int) -> RehearsalReport:
+    def _report(self, end: RunEnd, scheduler: SchedulerState, processes: int) -> RehearsalReport:
         self.api.arrive_late()
         return RehearsalReport(
             service=self.service,
@@ -205,7 +205,7 @@ class _Rehearsal:
             progress=self.progress,
             ghosts=self.api.ghosts,
             end=end,
-            board=board,
+            scheduler=scheduler,
             elapsed_s=self.clock.now() - START_AT,
             processes=processes,
             endings=self.endings,
@@ -231,7 +231,7 @@ def _board(scenario: Scenario, state: MemoryState, now: float) -> SchedulerState
     ledger = state.stored
     money = Money.of(scenario.max_spend_usd, ledger.totals(), ledger.active())
     money.allow_unknown = scenario.allow_unknown_price
-    board = SchedulerState(
+    scheduler = SchedulerState(
         limits=scenario.limits,
         rates=Rates.restore(
             scenario.requests_per_minute, scenario.model_rates, ledger.note("rate"), now
@@ -241,5 +241,5 @@ def _board(scenario: Scenario, state: MemoryState, now: float) -> SchedulerState
         gates=Gates(scenario.patience),
         latencies=Latencies({m.slug: m.latency_s for m in catalog.load() if m.latency_s}),
     )
-    board.recall(ledger.note(LATENCIES_NOTE), ledger.note(PRICES_NOTE))
-    return board
+    scheduler.recall(ledger.note(LATENCIES_NOTE), ledger.note(PRICES_NOTE))
+    return scheduler

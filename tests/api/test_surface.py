@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import batchgen
-from batchgen.api.landing import Landing
+from batchgen.api.results_stream import ResultsStream
 from batchgen.core.jobs.events import Change, EventKind
 from batchgen.core.jobs.job import JobState
 from tests.cli.processes import environment
@@ -62,7 +62,7 @@ def ended(*keys):
 
 
 async def test_a_landing_keeps_the_order_and_what_was_not_taken():
-    landing = Landing()
+    landing = ResultsStream()
     landing.changed(ended(*range(1, 4_201)))
     landing.changed([Change(job(), job(JobState.SUBMITTING), event(EventKind.INTENDED))])
     await landing.news()

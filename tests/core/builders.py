@@ -78,8 +78,8 @@ def output(index: int = 0) -> Output:
     return Output(index, url=f"https://cdn.example/{index}.png")
 
 
-def board(jobs: Iterable[Job] = (), **parts: Any) -> SchedulerState:
-    """A board without limits on requests and money, and nothing left to draw."""
+def scheduler(jobs: Iterable[Job] = (), **parts: Any) -> SchedulerState:
+    """A scheduler without limits on requests and money, and nothing left to draw."""
     made = SchedulerState(
         limits=parts.pop("limits", Limits()),
         rates=parts.pop("rates", Rates(parts.pop("rate", RateWindow(None)))),

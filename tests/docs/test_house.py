@@ -59,24 +59,24 @@ def test_a_class_name_that_stands_twice_is_noticed():
 
 def test_nobody_writes_the_schedulers_state_from_outside():
     outside = {m: s for m, s in SOURCES.items() if ".core.scheduling" not in m}
-    found = {m: told for m, s in outside.items() if (told := written_from_outside(s, "board"))}
+    found = {m: told for m, s in outside.items() if (told := written_from_outside(s, "scheduler"))}
     assert found == {}
 
 
 @pytest.mark.parametrize(
     ("line", "told"),
     [
-        ("self.board.probing = True", ["self.board.probing"]),
-        ("board.lookups.candidates[1] = 'r'", ["board.lookups.candidates[1]"]),
-        ("x, board.rate.used = 1, 2", ["board.rate.used"]),
-        ("board.quota -= 1", ["board.quota"]),
-        ("del board.held['m']", ["board.held['m']"]),
-        ("self.board = board", []),
-        ("board.gates.close(kind, reason, now)", []),
+        ("self.scheduler.probing = True", ["self.scheduler.probing"]),
+        ("scheduler.lookups.candidates[1] = 'r'", ["scheduler.lookups.candidates[1]"]),
+        ("x, scheduler.rate.used = 1, 2", ["scheduler.rate.used"]),
+        ("scheduler.quota -= 1", ["scheduler.quota"]),
+        ("del scheduler.held['m']", ["scheduler.held['m']"]),
+        ("self.scheduler = scheduler", []),
+        ("scheduler.gates.close(kind, reason, now)", []),
     ],
 )
 def test_a_write_from_outside_is_noticed(line, told):
-    assert written_from_outside(line, "board") == told
+    assert written_from_outside(line, "scheduler") == told
 
 
 def test_no_folder_holds_more_modules_than_one_can_look_through():

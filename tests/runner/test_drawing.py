@@ -7,7 +7,7 @@ import pytest
 from batchgen.core.jobs.policies import Limits
 from batchgen.core.scheduling.planner import PlannedEffects
 from batchgen.runner.runner import draw
-from tests.core.builders import NOW, board, job
+from tests.core.builders import NOW, job, scheduler
 
 
 class Shelf:
@@ -29,7 +29,7 @@ class Shelf:
 
 
 def empty_board(**parts):
-    return board(all_drawn=False, **parts)
+    return scheduler(all_drawn=False, **parts)
 
 
 async def test_drawing_goes_on_behind_what_was_drawn():

@@ -45,7 +45,7 @@ class WatchedState(MemoryState):
 
 
 def play(job_count, *, refuses=False, **service):
-    """A run of some jobs; its state, its board, its service and what was told."""
+    """A run of some jobs; its state, its scheduler, its service and what was told."""
 
     async def run():
         clock = VirtualClock()
@@ -58,7 +58,7 @@ def play(job_count, *, refuses=False, **service):
         simulated = Service(config, started_at=START_AT, urls=URLS)
         api = ServiceApi(simulated, world, clock)
         # A guess far below the truth: many polls find a request still running.
-        board = SchedulerState(
+        scheduler = SchedulerState(
             Limits(concurrency=8),
             Rates(RateWindow(None)),
             CAPABILITIES,
@@ -66,8 +66,8 @@ def play(job_count, *, refuses=False, **service):
         )
         progress = RecordingProgress()
         outputs = MemoryOutputs(world, disk, api.download)
-        await Runner(board, Ports(api, Segmind(), state, outputs, clock, progress)).run()
-        return state, board, simulated, progress
+        await Runner(scheduler, Ports(api, Segmind(), state, outputs, clock, progress)).run()
+        return state, scheduler, simulated, progress
 
     return run_virtual(run)
 
@@ -92,8 +92,8 @@ def test_their_number_comes_to_the_record_with_what_follows():
 
 def test_a_transaction_that_is_tried_again_teaches_once():
     """The service names an id that another attempt has: the batch is written a second time."""
-    state, board, _, _ = play(4, refuses=True, latency_s=5.0)
+    state, scheduler, _, _ = play(4, refuses=True, latency_s=5.0)
     usual = play(4, latency_s=5.0)[1]
 
     assert not state.refuses, "the transaction was refused"
-    assert sum(board.placement._mix.values()) == sum(usual.placement._mix.values()) - 1
+    assert sum(scheduler.polls._mix.values()) == sum(usual.polls._mix.values()) - 1

@@ -22,8 +22,8 @@ MUTANTS = (
     Mutant(
         "slot-freed-at-request-start",
         "a slot of the window comes free a minute after the request began, not after its answer",
-        "self.board.rates.answered(effect.model, self._ports.clock.now())",
-        "self.board.rates.answered(effect.model, self._ports.clock.now() - 1.0)",
+        "self.scheduler.rates.answered(effect.model, self._ports.clock.now())",
+        "self.scheduler.rates.answered(effect.model, self._ports.clock.now() - 1.0)",
         night="2",
     ),
     Mutant(
@@ -78,15 +78,15 @@ MUTANTS = (
     Mutant(
         "more-in-flight-than-comes-home",
         "a slow service is given more jobs than the requests can bring home within the hour",
-        "return job.api is Mode.QUEUED and polled >= board.placement.drainable(model)",
+        "return job.api is Mode.QUEUED and polled >= scheduler.polls.drainable(model)",
         "return False and polled >= 0",
         tests="tests/core/scheduling/test_tick.py",
     ),
     Mutant(
         "new-submits-before-old-polls",
         "submits keep their share although results are about to be forgotten",
-        "    if oldest_at is not None and now - oldest_at > board.capabilities.retention_s / 2:\n",
-        "    if oldest_at is not None and now - oldest_at > 2 * board.capabilities.retention_s:\n",
+        " now - oldest_at > scheduler.capabilities.retention_s / 2:\n",
+        " now - oldest_at > 2 * scheduler.capabilities.retention_s:\n",
         tests="tests/core/scheduling/test_tick.py",
     ),
     Mutant(

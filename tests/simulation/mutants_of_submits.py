@@ -11,10 +11,10 @@ MUTANTS = (
         """        if intents or notes:
             await self._record(intents, notes)
         for effect in effects:
-            self._crew.give(board.start(effect, self._ports.clock.now()))
+            self._pool.give(scheduler.start(effect, self._ports.clock.now()))
 """,
         """        for effect in effects:
-            self._crew.give(board.start(effect, self._ports.clock.now()))
+            self._pool.give(scheduler.start(effect, self._ports.clock.now()))
         if intents or notes:
             await self._record(intents, notes)
 """,

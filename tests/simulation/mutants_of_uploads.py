@@ -18,7 +18,7 @@ MUTANTS = (
         """        while True:
             changes = self._changes(events)
 """,
-        """        self.board.uploads_done(uploaded)
+        """        self.scheduler.uploads_done(uploaded)
         uploaded = ()
         while True:
             changes = self._changes(events)
@@ -42,7 +42,7 @@ MUTANTS = (
     Mutant(
         "every-job-uploads-for-itself",
         "a content that many jobs name is uploaded for each of them",
-        "        if content in self.board.uploads.under_way or content in self.uploads:\n",
+        "        if content in self.scheduler.uploads.under_way or content in self.uploads:\n",
         "        if False:\n",
         night="uploads_killed_at_every_step",
     ),
@@ -56,7 +56,7 @@ MUTANTS = (
     Mutant(
         "dead-uploads-keep-the-run",
         "where files cannot be uploaded, the run waits for ever",
-        "    if no_uploads is not None and _next_pending(board, now) is None:\n",
+        "    if no_uploads is not None and _next_pending(scheduler, now) is None:\n",
         "    if False:\n",
         night="uploads_are_dead",
     ),

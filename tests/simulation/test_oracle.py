@@ -46,7 +46,7 @@ class Night:
         return self.report.service.ledger.bills
 
     def sql(self, text):
-        self.report.state.ledger.connection.execute(text)
+        self.report.state.stored.connection.execute(text)
 
     def want(self, **changes):
         self.scenario = replace(self.scenario, **changes)
@@ -182,7 +182,7 @@ def another_body(night):
 
 def an_address_is_not_recorded(night):
     body = night.scenario.specs[3].body
-    night.report.state.ledger.connection.execute("UPDATE jobs SET body = ? WHERE key = 4", (body,))
+    night.report.state.stored.connection.execute("UPDATE jobs SET body = ? WHERE key = 4", (body,))
     night.sql("DROP TRIGGER uploads_are_never_deleted")
     night.sql("DELETE FROM uploads")
 

@@ -1,4 +1,4 @@
-"""Ledger, board and planner under any legal course of events, restarts and clock steps."""
+"""Ledger, scheduler and planner under any legal course of events, restarts and clock steps."""
 
 from __future__ import annotations
 
@@ -90,34 +90,34 @@ class Run(RuleBasedStateMachine):
         """A process starts from what the ledger holds."""
         active = self.ledger.active()
         self.under_way: list[Effect] = []
-        self.board = SchedulerState(
+        self.scheduler = SchedulerState(
             limits=Limits(concurrency=2, on_expired=OnExpired.RECOVER, max_attempts=2),
             rates=Rates.restore(30, {}, self.ledger.note("rate"), self.now),
             capabilities=CAPABILITIES,
             money=Money.of(CAP_USD, self.ledger.totals(), active),
         )
-        self.board.put(active)
+        self.scheduler.put(active)
         self.record(*filter(None, (found_at_start(job, self.now) for job in active)))
 
     def record(self, *events: Event) -> None:
         for happened in events:
-            job = self.board.jobs[happened.job_key]
-            change = apply(job, self.board.resolve(job, happened))
+            job = self.scheduler.jobs[happened.job_key]
+            change = apply(job, self.scheduler.resolve(job, happened))
             self.ledger.record([change])
-            self.board.apply([change])
+            self.scheduler.apply([change])
 
     # ------------------------------------------------------------ what the shell does
 
     @rule()
     def start_what_is_planned(self):
-        tick(self.board, self.now)
-        decided = plan(self.board, self.now)
+        tick(self.scheduler, self.now)
+        decided = plan(self.scheduler, self.now)
         if decided.draw:
-            drawn = self.ledger.draw(self.board.prefetch.of(None).last_key, decided.draw)
-            self.board.drew(None, drawn, decided.draw, self.now)
+            drawn = self.ledger.draw(self.scheduler.prefetch.of(None).last_key, decided.draw)
+            self.scheduler.drew(None, drawn, decided.draw, self.now)
             return
         counted = [effect.model for effect in decided.effects if effect.counts]
-        note = self.board.rates.note(counted, self.now)
+        note = self.scheduler.rates.note(counted, self.now)
         if note is not None:
             self.ledger.record((), {"rate": note})
         for effect in decided.effects:
@@ -126,7 +126,7 @@ class Run(RuleBasedStateMachine):
     def start(self, effect: Effect) -> None:
         if effect.kind is K.SUBMIT and effect.job is not None:
             self.record(Event(E.INTENDED, effect.job.key, self.now))
-        self.under_way.append(self.board.start(effect, self.now))
+        self.under_way.append(self.scheduler.start(effect, self.now))
 
     @precondition(lambda self: self.under_way)
     @rule(data=st.data())
@@ -136,19 +136,19 @@ class Run(RuleBasedStateMachine):
 
     def end(self, effect: Effect, choose) -> None:
         if effect.counts:
-            self.board.rate.answered(self.now)
+            self.scheduler.rate.answered(self.now)
         if effect.kind is K.READ_HISTORY:
             self.end_read(choose)
         elif effect.job is None:
             response = Response(CallKind.CREDITS, Signal.OK, self.now)
             self.take(ProbeOutcome(effect.kind, response))
         else:
-            job = self.board.jobs[effect.job.key]
+            job = self.scheduler.jobs[effect.job.key]
             legal = [kind for kind in OUTCOMES[effect.kind] if kind in TABLE[job.state]]
             self.take(JobOutcome(job.key, self.outcome(job, effect, choose(legal))))
 
     def take(self, outcome: Outcome) -> None:
-        events, _ = self.board.digest([outcome], self.now)
+        events, _ = self.scheduler.digest([outcome], self.now)
         self.record(*events)
 
     def outcome(self, job: Job, effect: Effect, kind: EventKind) -> Event:
@@ -169,13 +169,13 @@ class Run(RuleBasedStateMachine):
 
     def end_read(self, choose) -> None:
         self.take(PageOutcome())
-        for job in self.board.ambiguous:
-            if job.key in self.board.busy or job.key in self.board.lookups.candidates:
+        for job in self.scheduler.ambiguous:
+            if job.key in self.scheduler.busy or job.key in self.scheduler.lookups.candidates:
                 continue
             kind = choose(FINDINGS)
             if kind is None:
                 self.ids += 1
-                self.board.lookups.propose(job.key, f"r-{self.ids}")
+                self.scheduler.lookups.propose(job.key, f"r-{self.ids}")
             else:
                 self.record(Event(kind, job.key, self.now, reason="read", retry_at=self.now + 3.0))
 
@@ -187,11 +187,11 @@ class Run(RuleBasedStateMachine):
 
     @rule(kind=st.sampled_from(HOLDING))
     def a_gate_closes(self, kind):
-        self.board.gates.close(kind, "held", self.now)
+        self.scheduler.gates.close(kind, "held", self.now)
 
     @rule(kind=st.sampled_from(HOLDING))
     def a_gate_opens(self, kind):
-        self.board.gates.open(kind)
+        self.scheduler.gates.open(kind)
 
     @rule(step_s=st.sampled_from([0.0, 10.0, -600.0, 90_000.0]))
     def the_process_dies_and_the_clock_may_step(self, step_s):
@@ -215,7 +215,7 @@ class Run(RuleBasedStateMachine):
     @invariant()
     def the_board_shows_what_the_ledger_holds(self):
         stored = {job.key: job for job in self.ledger.active()}
-        shown = {key: job for key, job in self.board.jobs.items() if job.state is not S.PENDING}
+        shown = {key: job for key, job in self.scheduler.jobs.items() if job.state is not S.PENDING}
         assert {key: job.state for key, job in shown.items()} == {
             key: job.state for key, job in stored.items()
         }
@@ -226,7 +226,7 @@ class Run(RuleBasedStateMachine):
 
     @invariant()
     def the_money_on_the_board_is_the_money_in_the_ledger(self):
-        totals, money = self.ledger.totals(), self.board.money
+        totals, money = self.ledger.totals(), self.scheduler.money
         assert money.committed_usd == pytest.approx(totals.settled_usd + totals.reserved_usd)
         assert money.committed_usd <= CAP_USD + 1e-6
 
@@ -238,29 +238,29 @@ class Run(RuleBasedStateMachine):
                 "SELECT job_key FROM attempts WHERE ended_at IS NULL"
             )
         }
-        decided = plan(self.board, self.now)
+        decided = plan(self.scheduler, self.now)
         submits = {e.job.key for e in decided.effects if e.kind is K.SUBMIT and e.job is not None}
         assert not submits & live
-        in_flight = self.board.in_flight + len(submits)
-        assert in_flight <= max(self.board.limits.concurrency, self.board.in_flight)
+        in_flight = self.scheduler.in_flight + len(submits)
+        assert in_flight <= max(self.scheduler.limits.concurrency, self.scheduler.in_flight)
         if decided.verdict is Verdict.GO_ON:
-            waits = self.board.is_waiting
+            waits = self.scheduler.is_waiting
             assert decided.effects or decided.draw or decided.wake_at is not None or waits
 
     def teardown(self):
         """Without further trouble it comes to its end."""
         for kind in HOLDING:
-            self.board.gates.open(kind)
+            self.scheduler.gates.open(kind)
         for _ in range(400):
-            if plan(self.board, self.now).verdict is not Verdict.GO_ON:
+            if plan(self.scheduler, self.now).verdict is not Verdict.GO_ON:
                 break
             self.start_what_is_planned()
             for effect in [*self.under_way]:
                 self.under_way.remove(effect)
                 best = BEST.get(effect.kind)
                 self.end(effect, lambda kinds, best=best: best if best in kinds else kinds[0])
-            self.now = plan(self.board, self.now).wake_at or self.now
-        decided = plan(self.board, self.now)
+            self.now = plan(self.scheduler, self.now).wake_at or self.now
+        decided = plan(self.scheduler, self.now)
         assert decided.verdict is Verdict.COMPLETE or decided.gate.kind is GateKind.SPEND_CAP
         self.ledger.connection.close()
 

@@ -1,4 +1,4 @@
-"""Talking to a simulator over real HTTP, politely and by hand."""
+"""Talking to a simulator over real HTTP, politely and by worker."""
 
 import asyncio
 import json

@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from batchgen.core.catalog.model import Catalog
 from batchgen.core.forecast.diff import TO_SUBMIT, JobDiff
-from batchgen.core.forecast.upload_volume import Freight
+from batchgen.core.forecast.upload_volume import UploadVolume
 from batchgen.core.jobs.spec import JobSpec, Mode
 from batchgen.core.media.formats import FILE
 
@@ -105,7 +105,7 @@ class Forecast:
         self._catalog = catalog
         self._experience = experience or {}
         self._limit = limit
-        self.freight = Freight()
+        self.upload_volume = UploadVolume()
         """The local files of what is to be submitted, uploaded already or not."""
         self.models: dict[str, ModelForecast] = {}
         self.standings: Counter[JobDiff] = Counter()
@@ -189,7 +189,7 @@ class Forecast:
         model.blocking += spec.api is Mode.BLOCKING
         model.output_bytes += model.bytes_a_job
         for file in spec.inputs:
-            self.freight.add(file.sha256, file.size)
+            self.upload_volume.add(file.sha256, file.size)
         prices = self._range(model, spec.price_usd)
         if prices is None:
             model.unpriced += 1

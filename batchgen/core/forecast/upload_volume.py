@@ -7,7 +7,7 @@ from array import array
 _BUCKET_COUNT = 256
 
 
-class Freight:
+class UploadVolume:
     """Takes contents by their SHA-256 (hex) and their size, as often as they are mentioned.
 
     64 bits of a hash tell them apart: that of a million contents one is missed has a chance of one
@@ -24,7 +24,7 @@ class Freight:
         self._digests[digest % _BUCKET_COUNT].append(digest)
         self._sizes[digest % _BUCKET_COUNT].append(size)
 
-    def without(self, there: Freight) -> tuple[int, int]:
+    def without(self, there: UploadVolume) -> tuple[int, int]:
         """Count and bytes of the contents that are not among those."""
         count = total = 0
         for digests, sizes, known in zip(self._digests, self._sizes, there._digests, strict=True):

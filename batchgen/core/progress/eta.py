@@ -1,4 +1,4 @@
-"""Reading a run while it works: the tally and the board as one glance, with an ETA.
+"""Reading a run while it works: the tally and the scheduler as one snapshot, with an ETA.
 
 Reads only: whoever watches never moves what the planner looks at.
 """
@@ -19,15 +19,15 @@ from batchgen.core.scheduling.state import SchedulerState
 
 @dataclass(slots=True)
 class SnapshotReader:
-    """What displays of a running run read. `board` comes once the run has one."""
+    """What displays of a running run read. `scheduler` comes once the run has one."""
 
     tally: Tally
     cap_usd: float | None = None
-    board: SchedulerState | None = None
+    scheduler: SchedulerState | None = None
 
     def read(self, now: float) -> RunSnapshot:
         """The run as it is now."""
-        tally, board = self.tally, self.board
+        tally, scheduler = self.tally, self.scheduler
         shown = RunSnapshot(
             at=now,
             counts=dict(tally.counts),
@@ -41,12 +41,12 @@ class SnapshotReader:
             uploaded_count=tally.uploaded_count,
             uploaded_bytes=tally.uploaded_bytes,
         )
-        return shown if board is None else _with_board(shown, tally, board)
+        return shown if scheduler is None else _with_board(shown, tally, scheduler)
 
 
-def _with_board(shown: RunSnapshot, tally: Tally, board: SchedulerState) -> RunSnapshot:
-    now, rate, closed = shown.at, board.rate, board.gates.closed
-    reserved_usd = max(0.0, board.money.committed_usd - board.money.settled_usd)
+def _with_board(shown: RunSnapshot, tally: Tally, scheduler: SchedulerState) -> RunSnapshot:
+    now, rate, closed = shown.at, scheduler.rate, scheduler.gates.closed
+    reserved_usd = max(0.0, scheduler.money.committed_usd - scheduler.money.settled_usd)
     return replace(
         shown,
         reserved_usd=reserved_usd,
@@ -54,25 +54,25 @@ def _with_board(shown: RunSnapshot, tally: Tally, board: SchedulerState) -> RunS
         allowed=rate.allowed,
         limited_until=rate.blocked_until if rate.blocked_until > now else None,
         waiting_for=tuple(GATE_WORDS[kind].short for kind in closed if kind in GATE_WORDS),
-        uploading_count=len(board.uploads.under_way),
-        eta_s=eta_s(tally, board, now),
+        uploading_count=len(scheduler.uploads.under_way),
+        eta_s=eta_s(tally, scheduler, now),
     )
 
 
-def eta_s(tally: Tally, board: SchedulerState, now: float) -> float | None:
+def eta_s(tally: Tally, scheduler: SchedulerState, now: float) -> float | None:
     """Seconds until this run has nothing left to do; None while that cannot be told.
 
     By the pace at which jobs ended lately, and never less than the budget needs for what is left,
     with the latencies and polls that were learned. Jobs beyond `--limit` are not this run's.
     """
-    if board.gates.closed.keys() & GATE_WORDS.keys():
+    if scheduler.gates.closed.keys() & GATE_WORDS.keys():
         return None
-    left = _Left.of(tally, board)
+    left = _Left.of(tally, scheduler)
     if not left.count:
         return None
     pace = tally.pace_per_s(now)
     by_pace_s = None if pace is None else left.count / pace
-    by_budget_s = _by_budget_s(left, board, now)
+    by_budget_s = _by_budget_s(left, scheduler, now)
     known = [seconds for seconds in (by_pace_s, by_budget_s) if seconds is not None]
     return max(known, default=None)
 
@@ -90,38 +90,38 @@ class _Left:
         return self.queued + self.running + self.fetching
 
     @classmethod
-    def of(cls, tally: Tally, board: SchedulerState) -> _Left:
+    def of(cls, tally: Tally, scheduler: SchedulerState) -> _Left:
         counts = tally.counts
-        queued = counts[JobState.PENDING] - sum(board.held.values())
-        quota = board.prefetch.quota
+        queued = counts[JobState.PENDING] - sum(scheduler.held.values())
+        quota = scheduler.prefetch.quota
         if quota is not None:
-            queued = min(queued, quota + board.roster.counts[JobState.PENDING])
+            queued = min(queued, quota + scheduler.queues.counts[JobState.PENDING])
         fetching = counts[JobState.FETCHING] + counts[JobState.RECOVERING]
         return cls(max(0, queued), tally.in_flight, fetching)
 
 
-def _by_budget_s(left: _Left, board: SchedulerState, now: float) -> float | None:
+def _by_budget_s(left: _Left, scheduler: SchedulerState, now: float) -> float | None:
     """What the requests and the places need at least; None before a latency is believed."""
-    load = board.placement.load
+    load = scheduler.polls.load
     if not load.latency_s:
         return None
     stay_s = load.latency_s + load.delay_s
     # What runs is half through, on the average.
-    places_s = (left.queued + left.running / 2) * stay_s / board.limits.concurrency
+    places_s = (left.queued + left.running / 2) * stay_s / scheduler.limits.concurrency
     last_s = stay_s if left.queued else stay_s / 2 if left.running else 0.0
-    blocked_s = max(0.0, board.rate.blocked_until - now)
-    return max(places_s, _requests_s(left, board, now)) + last_s + blocked_s
+    blocked_s = max(0.0, scheduler.rate.blocked_until - now)
+    return max(places_s, _requests_s(left, scheduler, now)) + last_s + blocked_s
 
 
-def _requests_s(left: _Left, board: SchedulerState, now: float) -> float:
+def _requests_s(left: _Left, scheduler: SchedulerState, now: float) -> float:
     """The time that the requests of what is left take; none where the minute still holds them."""
-    allowed = board.rate.allowed
+    allowed = scheduler.rate.allowed
     if allowed is None:
         return 0.0
     requests: float = left.queued
-    if board.limits.rate_scope is RateScope.ALL:
-        polls = board.placement.load.polls
+    if scheduler.limits.rate_scope is RateScope.ALL:
+        polls = scheduler.polls.load.polls
         requests = left.queued * (OTHER_CALLS + polls)
         requests += left.running * (OTHER_CALLS - 1 + polls) + left.fetching
-    free = max(0, allowed - board.rate.used(now))
+    free = max(0, allowed - scheduler.rate.used(now))
     return RATE_WINDOW_S * max(0.0, requests - free) / allowed

@@ -98,51 +98,51 @@ def fitted(segments: Sequence[Segment], width: int) -> str:
     return line({})
 
 
-def end_segments(glance: RunSnapshot) -> list[Segment]:
+def end_segments(snapshot: RunSnapshot) -> list[Segment]:
     """How far it is and when it ends: behind the bar."""
-    if not glance.total:
+    if not snapshot.total:
         return []
-    segments = [Segment(1, (f"{100 * glance.ended // glance.total} %",))]
-    if glance.eta_s is not None and glance.ended < glance.total:
-        eta = duration(glance.eta_s)
+    segments = [Segment(1, (f"{100 * snapshot.ended // snapshot.total} %",))]
+    if snapshot.eta_s is not None and snapshot.ended < snapshot.total:
+        eta = duration(snapshot.eta_s)
         segments.append(Segment(0, (f"ETA {eta}", eta)))
     return segments
 
 
-def job_segments(glance: RunSnapshot) -> list[Segment]:
+def job_segments(snapshot: RunSnapshot) -> list[Segment]:
     """Where the jobs are, and what moves."""
     told = [
-        (0, glance.count(states_of(StateGroup.DONE)), "done", True),
-        (2, glance.count(IN_FLIGHT), "running", True),
-        (4, glance.count(COMING_HOME), "fetching", False),
-        (3, glance.count(states_of(StateGroup.WAITING)), "queued", False),
-        *((1, glance.count(states_of(group)), group.value, False) for group in _WITHOUT_FILES),
+        (0, snapshot.count(states_of(StateGroup.DONE)), "done", True),
+        (2, snapshot.count(IN_FLIGHT), "running", True),
+        (4, snapshot.count(COMING_HOME), "fetching", False),
+        (3, snapshot.count(states_of(StateGroup.WAITING)), "queued", False),
+        *((1, snapshot.count(states_of(group)), group.value, False) for group in _WITHOUT_FILES),
     ]
     segments = [
         Segment(rank, (f"{count} {word}",)) for rank, count, word, always in told if count or always
     ]
-    if glance.bytes_per_s >= 1:
-        segments.append(Segment(5, (f"{size_text(glance.bytes_per_s)}/s",)))
-    if glance.uploading_count:
-        segments.append(Segment(5, (f"{glance.uploading_count} uploading",)))
-    if glance.uploaded_count:
-        size = size_text(glance.uploaded_bytes)
-        count = f"{glance.uploaded_count} uploaded"
+    if snapshot.bytes_per_s >= 1:
+        segments.append(Segment(5, (f"{size_text(snapshot.bytes_per_s)}/s",)))
+    if snapshot.uploading_count:
+        segments.append(Segment(5, (f"{snapshot.uploading_count} uploading",)))
+    if snapshot.uploaded_count:
+        size = size_text(snapshot.uploaded_bytes)
+        count = f"{snapshot.uploaded_count} uploaded"
         segments.append(Segment(6, (f"{count} ({size})", count)))
     return segments
 
 
-def budget_segments(glance: RunSnapshot, clock: Clock) -> list[Segment]:
+def budget_segments(snapshot: RunSnapshot, clock: Clock) -> list[Segment]:
     """What holds it back, what it costs, which requests it makes, and until when to fetch."""
     segments = []
-    if glance.waiting_for:
-        segments.append(Segment(0, (f"waits: {' and '.join(glance.waiting_for)}",)))
-    if glance.limited_until is not None:
-        segments.append(Segment(0, (f"limited until {clock(glance.limited_until)}",)))
-    segments += [_money(glance), *_calls(glance)]
-    if glance.deadline_at is not None:
-        left_s = glance.deadline_at - glance.at
-        by = f"fetch by {clock(glance.deadline_at)}"
+    if snapshot.waiting_for:
+        segments.append(Segment(0, (f"waits: {' and '.join(snapshot.waiting_for)}",)))
+    if snapshot.limited_until is not None:
+        segments.append(Segment(0, (f"limited until {clock(snapshot.limited_until)}",)))
+    segments += [_money(snapshot), *_calls(snapshot)]
+    if snapshot.deadline_at is not None:
+        left_s = snapshot.deadline_at - snapshot.at
+        by = f"fetch by {clock(snapshot.deadline_at)}"
         urgent = left_s < SOON_S
         segments.append(
             Segment(
@@ -152,10 +152,10 @@ def budget_segments(glance: RunSnapshot, clock: Clock) -> list[Segment]:
     return segments
 
 
-def _money(glance: RunSnapshot) -> Segment:
-    spent = f"${glance.spent_usd:.2f}"
-    reserved = f"${glance.reserved_usd:.2f}" if glance.reserved_usd else ""
-    cap = "" if glance.cap_usd is None else f"${glance.cap_usd:.2f}"
+def _money(snapshot: RunSnapshot) -> Segment:
+    spent = f"${snapshot.spent_usd:.2f}"
+    reserved = f"${snapshot.reserved_usd:.2f}" if snapshot.reserved_usd else ""
+    cap = "" if snapshot.cap_usd is None else f"${snapshot.cap_usd:.2f}"
     long = f"{spent} spent" + (f" + {reserved} reserved" if reserved else "")
     both = f"{spent}+{reserved}" if reserved else spent
     return Segment(
@@ -168,21 +168,21 @@ def _money(glance: RunSnapshot) -> Segment:
     )
 
 
-def _calls(glance: RunSnapshot) -> list[Segment]:
+def _calls(snapshot: RunSnapshot) -> list[Segment]:
     parts = [
         f"{count} {word}"
-        for count, word in ((glance.submits, "submits"), (glance.polls, "polls"))
+        for count, word in ((snapshot.submits, "submits"), (snapshot.polls, "polls"))
         if count is not None
     ]
     told = " + ".join(parts)
-    if glance.calls is None or glance.allowed is None:
+    if snapshot.calls is None or snapshot.allowed is None:
         return [Segment(2, (f"{told}/min",))] if parts else []
-    budget = f"{glance.calls}/{glance.allowed} requests/min"
+    budget = f"{snapshot.calls}/{snapshot.allowed} requests/min"
     return [Segment(2, (f"{budget} ({told})", budget) if parts else (budget,))]
 
 
-def one_line(glance: RunSnapshot, clock: Clock) -> str:
+def one_line(snapshot: RunSnapshot, clock: Clock) -> str:
     """Everything in one line, however long: where there is no terminal."""
-    count = Segment(0, (f"{glance.ended}/{glance.total}",))
-    segments = [count, *end_segments(glance), *job_segments(glance)]
-    return fitted([*segments, *budget_segments(glance, clock)], 10_000)
+    count = Segment(0, (f"{snapshot.ended}/{snapshot.total}",))
+    segments = [count, *end_segments(snapshot), *job_segments(snapshot)]
+    return fitted([*segments, *budget_segments(snapshot, clock)], 10_000)

@@ -12,13 +12,13 @@ from batchgen.core.scheduling.state import SchedulerState
 
 
 class Slots:
-    """Counted down as effects are decided on; the board is read once."""
+    """Counted down as effects are decided on; the scheduler is read once."""
 
-    def __init__(self, board: SchedulerState, now: float) -> None:
-        self._rates = board.rates
+    def __init__(self, scheduler: SchedulerState, now: float) -> None:
+        self._rates = scheduler.rates
         self._now = now
-        self._left = board.rate.free(now)
-        self._of_models = {model: own.free(now) for model, own in board.rates.models.items()}
+        self._left = scheduler.rate.free(now)
+        self._of_models = {model: own.free(now) for model, own in scheduler.rates.models.items()}
         self.wanted = False
         """Whether something had to stay behind for want of a slot of the whole."""
         self._wanted_of: set[str] = set()

@@ -28,72 +28,76 @@ _ENDING_GATES = (GateKind.CREDITS, GateKind.SPEND_CAP, GateKind.TIME)
 
 
 def ending(
-    board: SchedulerState, effects: Sequence[Effect], now: float
+    scheduler: SchedulerState, effects: Sequence[Effect], now: float
 ) -> tuple[Verdict, Gate | None]:
     """The verdict, beside the effects just decided on, and the gate a STOP is due to.
 
     Stops only when nothing is under way: what runs here is brought to its event first.
     """
-    if board.is_waiting:
+    if scheduler.is_waiting:
         return Verdict.GO_ON, None
-    closed = board.gates.closed
+    closed = scheduler.gates.closed
     if GateKind.STOP in closed:
         return Verdict.STOP, closed[GateKind.STOP]
-    gate = board.gates.lost_patience(now)
+    gate = scheduler.gates.lost_patience(now)
     saving = any(effect.kind is EffectKind.SAVE for effect in effects)
     if gate is not None and not saving:
         return Verdict.STOP, gate
-    active = len(board.jobs) - board.roster.counts[JobState.PENDING]
-    if _only_history_is_missing(board, active, now):
+    active = len(scheduler.jobs) - scheduler.queues.counts[JobState.PENDING]
+    if _only_history_is_missing(scheduler, active, now):
         return Verdict.STOP, closed[GateKind.HISTORY]
     if active or effects:
         return Verdict.GO_ON, None
-    if board.all_drawn and not _open_pending(board):
+    if scheduler.all_drawn and not _open_pending(scheduler):
         return Verdict.COMPLETE, None
     for kind in _ENDING_GATES:
         if kind in closed:
             return Verdict.STOP, closed[kind]
-    no_uploads = board.gates.without_uploads(now)
-    if no_uploads is not None and _next_pending(board, now) is None:
+    no_uploads = scheduler.gates.without_uploads(now)
+    if no_uploads is not None and _next_pending(scheduler, now) is None:
         return Verdict.STOP, no_uploads
-    return _out_of_money(board, now)
+    return _out_of_money(scheduler, now)
 
 
-def _open_pending(board: SchedulerState) -> int:
+def _open_pending(scheduler: SchedulerState) -> int:
     """Pending jobs whose model is not closed."""
-    pending = board.roster.pending
-    return pending.total() - sum(pending[model] for model in board.gates.closed_models)
+    pending = scheduler.queues.pending
+    return pending.total() - sum(pending[model] for model in scheduler.gates.closed_models)
 
 
-def _only_history_is_missing(board: SchedulerState, active: int, now: float) -> bool:
+def _only_history_is_missing(scheduler: SchedulerState, active: int, now: float) -> bool:
     """Whether all that is left needs a history that has not answered for long."""
-    gate = board.gates.closed.get(GateKind.HISTORY)
-    if gate is None or now - gate.since_at < board.gates.patience.history_s:
+    gate = scheduler.gates.closed.get(GateKind.HISTORY)
+    if gate is None or now - gate.since_at < scheduler.gates.patience.history_s:
         return False
-    left = len(board.roster.queues[QueueKind.RECOVER]) + len(board.roster.queues[QueueKind.LOOKUP])
-    return left == active and not _may_submit(board, now)
+    left = len(scheduler.queues[QueueKind.RECOVER]) + len(scheduler.queues[QueueKind.LOOKUP])
+    return left == active and not _may_submit(scheduler, now)
 
 
-def _may_submit(board: SchedulerState, now: float) -> bool:
+def _may_submit(scheduler: SchedulerState, now: float) -> bool:
     """Whether the next pending job could go out without anything else happening first."""
-    job = _next_pending(board, now)
-    held = board.gates.holds_submits() or board.in_flight >= board.limits.concurrency
-    return job is not None and not held and board.money.affords(board.money.expected_usd(job))
+    job = _next_pending(scheduler, now)
+    held = scheduler.gates.holds_submits() or scheduler.in_flight >= scheduler.limits.concurrency
+    return (
+        job is not None and not held and scheduler.money.affords(scheduler.money.expected_usd(job))
+    )
 
 
-def _next_pending(board: SchedulerState, now: float) -> Job | None:
+def _next_pending(scheduler: SchedulerState, now: float) -> Job | None:
     """The first one, of those that wait for uploads only while these are worth waiting for."""
-    closed = board.gates.closed_models
-    keys = board.roster.idle(QueueKind.SUBMIT)
-    if board.gates.without_uploads(now) is None:
-        keys += board.roster.idle(QueueKind.UPLOAD)
+    closed = scheduler.gates.closed_models
+    keys = scheduler.queues.idle(QueueKind.SUBMIT)
+    if scheduler.gates.without_uploads(now) is None:
+        keys += scheduler.queues.idle(QueueKind.UPLOAD)
     keys.sort()
-    return next((board.jobs[key] for key in keys if board.jobs[key].model not in closed), None)
+    return next(
+        (scheduler.jobs[key] for key in keys if scheduler.jobs[key].model not in closed), None
+    )
 
 
-def _out_of_money(board: SchedulerState, now: float) -> tuple[Verdict, Gate | None]:
+def _out_of_money(scheduler: SchedulerState, now: float) -> tuple[Verdict, Gate | None]:
     """Nothing runs and the next job is not affordable: no event will ever change that."""
-    money, job = board.money, _next_pending(board, now)
+    money, job = scheduler.money, _next_pending(scheduler, now)
     if money.cap_usd is None or job is None or money.affords(money.expected_usd(job)):
         return Verdict.GO_ON, None
     reason = (

@@ -84,7 +84,7 @@ class _LatencySample:
             self._known_tails = (ordered[cut], ordered[-1 - cut])
         return self._known_tails
 
-    def outlast(self, request: int, age_s: float) -> bool:
+    def observe_running(self, request: int, age_s: float) -> bool:
         """A request still runs at this age. Whether that changes what is believed."""
         if len(self.values) >= KNOWN_COUNT:
             if age_s <= max(self.values):
@@ -118,9 +118,9 @@ class Latencies:
         self._seen.setdefault(model, _LatencySample()).add(latency_s)
         self.learned += 1
 
-    def outlast(self, model: str, request: int, age_s: float) -> None:
+    def observe_running(self, model: str, request: int, age_s: float) -> None:
         """A request (told apart by any number) of this model still runs at this age."""
-        if self._seen.setdefault(model, _LatencySample()).outlast(request, age_s):
+        if self._seen.setdefault(model, _LatencySample()).observe_running(request, age_s):
             self.revised += 1
 
     def scouted_s(self, model: str) -> float:

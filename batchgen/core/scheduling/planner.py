@@ -1,6 +1,6 @@
 """The planner: which effects to start now, and when to look again.
 
-A plain function of the board and the instant. It never awaits, never reads a clock and changes
+A plain function of the scheduler and the instant. It never awaits, never reads a clock and changes
 nothing. The order in which it spends a tight request budget:
 
 1. results: a finished request is paid for; its window is running out
@@ -63,49 +63,53 @@ class PlannedEffects:
     gate: Gate | None = None
 
 
-def plan(board: SchedulerState, now: float) -> PlannedEffects:
+def plan(scheduler: SchedulerState, now: float) -> PlannedEffects:
     """Decide. See the module for the order; see `PlannedEffects` for the answer."""
-    return _Pass(board, now).decide()
+    return _Pass(scheduler, now).decide()
 
 
 class _Pass:
-    """One deciding pass: the board is read once, the slots and places left are counted down."""
+    """One deciding pass: the scheduler is read once, the slots and places left are counted down."""
 
-    def __init__(self, board: SchedulerState, now: float) -> None:
-        self.board = board
+    def __init__(self, scheduler: SchedulerState, now: float) -> None:
+        self.scheduler = scheduler
         self.now = now
-        self.slots = Slots(board, now)
+        self.slots = Slots(scheduler, now)
         self.effects: list[Effect] = []
         self.wakes: list[float] = []
-        self.submits = Submits(board.limits.concurrency - board.in_flight)
+        self.submits = Submits(scheduler.limits.concurrency - scheduler.in_flight)
         self.uploads: set[Content] = set()
 
     def decide(self) -> PlannedEffects:
-        if GateKind.STOP not in self.board.gates.closed:
+        if GateKind.STOP not in self.scheduler.gates.closed:
             self._effects()
-        verdict, gate = ending(self.board, self.effects, self.now)
+        verdict, gate = ending(self.scheduler, self.effects, self.now)
         if verdict is not Verdict.GO_ON:
             return PlannedEffects(verdict=verdict, gate=gate)
         return PlannedEffects(tuple(self.effects), self._wake_at(), *self._draws())
 
     def _draws(self) -> tuple[int, tuple[tuple[str, int], ...]]:
-        board = self.board
-        if board.gates.holds_submits():
+        scheduler = self.scheduler
+        if scheduler.gates.holds_submits():
             return 0, ()
-        closed, limits, prefetch = board.gates.closed_models.keys(), board.limits, board.prefetch
+        closed, limits, prefetch = (
+            scheduler.gates.closed_models.keys(),
+            scheduler.limits,
+            scheduler.prefetch,
+        )
         return (
-            prefetch.to_draw(board.roster, closed, limits.concurrency),
-            prefetch.to_draw_of(board.roster, closed, limits.models),
+            prefetch.to_draw(scheduler.queues, closed, limits.concurrency),
+            prefetch.to_draw_of(scheduler.queues, closed, limits.models),
         )
 
     def _effects(self) -> None:
         self._saves()
-        if not self.board.gates.holds_calls():
-            if self.board.wants_credits and not self.board.probing:
+        if not self.scheduler.gates.holds_calls():
+            if self.scheduler.wants_credits and not self.scheduler.probing:
                 self._start(EffectKind.CREDITS, None)
             self._fetches()
-            self._submits(submit_share(self.board, self.now))
-            self._uploads(submit_share(self.board, self.now) - len(self.submits.keys), 0)
+            self._submits(submit_share(self.scheduler, self.now))
+            self._uploads(submit_share(self.scheduler, self.now) - len(self.submits.keys), 0)
             self._polls()
             self._lookups()
             self._submits(MAX_STOCK)
@@ -115,20 +119,20 @@ class _Pass:
 
     def _due(self, line: QueueKind) -> Iterator[Job]:
         """Jobs whose instant has come; the next one is remembered for the next look."""
-        queue = self.board.roster.queues[line]
+        queue = self.scheduler.queues[line]
         next_at = queue.next_at(self.now)
         if next_at is not None:
             self.wakes.append(next_at)
         for key in queue.due(self.now):
-            yield self.board.jobs[key]
+            yield self.scheduler.jobs[key]
 
     def _start(self, kind: EffectKind, job: Job | None) -> bool:
         """Start an effect that takes a slot, if there is one."""
-        counts = kind is EffectKind.SUBMIT or self.board.limits.rate_scope is RateScope.ALL
+        counts = kind is EffectKind.SUBMIT or self.scheduler.limits.rate_scope is RateScope.ALL
         if counts and not self.slots.take(job):
             return False
         unlimited = not (counts and self.slots.are_limited(job))
-        at_once = kind is EffectKind.POLL and unlimited and not self.board.gates.holds_saves()
+        at_once = kind is EffectKind.POLL and unlimited and not self.scheduler.gates.holds_saves()
         self.effects.append(Effect(kind, job, counts, at_once=at_once))
         return True
 
@@ -138,9 +142,9 @@ class _Pass:
                 return
 
     def _saves(self) -> None:
-        if self.board.gates.holds_saves():
+        if self.scheduler.gates.holds_saves():
             return
-        places = self.board.limits.save_concurrency - self.board.roster.saving
+        places = self.scheduler.limits.save_concurrency - self.scheduler.queues.saving
         for job in self._due(QueueKind.SAVE):
             if places <= 0:
                 return
@@ -148,18 +152,18 @@ class _Pass:
             self.effects.append(Effect(EffectKind.SAVE, job, counts=False))
 
     def _fetches(self) -> None:
-        if not self.board.gates.holds_saves():
+        if not self.scheduler.gates.holds_saves():
             self._start_all(EffectKind.FETCH, QueueKind.FETCH)
 
     def _polls(self) -> None:
-        board = self.board
-        if board.limits.rate_scope is RateScope.SUBMIT or board.rate.allowed is None:
+        scheduler = self.scheduler
+        if scheduler.limits.rate_scope is RateScope.SUBMIT or scheduler.rate.allowed is None:
             self._start_all(EffectKind.POLL, QueueKind.POLL)
             return
         unknown: list[Job] = []
         for job in self._due(QueueKind.POLL):
-            is_late = self.now - job.sent_at >= board.placement.last_chance_s
-            if not (is_late or board.latencies.has_result(job.model)):
+            is_late = self.now - job.sent_at >= scheduler.polls.last_chance_s
+            if not (is_late or scheduler.latencies.has_result(job.model)):
                 unknown.append(job)
             elif not self._start(EffectKind.POLL, job) and self.slots.wanted:
                 return
@@ -170,8 +174,8 @@ class _Pass:
         never ends keeps nobody waiting."""
         if not unknown:
             return
-        jobs, latencies = self.board.jobs, self.board.latencies
-        out = Counter(jobs[key].model for key in self.board.busy if key in jobs)
+        jobs, latencies = self.scheduler.jobs, self.scheduler.latencies
+        out = Counter(jobs[key].model for key in self.scheduler.busy if key in jobs)
         for job in sorted(unknown, key=lambda job: (job.polls, job.sent_at)):
             seen_s = latencies.scouted_s(job.model)
             news_at = job.sent_at + min(SCOUT_STEP * seen_s, seen_s + MAX_INTERVAL_S)
@@ -182,43 +186,43 @@ class _Pass:
 
     def _lookups(self) -> None:
         """Candidates are confirmed; a due job starts a read, which then serves all of them."""
-        board, by_list = self.board, False
+        scheduler, by_list = self.scheduler, False
         self._start_all(EffectKind.RECOVER, QueueKind.RECOVER)
         for job in self._due(QueueKind.LOOKUP):
-            if job.key in board.lookups.candidates:
+            if job.key in scheduler.lookups.candidates:
                 self._start(EffectKind.CONFIRM, job)
             elif needs_lookup(job):
                 self._start(EffectKind.RECOVER, job)
             else:
                 by_list = True
-        if not board.lookups.fetching and (board.lookups.read is not None or by_list):
+        if not scheduler.lookups.fetching and (scheduler.lookups.read is not None or by_list):
             self._start(EffectKind.READ_HISTORY, None)
 
     def _submits_wait(self) -> bool:
         """Whether nothing may be submitted just now, whatever it is."""
-        board = self.board
-        waiting_files = len(board.roster.queues[QueueKind.SAVE]) + board.roster.saving
-        lags = waiting_files >= BACKLOG_FACTOR * board.limits.save_concurrency
-        return lags or board.wants_credits or board.gates.holds_submits()
+        scheduler = self.scheduler
+        waiting_files = len(scheduler.queues[QueueKind.SAVE]) + scheduler.queues.saving
+        lags = waiting_files >= BACKLOG_FACTOR * scheduler.limits.save_concurrency
+        return lags or scheduler.wants_credits or scheduler.gates.holds_submits()
 
     def _submits(self, at_most: int) -> None:
-        board, sums = self.board, self.submits
+        scheduler, sums = self.scheduler, self.submits
         if self._submits_wait() or at_most <= 0:
             return
         at_most += len(sums.keys)
-        waiting = {model for model, count in board.roster.pending.items() if count}
+        waiting = {model for model, count in scheduler.queues.pending.items() if count}
         for job in self._due(QueueKind.SUBMIT):
             if sums.held >= waiting:
                 return  # whatever model it is of, it would have to wait
             if job.key in sums.keys or job.model in sums.held:
                 continue
-            price_usd = board.money.expected_usd(job)
+            price_usd = scheduler.money.expected_usd(job)
             if sums.places <= 0 or len(sums.keys) >= at_most:
                 return
             if self._is_held_back(job, price_usd):
                 sums.held.add(job.model)
                 continue
-            if not board.money.affords(price_usd, sums.usd):
+            if not scheduler.money.affords(price_usd, sums.usd):
                 return
             if self._start(EffectKind.SUBMIT, job):
                 sums.take(job, price_usd)
@@ -228,17 +232,17 @@ class _Pass:
     def _uploads(self, at_most: int, beyond: int) -> None:
         """What the next jobs to be submitted name and the service does not have yet: of those for
         which there are places, and so many `beyond`."""
-        board, desk = self.board, self.board.uploads
+        scheduler, desk = self.scheduler, self.scheduler.uploads
         if self._submits_wait() or at_most <= 0:
             return
-        ready = len(board.roster.queues[QueueKind.SUBMIT]) - len(self.submits.keys)
+        ready = len(scheduler.queues[QueueKind.SUBMIT]) - len(self.submits.keys)
         ahead = min(at_most, self.submits.places + beyond - ready)
         for job in self._due(QueueKind.UPLOAD):
             if ahead <= 0 or not desk.has_room:
                 return
-            if job.model in board.gates.closed_models:
+            if job.model in scheduler.gates.closed_models:
                 continue
-            if not board.money.affords(board.money.expected_usd(job), self.submits.usd):
+            if not scheduler.money.affords(scheduler.money.expected_usd(job), self.submits.usd):
                 return
             contents = missing(job.body)
             later = [at for content in contents if (at := desk.due_at(content)) > self.now]
@@ -250,11 +254,11 @@ class _Pass:
 
     def _upload(self, content: Content) -> bool:
         """Start an upload, unless it is under way; False where there is no slot or no room."""
-        if content in self.board.uploads.under_way or content in self.uploads:
+        if content in self.scheduler.uploads.under_way or content in self.uploads:
             return True
-        if not self.board.uploads.takes(content, self.uploads):
+        if not self.scheduler.uploads.takes(content, self.uploads):
             return False
-        counts = self.board.limits.rate_scope is RateScope.ALL
+        counts = self.scheduler.limits.rate_scope is RateScope.ALL
         if counts and not self.slots.take(None):
             return False
         self.uploads.add(content)
@@ -263,24 +267,24 @@ class _Pass:
 
     def _is_held_back(self, job: Job, price_usd: float | None) -> bool:
         """Whether this job has to wait while others need not."""
-        board, model, begun = self.board, job.model, self.submits.models
-        if model in board.gates.closed_models:
+        scheduler, model, begun = self.scheduler, job.model, self.submits.models
+        if model in scheduler.gates.closed_models:
             return True  # drawn before its model was closed
-        in_flight = board.roster.in_flight[model] + begun[model]
-        if in_flight >= board.limits.models.get(model, math.inf):
+        in_flight = scheduler.queues.in_flight[model] + begun[model]
+        if in_flight >= scheduler.limits.models.get(model, math.inf):
             return True
         if (
             price_usd is None
-            and board.money.cap_usd is not None
-            and _is_being_priced(board, model, begun)
+            and scheduler.money.cap_usd is not None
+            and _is_being_priced(scheduler, model, begun)
         ):
             return True  # the first one tells what the others will cost
-        polled = board.roster.polled + self.submits.polled
-        return job.api is Mode.QUEUED and polled >= board.placement.drainable(model)
+        polled = scheduler.queues.polled + self.submits.polled
+        return job.api is Mode.QUEUED and polled >= scheduler.polls.drainable(model)
 
     def _probe(self) -> None:
-        at = self.board.gates.probe_at()
-        if at is None or self.board.probing or self.board.gates.lost_patience(self.now):
+        at = self.scheduler.gates.probe_at()
+        if at is None or self.scheduler.probing or self.scheduler.gates.lost_patience(self.now):
             return
         if at > self.now:
             self.wakes.append(at)
@@ -288,8 +292,8 @@ class _Pass:
             self._start(EffectKind.PROBE, None)
 
     def _check_disk(self) -> None:
-        gate = self.board.gates.closed.get(GateKind.DISK)
-        if gate is None or self.board.probing or self.board.gates.lost_patience(self.now):
+        gate = self.scheduler.gates.closed.get(GateKind.DISK)
+        if gate is None or self.scheduler.probing or self.scheduler.gates.lost_patience(self.now):
             return
         if gate.probe_at > self.now:
             self.wakes.append(gate.probe_at)
@@ -301,7 +305,7 @@ class _Pass:
         return min((at for at in wakes if at > self.now), default=None)
 
 
-def _is_being_priced(board: SchedulerState, model: str, begun: Counter[str]) -> bool:
+def _is_being_priced(scheduler: SchedulerState, model: str, begun: Counter[str]) -> bool:
     """Whether a job of the model is under way, or just begun, that will tell its cost."""
-    roster = board.roster
-    return bool(roster.in_flight[model] + roster.fetching[model] + begun[model])
+    queues = scheduler.queues
+    return bool(queues.in_flight[model] + queues.fetching[model] + begun[model])

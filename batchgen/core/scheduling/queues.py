@@ -1,4 +1,4 @@
-"""The jobs on the board, in the order in which something can be done about them.
+"""The jobs in memory, in the order in which something can be done about them.
 
 Every step costs what changed, not what is there: a pass of the planner over ten thousand running
 jobs looks at the few whose instant has come.
@@ -121,12 +121,12 @@ def _rank(job: Job) -> float:
 
 
 class JobQueues:
-    """All jobs on the board by key, who is busy, and the idle ones in their queues."""
+    """All jobs in memory by key, which of them are busy, and the idle ones in their queues."""
 
     def __init__(self) -> None:
         self.jobs: dict[int, Job] = {}
         self.busy: set[int] = set()
-        self.queues: dict[QueueKind, DueQueue] = {line: DueQueue() for line in QueueKind}
+        self.by_kind: dict[QueueKind, DueQueue] = {line: DueQueue() for line in QueueKind}
         self.counts: Counter[JobState] = Counter()
         self.pending: Counter[str] = Counter()
         """Pending jobs by model."""
@@ -149,8 +149,12 @@ class JobQueues:
 
     def advance(self, now: float) -> None:
         """Bring all queues to an instant."""
-        for queue in self.queues.values():
+        for queue in self.by_kind.values():
             queue.advance(now)
+
+    def __getitem__(self, kind: QueueKind) -> DueQueue:
+        """The idle jobs of one kind."""
+        return self.by_kind[kind]
 
     def put(self, job: Job) -> None:
         """Add a job, or replace it as it was."""
@@ -175,7 +179,7 @@ class JobQueues:
 
     def idle(self, line: QueueKind) -> list[int]:
         """The keys of all jobs that wait for the same, due or not."""
-        return self.queues[line].keys()
+        return self.by_kind[line].keys()
 
     def begin(self, key: int) -> None:
         """Something is being done about a job: it waits for nothing."""
@@ -209,12 +213,12 @@ class JobQueues:
     def _enqueue(self, job: Job) -> None:
         line = line_of(job)
         if line is not None:
-            self.queues[line].add(job)
+            self.by_kind[line].add(job)
 
     def _dequeue(self, job: Job) -> None:
         line = line_of(job)
         if line is not None:
-            self.queues[line].remove(job)
+            self.by_kind[line].remove(job)
 
 
 def _is_savable(job: Job) -> bool:

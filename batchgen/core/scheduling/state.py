@@ -67,9 +67,9 @@ class SchedulerState:
     money: Money = field(default_factory=Money)
     gates: Gates = field(default_factory=Gates)
     latencies: Latencies = field(default_factory=Latencies)
-    placement: PollScheduler = field(init=False, compare=False)
+    polls: PollScheduler = field(init=False, compare=False)
     """Follows from the latencies and the budget; schedules are made when they are asked for."""
-    roster: JobQueues = field(default_factory=JobQueues)
+    queues: JobQueues = field(default_factory=JobQueues)
     uploads: UploadQueue = field(default_factory=UploadQueue)
     prefetch: Prefetch = field(default_factory=Prefetch)
     lookups: Lookups = field(default_factory=Lookups)
@@ -82,11 +82,11 @@ class SchedulerState:
     submitted_at: deque[float] = field(default_factory=deque)
     """When submits of the last minute were decided on."""
     held: Counter[str] = field(default_factory=Counter)
-    """Pending jobs taken off the board because their model is closed, by model."""
+    """Pending jobs that were let go because their model is closed, by model."""
 
     def __post_init__(self) -> None:
         """Polls are placed by what is learned, within the budget."""
-        self.placement = PollScheduler(self.latencies, retention_s=self.capabilities.retention_s)
+        self.polls = PollScheduler(self.latencies, retention_s=self.capabilities.retention_s)
         self.prefetch.separate({*self.limits.models, *self.rates.models})
 
     @property
@@ -97,12 +97,12 @@ class SchedulerState:
     @property
     def jobs(self) -> Mapping[int, Job]:
         """The jobs by key."""
-        return self.roster.jobs
+        return self.queues.jobs
 
     @property
     def busy(self) -> AbstractSet[int]:
         """Keys of jobs something is being done about."""
-        return self.roster.busy
+        return self.queues.busy
 
     @property
     def is_waiting(self) -> bool:
@@ -122,7 +122,7 @@ class SchedulerState:
             self.probing = True
         else:
             key = effect.job.key
-            self.roster.begin(key)
+            self.queues.begin(key)
             if effect.kind is EffectKind.SUBMIT:
                 return replace(effect, job=self.jobs[key])  # with its intent
             if effect.kind is EffectKind.CONFIRM:
@@ -155,7 +155,7 @@ class SchedulerState:
         return events, uploaded
 
     def _job_ended(self, outcome: JobOutcome, now: float) -> None:
-        self.roster.release(outcome.job_key)
+        self.queues.release(outcome.job_key)
         if outcome.denied:
             self.lookups.deny(outcome.job_key)
         if outcome.storage is not None:
@@ -273,16 +273,16 @@ class SchedulerState:
         self.money.recall(prices)
 
     def put(self, jobs: Iterable[Job]) -> None:
-        """Jobs come onto the board: active ones at the start, pending ones as they are drawn."""
+        """Jobs come into memory: active ones at the start, pending ones as they are drawn."""
         for job in jobs:
-            self.roster.put(job)
+            self.queues.put(job)
             self.money.account(job)
             if job.api is Mode.QUEUED:
-                self.placement.add(job.model)
+                self.polls.add(job.model)
 
     def advance(self, now: float) -> None:
         """Bring everything that moves with time to an instant; `tick` alone calls this."""
-        self.roster.advance(now)
+        self.queues.advance(now)
         self.rates.advance(now)
         while self.submitted_at and self.submitted_at[0] <= now - RATE_WINDOW_S:
             self.submitted_at.popleft()
@@ -301,7 +301,7 @@ class SchedulerState:
         is_running = event.kind is EventKind.RUNNING
         asked = replace(job, polls=job.polls + is_running, sent_at=job.sent_at or event.at)
         not_done_at = event.at if is_running else asked.sent_at
-        poll_at = self.placement.next_poll_at(asked, not_done_at)
+        poll_at = self.polls.next_poll_at(asked, not_done_at)
         return replace(event, retry_at=max(event.at, poll_at))
 
     def apply(self, changes: Sequence[Change]) -> None:
@@ -313,7 +313,7 @@ class SchedulerState:
         for change in changes:
             if change.event.kind is EventKind.RUNNING:
                 job = change.after
-                self.latencies.outlast(job.model, job.key, change.event.at - job.sent_at)
+                self.latencies.observe_running(job.model, job.key, change.event.at - job.sent_at)
         for change in changes:
             self._apply(change)
 
@@ -331,14 +331,14 @@ class SchedulerState:
         if job.state is not JobState.SUBMITTED:
             self.asked_at.pop(job.key, None)
         if job.ended:
-            self.roster.drop(job.key)
+            self.queues.drop(job.key)
         elif job.state is JobState.PENDING and not job.listed:
             # It left the manifest while it was under way: it is not submitted again.
-            self.roster.drop(job.key)
+            self.queues.drop(job.key)
         elif job.state is JobState.PENDING and job.model in self.gates.closed_models:
             self.hold_back(job)
         else:
-            self.roster.put(job)
+            self.queues.put(job)
 
     def _observe_limit(self, response: Response) -> None:
         """A 429 is the account's, not the job's: nothing counted starts before its reset."""
@@ -354,11 +354,11 @@ class SchedulerState:
         for upload in done:
             for key in self.waiting_for(upload.content):
                 job = self.jobs[key]
-                self.roster.put(replace(job, body=placed(job.body, urls.get)))
+                self.queues.put(replace(job, body=placed(job.body, urls.get)))
 
     def waiting_for(self, content: Content) -> list[int]:
-        """The keys of the jobs on the board that wait for a content."""
-        waiting = self.roster.idle(QueueKind.UPLOAD)
+        """The keys of the jobs in memory that wait for a content."""
+        waiting = self.queues.idle(QueueKind.UPLOAD)
         return list(waiting_for(content, ((key, self.jobs[key].body) for key in waiting)))
 
     def drew(self, model: str | None, jobs: Sequence[Job], asked: int, now: float) -> None:
@@ -372,7 +372,7 @@ class SchedulerState:
 
     def hold_back(self, job: Job) -> None:
         """Let go of a pending job of a closed model; it stays pending in the record."""
-        self.roster.drop(job.key)
+        self.queues.drop(job.key)
         self.held[job.model] += 1
 
     def _learn(self, change: Change) -> None:
@@ -382,7 +382,7 @@ class SchedulerState:
         elif event.kind in _ACKED:
             self.asked_at[job.key] = job.sent_at
             if event.kind is EventKind.ACKED:
-                self.placement.accepted(job, event.at)
+                self.polls.accepted(job, event.at)
         answer = change.answer
         if event.kind in _TELLING and answer is not None and answer.receipt is not None:
             receipt = answer.receipt
@@ -409,7 +409,7 @@ class SchedulerState:
         return since
 
     def _standing(self, state: JobState) -> list[Job]:
-        if not self.roster.counts[state]:
+        if not self.queues.counts[state]:
             return []
         return [job for job in self.jobs.values() if job.state is state]
 
@@ -418,7 +418,7 @@ class SchedulerState:
         """Whether later submits may still come, to show how far the history has caught up."""
         if self.gates.holds_submits():
             return False
-        counts = self.roster.counts
+        counts = self.queues.counts
         return bool(counts[JobState.PENDING] or counts[JobState.SUBMITTING] or not self.all_drawn)
 
     @property
@@ -434,12 +434,12 @@ class SchedulerState:
     @property
     def in_flight(self) -> int:
         """How many places of the concurrency are taken."""
-        counts = self.roster.counts
+        counts = self.queues.counts
         return sum(counts[state] for state in IN_FLIGHT) - len(self.lookups.unlisted)
 
     def __repr__(self) -> str:
         """A one-line dashboard."""
-        counts = sorted((state.value, n) for state, n in self.roster.counts.items() if n)
+        counts = sorted((state.value, n) for state, n in self.queues.counts.items() if n)
         states = " ".join(f"{state}={count}" for state, count in counts)
         gates = ",".join(self.gates.closed) or "open"
         return f"<SchedulerState {states or 'empty'} busy={len(self.busy)} gates={gates}>"

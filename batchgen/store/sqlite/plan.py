@@ -12,7 +12,7 @@ from itertools import islice
 
 from batchgen.core.forecast.diff import JobDiff, Known, standing
 from batchgen.core.forecast.forecast import Experience
-from batchgen.core.forecast.upload_volume import Freight
+from batchgen.core.forecast.upload_volume import UploadVolume
 from batchgen.core.jobs.job import JobState, Totals
 from batchgen.core.jobs.spec import JobSpec
 from batchgen.core.scheduling.learned import prices_of
@@ -50,9 +50,9 @@ class PlanQueries(JobQueries):
                 experience=self._experience(prices_of(notes)),
             )
 
-    def uploaded(self) -> Freight:
+    def uploaded(self) -> UploadVolume:
         """The contents that need not be uploaded any more."""
-        there = Freight()
+        there = UploadVolume()
         # States of earlier versions have no such table.
         if self._one("SELECT count(*) FROM sqlite_master WHERE name = 'uploads'"):
             rows = self._rows(

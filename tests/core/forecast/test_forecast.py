@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from batchgen.core.forecast.diff import TO_SUBMIT, JobDiff
 from batchgen.core.forecast.forecast import Experience, Forecast, PriceSource
-from batchgen.core.forecast.upload_volume import Freight
+from batchgen.core.forecast.upload_volume import UploadVolume
 from batchgen.core.jobs.spec import InputFile, JobSpec, Mode
 from batchgen.providers.segmind import catalog
 
@@ -146,15 +146,15 @@ CONTENTS = st.lists(st.integers(1, 12))
 
 @given(CONTENTS, CONTENTS)
 def test_every_content_that_is_not_there_counts_once(mentioned, there):
-    freight, known = Freight(), Freight()
+    upload_volume, known = UploadVolume(), UploadVolume()
     for number in mentioned:
-        freight.add(content(number), number)
+        upload_volume.add(content(number), number)
     for number in there:
         known.add(content(number), number)
 
     missing = set(mentioned) - set(there)
-    assert freight.without(known) == (len(missing), sum(missing))
-    assert freight.without(Freight()) == (len(set(mentioned)), sum(set(mentioned)))
+    assert upload_volume.without(known) == (len(missing), sum(missing))
+    assert upload_volume.without(UploadVolume()) == (len(set(mentioned)), sum(set(mentioned)))
 
 
 def test_the_inputs_of_what_is_submitted_are_freight():
@@ -163,4 +163,4 @@ def test_the_inputs_of_what_is_submitted_are_freight():
             (spec(2, inputs=(files[0],)), JobDiff.WAITING),
             (spec(3, inputs=(files[2],)), JobDiff.DONE)]  # fmt: skip
 
-    assert forecast_of(jobs).freight.without(Freight()) == (2, 30)
+    assert forecast_of(jobs).upload_volume.without(UploadVolume()) == (2, 30)

@@ -1,4 +1,4 @@
-"""Reading a run while it works: the board beside the tally, and the ETA."""
+"""Reading a run while it works: the scheduler beside the tally, and the ETA."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from batchgen.core.scheduling.gates import GateKind
 from batchgen.core.scheduling.poll_schedule import Load
 from batchgen.core.scheduling.rate_limit import Rates, RateWindow
 from batchgen.core.scheduling.spending import Money
-from tests.core.builders import NOW, board, event, job, saved
+from tests.core.builders import NOW, event, job, saved, scheduler
 
 
 def placed(*, limit=None, load=None, **limits):
-    """A board whose latencies are believed."""
-    made = board(rate=RateWindow(limit), limits=Limits(**limits))
-    made.placement.load = load or Load(polls=1.0, latency_s=20.0, delay_s=0.0)
+    """A scheduler whose latencies are believed."""
+    made = scheduler(rate=RateWindow(limit), limits=Limits(**limits))
+    made.polls.load = load or Load(polls=1.0, latency_s=20.0, delay_s=0.0)
     return made
 
 
@@ -72,8 +72,8 @@ def test_a_block_of_the_service_is_waited_for():
     free_s = eta_s(left(10), made, NOW)
     made.rate.refuse_until(NOW + 42, NOW)
     assert eta_s(left(10), made, NOW) >= free_s + 42
-    assert SnapshotReader(left(10), board=made).read(NOW).limited_until == NOW + 42
-    assert SnapshotReader(left(10), board=made).read(NOW + 43).limited_until is None
+    assert SnapshotReader(left(10), scheduler=made).read(NOW).limited_until == NOW + 42
+    assert SnapshotReader(left(10), scheduler=made).read(NOW + 43).limited_until is None
 
 
 @pytest.mark.parametrize("kind", [kind for kind in GateKind if kind is not GateKind.HISTORY])
@@ -81,13 +81,13 @@ def test_nobody_knows_when_a_gate_opens(kind):
     made = placed(concurrency=10)
     made.gates.close(kind, "because", NOW)
     assert eta_s(left(10), made, NOW) is None
-    assert len(SnapshotReader(left(10), board=made).read(NOW).waiting_for) == 1
+    assert len(SnapshotReader(left(10), scheduler=made).read(NOW).waiting_for) == 1
 
 
 def test_there_is_no_eta_for_nothing_or_before_anything_is_known():
     made = placed(concurrency=10)
     assert eta_s(left(done=5), made, NOW) is None
-    assert eta_s(left(10), board(), NOW) is None, "no latency is believed yet"
+    assert eta_s(left(10), scheduler(), NOW) is None, "no latency is believed yet"
 
 
 def test_jobs_beyond_the_limit_of_a_taste_are_not_this_runs():
@@ -99,7 +99,7 @@ def test_jobs_beyond_the_limit_of_a_taste_are_not_this_runs():
 
 
 def test_what_a_display_is_told():
-    made = board(
+    made = scheduler(
         [job(S.SUBMITTED, price_usd=0.25)],
         rates=Rates(RateWindow(50)),
         money=Money(20.0, settled_usd=1.5),
@@ -109,9 +109,9 @@ def test_what_a_display_is_told():
     tally.spent_usd = 1.5
     files = (replace(saved(), size=6_000_000),)
     tally.take_in(apply(job(S.FETCHING), event(E.SAVED, NOW, files=files)))
-    glance = SnapshotReader(tally, 20.0, made).read(NOW + 30)
-    assert (glance.spent_usd, glance.reserved_usd, glance.cap_usd) == (1.5, 0.25, 20.0)
-    assert (glance.calls, glance.allowed) == (1, 50)
-    assert glance.bytes_per_s == pytest.approx(200_000)
+    snapshot = SnapshotReader(tally, 20.0, made).read(NOW + 30)
+    assert (snapshot.spent_usd, snapshot.reserved_usd, snapshot.cap_usd) == (1.5, 0.25, 20.0)
+    assert (snapshot.calls, snapshot.allowed) == (1, 50)
+    assert snapshot.bytes_per_s == pytest.approx(200_000)
     assert SnapshotReader(tally).read(NOW + 100).bytes_per_s == 0
     assert SnapshotReader(tally).read(NOW).calls is None

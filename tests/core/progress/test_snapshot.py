@@ -44,11 +44,11 @@ def clock(at):
     return f"+{at - NOW:.0f}"
 
 
-def lines(glance, width):
+def lines(snapshot, width):
     return [
-        fitted(end_segments(glance), width),
-        fitted(job_segments(glance), width),
-        fitted(budget_segments(glance, clock), width),
+        fitted(end_segments(snapshot), width),
+        fitted(job_segments(snapshot), width),
+        fitted(budget_segments(snapshot, clock), width),
     ]
 
 

@@ -21,7 +21,7 @@ from batchgen.core.scheduling.effects import (
 )
 from batchgen.core.scheduling.effects import EffectKind as K
 from batchgen.core.scheduling.gates import DISK_CHECK_S, GateKind
-from tests.core.builders import NOW, board, event, job
+from tests.core.builders import NOW, event, job, scheduler
 
 ONE, TWO = Content("a" * 64, 10), Content("b" * 64, 20)
 URL = "https://cdn.example/a.png"
@@ -36,9 +36,9 @@ def response(signal, call=CallKind.CREDITS):
 
 
 def test_an_event_of_a_job_is_to_be_recorded_and_the_job_is_free_again():
-    made = board([job(S.SUBMITTED, 1), job(S.SUBMITTED, 2)])
-    made.roster.begin(1)
-    made.roster.begin(2)
+    made = scheduler([job(S.SUBMITTED, 1), job(S.SUBMITTED, 2)])
+    made.queues.begin(1)
+    made.queues.begin(2)
     said = event(E.RUNNING)
 
     assert made.digest([JobOutcome(1, said)], NOW) == ([said], [])
@@ -47,8 +47,8 @@ def test_an_event_of_a_job_is_to_be_recorded_and_the_job_is_free_again():
 
 
 def test_an_effect_that_was_cut_off_frees_its_job_and_says_nothing():
-    made = board([job(S.SUBMITTED)])
-    made.roster.begin(1)
+    made = scheduler([job(S.SUBMITTED)])
+    made.queues.begin(1)
 
     assert made.digest([JobOutcome(1)], NOW) == ([], [])
     assert made.busy == set()
@@ -56,7 +56,7 @@ def test_an_effect_that_was_cut_off_frees_its_job_and_says_nothing():
 
 @pytest.mark.parametrize(("denied", "left"), [(True, {}), (False, {1: "r-9"})])
 def test_a_denied_candidate_is_dropped(denied, left):
-    made = board([job(S.AMBIGUOUS)])
+    made = scheduler([job(S.AMBIGUOUS)])
     made.lookups.propose(1, "r-9")
 
     events, _ = made.digest([JobOutcome(1, event(E.HELD), denied=denied)], NOW)
@@ -66,7 +66,7 @@ def test_a_denied_candidate_is_dropped(denied, left):
 
 
 def test_a_page_counts_at_once():
-    made = board([job(S.AMBIGUOUS)])
+    made = scheduler([job(S.AMBIGUOUS)])
     made.start(Effect(K.READ_HISTORY, counts=False), NOW)
     row = HistoryRow("r-1", "flux-pro", "{}", NOW)
 
@@ -76,7 +76,7 @@ def test_a_page_counts_at_once():
 
 
 def test_a_fault_of_the_disk_closes_its_gate_and_the_event_is_recorded_too():
-    made = board([job(S.FETCHING)])
+    made = scheduler([job(S.FETCHING)])
     held = event(E.HELD)
 
     full = StorageTrouble(GateKind.DISK, "no space left")
@@ -88,7 +88,7 @@ def test_a_fault_of_the_disk_closes_its_gate_and_the_event_is_recorded_too():
 
 
 def test_an_uploaded_content_is_to_be_recorded_with_its_file():
-    made = board([job(body=body(ONE))])
+    made = scheduler([job(body=body(ONE))])
     made.uploads.begin(ONE)
     ok = response(Signal.OK, CallKind.UPLOAD)
 
@@ -99,7 +99,7 @@ def test_an_uploaded_content_is_to_be_recorded_with_its_file():
 
 
 def test_a_content_that_cannot_be_had_ends_the_jobs_that_need_it():
-    made = board([job(key=1, body=body(ONE)), job(key=2, body=body(TWO)), job(key=3)])
+    made = scheduler([job(key=1, body=body(ONE)), job(key=2, body=body(TWO)), job(key=3)])
 
     events, _ = made.digest([UploadOutcome(ONE, lost="cup.png is gone")], NOW)
 
@@ -107,7 +107,7 @@ def test_a_content_that_cannot_be_had_ends_the_jobs_that_need_it():
 
 
 def test_a_job_that_lacks_two_contents_ends_once():
-    made = board([job(key=1, body=body(ONE, TWO)), job(key=2, body=body(TWO))])
+    made = scheduler([job(key=1, body=body(ONE, TWO)), job(key=2, body=body(TWO))])
     gone = [UploadOutcome(ONE, lost="cup.png is gone"), UploadOutcome(TWO, lost="pot.png is gone")]
 
     events, _ = made.digest(gone, NOW)
@@ -119,7 +119,7 @@ def test_a_job_that_lacks_two_contents_ends_once():
 
 
 def test_an_upload_without_an_answer_is_tried_again_later():
-    made = board([job(body=body(ONE))])
+    made = scheduler([job(body=body(ONE))])
     lost = UploadOutcome(ONE, path="cup.png", response=response(Signal.LOST, CallKind.UPLOAD))
 
     assert made.digest([lost], NOW) == ([], [])
@@ -127,7 +127,7 @@ def test_an_upload_without_an_answer_is_tried_again_later():
 
 
 def test_events_keep_their_order():
-    made = board([job(S.SUBMITTED, key) for key in (1, 2, 3)])
+    made = scheduler([job(S.SUBMITTED, key) for key in (1, 2, 3)])
     said = [event(E.RUNNING, job_key=key) for key in (3, 1, 2)]
 
     assert made.digest([JobOutcome(e.job_key, e) for e in said], NOW) == (said, [])
@@ -137,7 +137,7 @@ def test_events_keep_their_order():
 
 
 def probed(outcome, *closed):
-    made = board(probing=True, wants_credits=True)
+    made = scheduler(probing=True, wants_credits=True)
     for kind in closed:
         made.gates.close(kind, "held", NOW - 5)
     assert made.digest([outcome], NOW) == ([], [])
@@ -198,7 +198,7 @@ def test_a_disk_that_is_still_full_is_looked_at_later():
 
 @pytest.mark.parametrize("gate", [None, GateKind.DISK, GateKind.HALT], ids=str)
 def test_a_trouble_of_the_storage_closes_the_gate_it_names(gate):
-    made = board([job(S.FETCHING)])
+    made = scheduler([job(S.FETCHING)])
 
     made.digest([JobOutcome(1, event(E.HELD), StorageTrouble(gate, "it says so"))], NOW)
 
@@ -209,7 +209,7 @@ def test_a_trouble_of_the_storage_closes_the_gate_it_names(gate):
 @pytest.mark.parametrize(("before", "after"), [(16, 8), (3, 1), (1, 1)])
 @pytest.mark.parametrize("many", [True, False])
 def test_too_many_open_files_make_downloads_fewer(before, after, many):
-    made = board([job(S.FETCHING)], limits=Limits(save_concurrency=before))
+    made = scheduler([job(S.FETCHING)], limits=Limits(save_concurrency=before))
 
     made.digest([JobOutcome(1, event(E.HELD), StorageTrouble(None, "said", many))], NOW)
 

@@ -88,8 +88,8 @@ def test_stragglers_among_usual_results_change_nothing():
 def test_a_guess_gives_way_to_what_still_runs():
     latencies = Latencies({"flux-pro": 20.0})
 
-    latencies.outlast("flux-pro", 1, 100.0)
-    latencies.outlast("flux-pro", 2, 60.0)
+    latencies.observe_running("flux-pro", 1, 100.0)
+    latencies.observe_running("flux-pro", 2, 60.0)
 
     assert middle(latencies) == pytest.approx(100.0 * FLOOR_FACTOR, rel=0.2)
     assert latencies.revised == 1
@@ -99,10 +99,10 @@ def test_many_requests_that_outlast_all_known_ones_make_them_worthless():
     latencies = taught(*[20.0 + number % 5 for number in range(50)])
 
     for request in range(SURPRISES - 1):
-        latencies.outlast("flux-pro", request, 40.0)
-        latencies.outlast("flux-pro", request, 50.0)  # the same ones again count once
+        latencies.observe_running("flux-pro", request, 40.0)
+        latencies.observe_running("flux-pro", request, 50.0)  # the same ones again count once
     assert latencies.revised == 0
-    latencies.outlast("flux-pro", SURPRISES, 55.0)
+    latencies.observe_running("flux-pro", SURPRISES, 55.0)
 
     assert latencies.revised == 1
     assert min(latencies.quantiles("flux-pro")) > 24.0
@@ -111,7 +111,7 @@ def test_many_requests_that_outlast_all_known_ones_make_them_worthless():
 def test_requests_within_what_is_known_say_nothing():
     latencies = taught(*[20.0 + number % 5 for number in range(50)])
     for request in range(100):
-        latencies.outlast("flux-pro", request, 23.0)
+        latencies.observe_running("flux-pro", request, 23.0)
 
     assert latencies.revised == 0
 

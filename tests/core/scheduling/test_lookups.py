@@ -10,7 +10,7 @@ from batchgen.core.reconciliation.history import HistoryRow
 from batchgen.core.scheduling.effects import Effect, EffectKind, PageOutcome
 from batchgen.core.scheduling.gates import OUTAGE_AFTER, GateKind
 from batchgen.core.scheduling.lookups import DENIALS
-from tests.core.builders import NOW, board, job
+from tests.core.builders import NOW, job, scheduler
 
 ROW = HistoryRow("r-1", "flux-pro", "{}", NOW)
 READ = Effect(EffectKind.READ_HISTORY, counts=False)
@@ -29,13 +29,13 @@ def take_in_page(made, outcome):
 
 
 def reading(*jobs):
-    made = board(jobs or [job(S.AMBIGUOUS)])
+    made = scheduler(jobs or [job(S.AMBIGUOUS)])
     begin_page(made, NOW)
     return made
 
 
 def test_a_read_goes_back_to_the_oldest_doubt_on_the_services_clock():
-    made = board([job(S.AMBIGUOUS, 1, sent_at=NOW - 50), job(S.AMBIGUOUS, 2, sent_at=NOW - 90)])
+    made = scheduler([job(S.AMBIGUOUS, 1, sent_at=NOW - 50), job(S.AMBIGUOUS, 2, sent_at=NOW - 90)])
     made.lookups.observe_skew(7.0)
 
     read = begin_page(made, NOW)
@@ -109,7 +109,7 @@ def test_a_page_for_a_read_that_is_over_goes_nowhere():
 
 
 def test_the_gates_hear_of_a_history_that_does_not_answer():
-    made = board([job(S.AMBIGUOUS)])
+    made = scheduler([job(S.AMBIGUOUS)])
     for _ in range(OUTAGE_AFTER):
         made.lookups.read = None
         begin_page(made, NOW)
@@ -119,7 +119,7 @@ def test_the_gates_hear_of_a_history_that_does_not_answer():
 
 
 def test_a_denied_candidate_is_asked_about_again_and_then_foreign():
-    made = board([job(S.AMBIGUOUS)])
+    made = scheduler([job(S.AMBIGUOUS)])
     for _ in range(DENIALS):
         assert made.lookups.foreign == frozenset()
         made.lookups.propose(1, "r-1")

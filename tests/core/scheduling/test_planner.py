@@ -22,7 +22,7 @@ from batchgen.core.scheduling.lookups import Lookups
 from batchgen.core.scheduling.planner import PlannedEffects, plan
 from batchgen.core.scheduling.rate_limit import MARGIN_S, RateWindow
 from batchgen.core.scheduling.spending import Money
-from tests.core.builders import NOW, board, everything, job, output
+from tests.core.builders import NOW, everything, job, output, scheduler
 
 K = GateKind
 SAVABLE = {"outputs": (output(),)}
@@ -54,7 +54,7 @@ def closed(*kinds, at=NOW):
 
 def test_each_state_has_its_effect():
     decided = plan(
-        board(
+        scheduler(
             [
                 job(S.PENDING, 1),
                 job(S.SUBMITTED, 2),
@@ -81,14 +81,14 @@ def test_a_tight_budget_goes_to_results_polls_lookups_and_submits_in_this_order(
     jobs = [job(S.PENDING, 1), job(S.RECOVERING, 2), job(S.SUBMITTED, 3), job(S.FETCHING, 4)]
     order = ["fetch 4", "poll 3", "recover 2", "submit 1"]
     for limit in range(1, 5):
-        assert started(plan(board(jobs, rate=RateWindow(limit)), NOW)) == order[:limit]
+        assert started(plan(scheduler(jobs, rate=RateWindow(limit)), NOW)) == order[:limit]
 
 
 @pytest.mark.parametrize("state", [S.SUBMITTED, S.FETCHING])
 def test_the_nearest_end_of_a_window_goes_first(state):
     jobs = [job(state, key, sent_at=NOW - age) for key, age in [(1, 10), (2, 3000), (3, 200)]]
 
-    decided = plan(board(jobs, rate=RateWindow(2)), NOW)
+    decided = plan(scheduler(jobs, rate=RateWindow(2)), NOW)
 
     assert [effect.job.key for effect in decided.effects] == [2, 3]
 
@@ -96,22 +96,22 @@ def test_the_nearest_end_of_a_window_goes_first(state):
 def test_pending_jobs_go_in_the_order_of_the_manifest():
     jobs = [job(key=key) for key in (7, 3, 5)]
 
-    assert started(plan(board(jobs), NOW)) == ["submit 3", "submit 5", "submit 7"]
+    assert started(plan(scheduler(jobs), NOW)) == ["submit 3", "submit 5", "submit 7"]
 
 
 def test_nothing_is_started_before_its_instant():
     states = [S.PENDING, S.SUBMITTED, S.FETCHING, S.RECOVERING, S.AMBIGUOUS]
     jobs = [job(state, key, due_at=NOW + key) for key, state in enumerate(states, 2)]
 
-    decided = plan(board(jobs), NOW)
+    decided = plan(scheduler(jobs), NOW)
 
     assert decided.effects == ()
     assert decided.wake_at == NOW + 2
 
 
 def test_a_busy_job_is_left_alone():
-    made = board([job(S.SUBMITTED, 1), job(S.SUBMITTED, 2)])
-    made.roster.begin(1)
+    made = scheduler([job(S.SUBMITTED, 1), job(S.SUBMITTED, 2)])
+    made.queues.begin(1)
 
     assert started(plan(made, NOW)) == ["poll 2"]
 
@@ -130,7 +130,7 @@ def test_concurrency_counts_what_may_run_at_the_service(in_flight, submits):
     jobs = [job(state, key, due_at=NOW + 99) for key, state in enumerate(in_flight, 1)]
     jobs += [job(key=key) for key in (8, 9)]
 
-    decided = plan(board(jobs, limits=Limits(concurrency=2)), NOW)
+    decided = plan(scheduler(jobs, limits=Limits(concurrency=2)), NOW)
 
     assert started(decided) == submits
 
@@ -138,14 +138,14 @@ def test_concurrency_counts_what_may_run_at_the_service(in_flight, submits):
 def test_a_doubt_that_the_history_does_not_list_gives_its_place_to_the_submit_that_proves_it():
     jobs = [job(S.AMBIGUOUS, 1, due_at=NOW + 99), job(key=2)]
 
-    made = board(jobs, limits=Limits(concurrency=1), lookups=Lookups(unlisted={1}))
+    made = scheduler(jobs, limits=Limits(concurrency=1), lookups=Lookups(unlisted={1}))
 
     assert started(plan(made, NOW)) == ["submit 2"]
 
 
 def test_a_submit_under_way_takes_its_place():
-    made = board([job(S.SUBMITTING, 1), job(key=2)], limits=Limits(concurrency=1))
-    made.roster.begin(1)
+    made = scheduler([job(S.SUBMITTING, 1), job(key=2)], limits=Limits(concurrency=1))
+    made.queues.begin(1)
 
     assert plan(made, NOW).effects == ()
 
@@ -161,7 +161,7 @@ def test_what_counts_against_the_rate(scope, effects):
     jobs = [job(key=1), job(S.SUBMITTED, 2), job(S.FETCHING, 3), job(S.FETCHING, 4, **SAVABLE),
             job(S.RECOVERING, 5)]  # fmt: skip
 
-    decided = plan(board(jobs, rate=full_window(), limits=Limits(rate_scope=scope)), NOW)
+    decided = plan(scheduler(jobs, rate=full_window(), limits=Limits(rate_scope=scope)), NOW)
 
     assert started(decided) == effects
     assert not any(effect.counts for effect in decided.effects)
@@ -173,7 +173,7 @@ def test_the_next_slot_is_waited_for_also_when_the_last_one_was_just_given_away(
     window = full_window(4, NOW - 55)
     window.limit = 5
 
-    decided = plan(board([job(key=1), job(key=2)], rate=window), NOW)
+    decided = plan(scheduler([job(key=1), job(key=2)], rate=window), NOW)
 
     assert started(decided) == ["submit 1"]
     assert decided.wake_at == pytest.approx(NOW + 5 + MARGIN_S)
@@ -182,8 +182,8 @@ def test_the_next_slot_is_waited_for_also_when_the_last_one_was_just_given_away(
 def test_with_all_slots_under_way_only_an_answer_can_help():
     window = RateWindow(1)
     window.start()
-    made = board([job(S.SUBMITTED, 1), job(S.SUBMITTED, 2)], rate=window)
-    made.roster.begin(1)
+    made = scheduler([job(S.SUBMITTED, 1), job(S.SUBMITTED, 2)], rate=window)
+    made.queues.begin(1)
 
     assert plan(made, NOW) == PlannedEffects()
 
@@ -191,24 +191,24 @@ def test_with_all_slots_under_way_only_an_answer_can_help():
 def test_after_a_429_every_counted_call_waits():
     window = RateWindow(50, blocked_until=NOW + 17)
 
-    decided = plan(board([job(key=1), job(S.SUBMITTED, 2)], rate=window), NOW)
+    decided = plan(scheduler([job(key=1), job(S.SUBMITTED, 2)], rate=window), NOW)
 
     assert decided == PlannedEffects(wake_at=NOW + 17)
 
 
 def test_saves_are_bounded_and_count_those_under_way():
     jobs = [job(S.FETCHING, key, **SAVABLE) for key in range(1, 6)]
-    made = board(jobs, limits=Limits(save_concurrency=3))
-    made.roster.begin(1)
+    made = scheduler(jobs, limits=Limits(save_concurrency=3))
+    made.queues.begin(1)
 
     assert started(plan(made, NOW)) == ["save 2", "save 3"]
 
 
 def test_a_fetch_under_way_is_no_save_under_way():
-    made = board(
+    made = scheduler(
         [job(S.FETCHING, 1), job(S.FETCHING, 2, **SAVABLE)], limits=Limits(save_concurrency=1)
     )
-    made.roster.begin(1)
+    made.queues.begin(1)
 
     assert started(plan(made, NOW)) == ["save 2"]
 
@@ -228,7 +228,7 @@ def test_one_read_of_the_history_serves_all_and_goes_on_page_by_page(
 ):
     jobs = [job(S.AMBIGUOUS, key, due_at=due_at) for key in (1, 2)]
 
-    decided = plan(board(jobs, lookups=Lookups(history, fetching)), NOW)
+    decided = plan(scheduler(jobs, lookups=Lookups(history, fetching)), NOW)
 
     assert started(decided) == (["read history"] if reads else [])
 
@@ -253,7 +253,7 @@ def test_what_a_gate_leaves_to_do(kind, effects):
     jobs = [job(key=1), job(S.SUBMITTED, 2), job(S.FETCHING, 3), job(S.FETCHING, 4, **SAVABLE),
             job(S.RECOVERING, 5)]  # fmt: skip
 
-    decided = plan(board(jobs, gates=closed(kind, at=NOW - 1)), NOW)
+    decided = plan(scheduler(jobs, gates=closed(kind, at=NOW - 1)), NOW)
 
     assert started(decided) == effects
     assert (decided.verdict is Verdict.STOP) is (kind in {K.STOP, K.HALT})
@@ -261,27 +261,27 @@ def test_what_a_gate_leaves_to_do(kind, effects):
 
 @pytest.mark.parametrize("kind", [K.KEY, K.OUTAGE, K.DISK])
 def test_before_the_next_probe_the_run_sleeps_until_it(kind):
-    decided = plan(board([job()], gates=closed(kind)), NOW)
+    decided = plan(scheduler([job()], gates=closed(kind)), NOW)
 
     assert decided == PlannedEffects(wake_at=NOW + 1)
 
 
 @pytest.mark.parametrize("kind", [K.KEY, K.OUTAGE, K.DISK])
 def test_one_probe_at_a_time(kind):
-    decided = plan(board([job()], gates=closed(kind, at=NOW - 1), probing=True), NOW)
+    decided = plan(scheduler([job()], gates=closed(kind, at=NOW - 1), probing=True), NOW)
 
     assert decided == PlannedEffects()
 
 
 def test_a_probe_and_a_look_at_the_disk_do_not_overlap():
     """One flag tells that either is under way."""
-    decided = plan(board([job()], gates=closed(K.OUTAGE, K.DISK, at=NOW - 1)), NOW)
+    decided = plan(scheduler([job()], gates=closed(K.OUTAGE, K.DISK, at=NOW - 1)), NOW)
 
     assert started(decided) == ["probe"]
 
 
 def test_a_probe_waits_for_its_slot():
-    decided = plan(board([job()], gates=closed(K.KEY, at=NOW - 1), rate=full_window()), NOW)
+    decided = plan(scheduler([job()], gates=closed(K.KEY, at=NOW - 1), rate=full_window()), NOW)
 
     assert decided.effects == ()
     assert decided.wake_at == pytest.approx(NOW + 50 + MARGIN_S)
@@ -290,7 +290,7 @@ def test_a_probe_waits_for_its_slot():
 def test_a_closed_model_is_not_submitted_also_where_it_was_drawn_before():
     gates = Gates(closed_models={"flux-pro": "HTTP 404"})
 
-    decided = plan(board([job(key=1), job(key=2, model="flux-max")], gates=gates), NOW)
+    decided = plan(scheduler([job(key=1), job(key=2, model="flux-max")], gates=gates), NOW)
 
     assert started(decided) == ["submit 2"]
 
@@ -298,13 +298,13 @@ def test_a_closed_model_is_not_submitted_also_where_it_was_drawn_before():
 def test_with_nothing_but_closed_models_left_the_run_is_complete():
     gates = Gates(closed_models={"flux-pro": "HTTP 404"})
 
-    assert plan(board([job()], gates=gates), NOW).verdict is Verdict.COMPLETE
+    assert plan(scheduler([job()], gates=gates), NOW).verdict is Verdict.COMPLETE
 
 
 def test_a_closed_model_still_brings_home_what_was_submitted():
     gates = Gates(closed_models={"flux-pro": "HTTP 410"})
 
-    assert started(plan(board([job(S.SUBMITTED)], gates=gates), NOW)) == ["poll 1"]
+    assert started(plan(scheduler([job(S.SUBMITTED)], gates=gates), NOW)) == ["poll 1"]
 
 
 # ------------------------------------------------------------------ drawing
@@ -326,7 +326,7 @@ def test_a_stock_of_pending_jobs_is_kept(stock, ended, kind, drawn):
     jobs.append(job(S.SUBMITTED, 99, due_at=NOW + 9))
     gates = closed(kind) if kind else Gates()
 
-    made = board(jobs, limits=Limits(concurrency=4), all_drawn=ended, gates=gates)
+    made = scheduler(jobs, limits=Limits(concurrency=4), all_drawn=ended, gates=gates)
 
     assert plan(made, NOW).draw == drawn
 
@@ -335,7 +335,7 @@ def test_jobs_of_a_closed_model_do_not_fill_the_stock():
     gates = Gates(closed_models={"flux-pro": "HTTP 404"})
     jobs = [job(key=key) for key in range(1, 9)]
 
-    made = board(jobs, limits=Limits(concurrency=4), all_drawn=False, gates=gates)
+    made = scheduler(jobs, limits=Limits(concurrency=4), all_drawn=False, gates=gates)
 
     assert plan(made, NOW).draw == 8
 
@@ -344,11 +344,11 @@ def test_jobs_of_a_closed_model_do_not_fill_the_stock():
 
 
 def test_without_any_job_the_run_is_complete():
-    assert plan(board(), NOW) == PlannedEffects(verdict=Verdict.COMPLETE)
+    assert plan(scheduler(), NOW) == PlannedEffects(verdict=Verdict.COMPLETE)
 
 
 def test_as_long_as_the_state_may_hold_more_it_is_not():
-    decided = plan(board(all_drawn=False), NOW)
+    decided = plan(scheduler(all_drawn=False), NOW)
 
     assert decided.verdict is Verdict.GO_ON
     assert decided.draw > 0
@@ -356,12 +356,12 @@ def test_as_long_as_the_state_may_hold_more_it_is_not():
 
 @pytest.mark.parametrize("kind", [K.STOP, K.HALT])
 def test_a_stop_waits_for_what_is_under_way(kind):
-    made = board([job(S.SUBMITTING), job(key=2)], gates=closed(kind))
-    made.roster.begin(1)
+    made = scheduler([job(S.SUBMITTING), job(key=2)], gates=closed(kind))
+    made.queues.begin(1)
     assert plan(made, NOW) == PlannedEffects()
 
-    made.roster.release(1)
-    made.roster.drop(1)
+    made.queues.release(1)
+    made.queues.drop(1)
     decided = plan(made, NOW)
 
     assert (decided.verdict, decided.gate) == (Verdict.STOP, made.gates.closed[kind])
@@ -370,24 +370,24 @@ def test_a_stop_waits_for_what_is_under_way(kind):
 
 def test_an_empty_account_stops_the_run_once_all_paid_work_is_home():
     gates = closed(K.CREDITS)
-    running = board([job(key=1), job(S.SUBMITTED, 2)], gates=gates)
+    running = scheduler([job(key=1), job(S.SUBMITTED, 2)], gates=gates)
     assert started(plan(running, NOW)) == ["poll 2"]
 
-    decided = plan(board([job(key=1)], gates=gates), NOW)
+    decided = plan(scheduler([job(key=1)], gates=gates), NOW)
 
     assert (decided.verdict, decided.gate) == (Verdict.STOP, gates.closed[K.CREDITS])
 
 
 def test_an_empty_account_does_not_matter_when_nothing_is_left_to_submit():
-    assert plan(board(gates=closed(K.CREDITS)), NOW).verdict is Verdict.COMPLETE
+    assert plan(scheduler(gates=closed(K.CREDITS)), NOW).verdict is Verdict.COMPLETE
 
 
 def test_an_outage_stops_the_run_when_patience_ends_but_downloads_go_on():
     gates = closed(K.OUTAGE, at=NOW - 3 * 3600)
-    saving = board([job(S.FETCHING, **SAVABLE), job(S.SUBMITTED, 2)], gates=gates)
+    saving = scheduler([job(S.FETCHING, **SAVABLE), job(S.SUBMITTED, 2)], gates=gates)
     assert started(plan(saving, NOW)) == ["save 1"]
 
-    decided = plan(board([job(S.SUBMITTED, 2)], gates=gates), NOW)
+    decided = plan(scheduler([job(S.SUBMITTED, 2)], gates=gates), NOW)
 
     assert (decided.verdict, decided.gate) == (Verdict.STOP, gates.closed[K.OUTAGE])
 
@@ -402,7 +402,7 @@ def test_an_outage_stops_the_run_when_patience_ends_but_downloads_go_on():
     ],
 )
 def test_a_history_that_stays_silent_stops_the_run_when_all_depends_on_it(state, age_s, verdict):
-    made = board([job(state)], gates=closed(K.HISTORY, at=NOW - age_s))
+    made = scheduler([job(state)], gates=closed(K.HISTORY, at=NOW - age_s))
 
     assert plan(made, NOW).verdict is verdict
 
@@ -425,13 +425,13 @@ def money(cap, spent=0.0):
 def test_submits_keep_the_cap_and_their_order(cap, spent, prices, effects):
     jobs = [job(key=key, price_usd=price) for key, price in enumerate(prices, 1)]
 
-    assert started(plan(board(jobs, money=money(cap, spent)), NOW)) == effects
+    assert started(plan(scheduler(jobs, money=money(cap, spent)), NOW)) == effects
 
 
 def test_the_cap_stops_the_run_when_nothing_can_free_money_any_more():
     jobs = [job(key=1, price_usd=0.4)]
 
-    decided = plan(board(jobs, money=money(1.0, 0.7)), NOW)
+    decided = plan(scheduler(jobs, money=money(1.0, 0.7)), NOW)
 
     assert decided.verdict is Verdict.STOP
     assert decided.gate is not None
@@ -441,12 +441,12 @@ def test_the_cap_stops_the_run_when_nothing_can_free_money_any_more():
 def test_while_a_reservation_may_come_back_the_run_goes_on():
     jobs = [job(key=1, price_usd=0.4), job(S.SUBMITTED, 2, price_usd=0.8, due_at=NOW + 5)]
 
-    decided = plan(board(jobs, money=money(1.0)), NOW)
+    decided = plan(scheduler(jobs, money=money(1.0)), NOW)
 
     assert decided == PlannedEffects(wake_at=NOW + 5)
 
 
-# ------------------------------------------------------------------ what holds on any board
+# ------------------------------------------------------------------ what holds on any scheduler
 
 STATES = [state for state in S if state is not S.SUBMITTING]
 """A submit is either under way (busy) or was found unclear at the start."""
@@ -488,10 +488,10 @@ def random_gates(chance):
 
 
 def random_board(seed):
-    """A board on which nothing is under way."""
+    """A scheduler on which nothing is under way."""
     chance = Random(seed)
     jobs = [random_job(chance, key) for key in range(1, chance.randint(0, 6) + 1)]
-    return board(
+    return scheduler(
         jobs,
         limits=Limits(
             concurrency=chance.choice([1, 2, 16]),
@@ -557,7 +557,7 @@ def test_planning_changes_nothing(made):
 
 @given(BOARDS)
 def test_a_tick_before_the_plan_only_saves_time(made):
-    """The planner sees what is due by its own instant, whether the board was brought there or not.
+    """The planner sees what is due by its own instant, whether the state was brought there or not.
 
     What `tick` decides (other polls, the end of the time) is left out of the comparison.
     """
@@ -568,7 +568,7 @@ def test_a_tick_before_the_plan_only_saves_time(made):
 
 
 def test_everything_sees_what_equality_leaves_out():
-    made = board([job(due_at=NOW - 1)])
+    made = scheduler([job(due_at=NOW - 1)])
     before = everything(made)
     made.advance(NOW)
     assert everything(made) != before

@@ -1,4 +1,4 @@
-"""The roster: whatever happens, its queues and counts are what the jobs themselves say."""
+"""The queues: whatever happens, its queues and counts are what the jobs themselves say."""
 
 from __future__ import annotations
 
@@ -32,29 +32,29 @@ def any_job(chance, key):
 
 @given(st.integers(0, 2**32))
 def test_queues_and_counts_follow_the_jobs(seed):
-    chance, roster, now = Random(seed), JobQueues(), NOW
+    chance, queues, now = Random(seed), JobQueues(), NOW
     for _ in range(60):
         key = chance.randint(1, 8)
         match chance.choice(["put", "put", "begin", "release", "drop", "wait", "look"]):
             case "put":
-                roster.put(any_job(chance, key))
-            case "begin" if key in roster.jobs:
-                roster.begin(key)
+                queues.put(any_job(chance, key))
+            case "begin" if key in queues.jobs:
+                queues.begin(key)
             case "release":
-                roster.release(key)
-            case "drop" if key not in roster.busy:
-                roster.drop(key)
+                queues.release(key)
+            case "drop" if key not in queues.busy:
+                queues.drop(key)
             case "wait":
                 now += chance.choice([0.1, 5.0, 30.0])
             case "look":
-                roster.advance(now)
-        check(roster, now)
+                queues.advance(now)
+        check(queues, now)
 
 
-def check(roster, now):
-    standing = list(roster.jobs.values())
-    idle = [each for each in standing if each.key not in roster.busy]
-    for line, queue in roster.queues.items():
+def check(queues, now):
+    standing = list(queues.jobs.values())
+    idle = [each for each in standing if each.key not in queues.busy]
+    for line, queue in queues.by_kind.items():
         waiting = [each for each in idle if line_of(each) is line]
         due = [each for each in waiting if each.due_at <= now]
         rank = (lambda each: each.key) if line is QueueKind.SUBMIT else (lambda each: each.sent_at)
@@ -64,21 +64,21 @@ def check(roster, now):
         later = [each.due_at for each in waiting if each.due_at > now]
         assert queue.next_at(now) == min(later, default=None)
         assert queue.first_rank(now) == min(map(rank, due), default=None)
-    assert +roster.counts == Counter(each.state for each in standing)
-    assert +roster.pending == Counter(e.model for e in standing if e.state is S.PENDING)
-    assert +roster.in_flight == Counter(e.model for e in standing if e.state in IN_FLIGHT)
-    assert +roster.fetching == Counter(e.model for e in standing if e.state is S.FETCHING)
-    assert roster.polled == sum(e.state in IN_FLIGHT and e.api is Mode.QUEUED for e in standing)
-    assert roster.saving == sum(
-        line_of(e) is QueueKind.SAVE for e in standing if e.key in roster.busy
+    assert +queues.counts == Counter(each.state for each in standing)
+    assert +queues.pending == Counter(e.model for e in standing if e.state is S.PENDING)
+    assert +queues.in_flight == Counter(e.model for e in standing if e.state in IN_FLIGHT)
+    assert +queues.fetching == Counter(e.model for e in standing if e.state is S.FETCHING)
+    assert queues.polled == sum(e.state in IN_FLIGHT and e.api is Mode.QUEUED for e in standing)
+    assert queues.saving == sum(
+        line_of(e) is QueueKind.SAVE for e in standing if e.key in queues.busy
     )
 
 
 def test_rosters_with_the_same_jobs_are_equal():
     one, other = JobQueues(), JobQueues()
-    for roster in (one, other):
-        roster.put(job(S.PENDING, 1))
+    for queues in (one, other):
+        queues.put(job(S.PENDING, 1))
     assert one == other
     one.begin(1)
     assert one != other
-    assert one != "a roster"
+    assert one != "a queues"

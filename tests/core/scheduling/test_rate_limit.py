@@ -13,7 +13,7 @@ from batchgen.core.jobs.job import JobState as S
 from batchgen.core.jobs.job import Receipt, Totals
 from batchgen.core.scheduling.rate_limit import MARGIN_S, RATE_WINDOW_S, RateWindow
 from batchgen.core.scheduling.spending import Money
-from tests.core.builders import NOW, board, job
+from tests.core.builders import NOW, job, scheduler
 
 WAITS_S = (0.0, 0.001, 0.5, 7.0, 20.0, 59.9, 60.0, 60.03)
 LATENCIES_S = (0.0, 0.01, 0.3, 2.0, 30.0, 59.99, 61.0, 200.0)
@@ -265,7 +265,7 @@ def test_a_restart_changes_nothing_about_what_is_committed(settled, reserved, un
     hoped = sum(one.cost_usd for one in jobs if one.receipt.cost_usd is None)
     totals = Totals({}, settled + known, reserved + hoped)
 
-    made = board(jobs, money=Money.of(None, totals, jobs))
+    made = scheduler(jobs, money=Money.of(None, totals, jobs))
 
     assert made.money.committed_usd == pytest.approx(totals.settled_usd + totals.reserved_usd)
 

@@ -1,4 +1,4 @@
-"""The board: policies, money and what it learns from changes."""
+"""The scheduler: policies, money and what it learns from changes."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from batchgen.core.scheduling.planner import plan
 from batchgen.core.scheduling.policy import HOPELESS_WINDOWS, PATIENCE, STRAGGLER_S
 from batchgen.core.scheduling.spending import Money
 from batchgen.providers.segmind.treatments import WINDOW_S
-from tests.core.builders import NOW, board, event, everything, job, output
+from tests.core.builders import NOW, event, everything, job, output, scheduler
 
 HOPELESS_S = HOPELESS_WINDOWS * WINDOW_S
 
 
 def happened(made, kind, **fields):
-    """An event on the board as the runner brings it there; the job after it."""
+    """An event on the scheduler as the runner brings it there; the job after it."""
     told = event(kind, **fields)
     before = made.jobs[told.job_key]
     change = apply(before, made.resolve(before, told))
@@ -54,13 +54,13 @@ def test_an_expired_result_is_paid_again_only_where_policy_and_attempts_allow(
     policy, billable, state
 ):
     limits = Limits(on_expired=policy, max_attempts=3)
-    made = board([job(S.RECOVERING, attempt=billable, billable=billable)], limits=limits)
+    made = scheduler([job(S.RECOVERING, attempt=billable, billable=billable)], limits=limits)
 
     assert happened(made, E.GIVEN_UP).state is state
 
 
 def test_a_file_that_cannot_be_had_twice_is_lost_under_any_policy():
-    made = board([job(S.FETCHING, recoveries=1)])
+    made = scheduler([job(S.FETCHING, recoveries=1)])
 
     assert happened(made, E.GIVEN_UP).state is S.LOST
 
@@ -77,7 +77,7 @@ def test_a_file_that_cannot_be_had_twice_is_lost_under_any_policy():
 def test_a_submit_proved_absent_goes_out_again_unless_policy_or_record_forbid(
     policy, trouble, state
 ):
-    made = board([job(S.AMBIGUOUS, trouble=trouble)], limits=Limits(when_absent=policy))
+    made = scheduler([job(S.AMBIGUOUS, trouble=trouble)], limits=Limits(when_absent=policy))
 
     after = happened(made, E.ABSENT, reason="not in the history")
 
@@ -95,7 +95,7 @@ def test_a_submit_proved_absent_goes_out_again_unless_policy_or_record_forbid(
     ],
 )
 def test_a_record_that_is_gone_is_looked_for_unless_the_policy_forbids(state, policy, becomes):
-    made = board([job(state)], limits=Limits(on_expired=policy))
+    made = scheduler([job(state)], limits=Limits(on_expired=policy))
 
     after = happened(made, E.GONE, reason="HTTP 404")
 
@@ -109,7 +109,7 @@ def test_a_record_that_is_gone_is_looked_for_unless_the_policy_forbids(state, po
 )
 def test_what_never_ends_is_asked_of_the_history_after_its_hour(policy, becomes):
     straggler = job(S.SUBMITTED, sent_at=NOW - WINDOW_S - STRAGGLER_S - 1)
-    made = board([straggler], limits=Limits(on_expired=policy))
+    made = scheduler([straggler], limits=Limits(on_expired=policy))
 
     after = happened(made, E.RUNNING)
 
@@ -118,7 +118,7 @@ def test_what_never_ends_is_asked_of_the_history_after_its_hour(policy, becomes)
 
 
 def test_what_even_the_history_calls_unfinished_is_left_to_the_user_with_its_id():
-    made = board([job(S.RECOVERING, sent_at=NOW - HOPELESS_S - 1)])
+    made = scheduler([job(S.RECOVERING, sent_at=NOW - HOPELESS_S - 1)])
 
     after = happened(
         made,
@@ -133,7 +133,7 @@ def test_what_even_the_history_calls_unfinished_is_left_to_the_user_with_its_id(
 
 
 def test_a_reopened_job_without_a_time_is_polled_too():
-    made = board([job(S.UNKNOWN, sent_at=0.0)], latencies=Latencies({"flux-pro": 25.0}))
+    made = scheduler([job(S.UNKNOWN, sent_at=0.0)], latencies=Latencies({"flux-pro": 25.0}))
 
     resolved = made.resolve(made.jobs[1], event(E.REOPENED))
 
@@ -154,12 +154,12 @@ def test_a_reopened_job_without_a_time_is_polled_too():
 def test_other_events_stay_as_they_are(state, kind):
     told = event(kind, reason="so it is")
 
-    assert board().resolve(job(state), told) == told
+    assert scheduler().resolve(job(state), told) == told
 
 
 def test_an_event_is_judged_by_the_job_it_happened_to_and_not_by_an_older_one():
     """Two events of one job in a batch: the second meets what the first has made of it."""
-    made = board([job(S.AMBIGUOUS, trouble=PATIENCE - 1)])
+    made = scheduler([job(S.AMBIGUOUS, trouble=PATIENCE - 1)])
     newer = replace(made.jobs[1], trouble=PATIENCE)
 
     assert made.resolve(newer, event(E.ABSENT)).kind is E.REFUSED
@@ -170,7 +170,7 @@ def test_an_event_is_judged_by_the_job_it_happened_to_and_not_by_an_older_one():
 def test_resolving_an_event_teaches_nothing_until_it_is_recorded(kind):
     state = S.SUBMITTING if kind is E.ACKED else S.SUBMITTED
     state = S.AMBIGUOUS if kind is E.ADOPTED else state
-    made = board([job(state, sent_at=NOW - 30)])
+    made = scheduler([job(state, sent_at=NOW - 30)])
     before = everything(made)
 
     for _ in range(3):  # as often as a transaction has to be tried
@@ -184,7 +184,7 @@ def test_resolving_an_event_teaches_nothing_until_it_is_recorded(kind):
 
 def test_a_job_that_history_does_not_show_gives_its_place_to_the_submit_that_will_prove_it():
     limits = Limits(concurrency=1)
-    made = board([job(S.AMBIGUOUS, due_at=NOW + 30), job(key=2)], limits=limits)
+    made = scheduler([job(S.AMBIGUOUS, due_at=NOW + 30), job(key=2)], limits=limits)
     assert made.in_flight == 1
     assert not plan(made, NOW).effects
 
@@ -205,7 +205,7 @@ def test_a_job_that_history_does_not_show_gives_its_place_to_the_submit_that_wil
     ],
 )
 def test_it_is_unlisted_as_long_as_it_is_ambiguous(kind, fields, kept):
-    made = board([job(S.AMBIGUOUS)], lookups=Lookups(unlisted={1}))
+    made = scheduler([job(S.AMBIGUOUS)], lookups=Lookups(unlisted={1}))
 
     happened(made, kind, **fields)
 
@@ -218,7 +218,7 @@ def test_posts_under_way_by_what_they_ask_for():
             job(S.SUBMITTING, 3, sent_at=NOW - 7)]  # fmt: skip
     others = [job(S.SUBMITTING, 4, model="flux-max", sent_at=NOW), job(S.AMBIGUOUS, 5), job(key=6)]
 
-    assert board([*same, *others]).posting == {
+    assert scheduler([*same, *others]).posting == {
         ("flux-pro", '{"prompt":"a cup"}'): NOW - 9,
         ("flux-max", '{"prompt":"a cup"}'): NOW,
     }
@@ -232,7 +232,7 @@ def test_posts_under_way_by_what_they_ask_for():
     [(S.SUBMITTING, E.ACKED, {"request_id": "r"}), (S.AMBIGUOUS, E.ADOPTED, {"request_id": "r"})],
 )
 def test_an_accepted_job_is_polled_when_most_such_jobs_are_done(state, kind, fields):
-    made = board([job(state)], latencies=Latencies({"flux-pro": 25.0}))
+    made = scheduler([job(state)], latencies=Latencies({"flux-pro": 25.0}))
 
     after = happened(made, kind, **fields)
 
@@ -240,7 +240,7 @@ def test_an_accepted_job_is_polled_when_most_such_jobs_are_done(state, kind, fie
 
 
 def test_a_running_job_is_polled_again_later_each_time():
-    made, gaps, at = board([job(S.SUBMITTED)]), [], NOW
+    made, gaps, at = scheduler([job(S.SUBMITTED)]), [], NOW
     for _ in range(6):
         after = happened(made, E.RUNNING, at=at)
         gaps.append(after.due_at - at)
@@ -252,13 +252,13 @@ def test_a_running_job_is_polled_again_later_each_time():
 
 
 def test_an_instant_the_service_named_is_kept():
-    made = board([job(S.SUBMITTED)])
+    made = scheduler([job(S.SUBMITTED)])
 
     assert happened(made, E.RUNNING, retry_at=NOW + 77).due_at == NOW + 77
 
 
 def test_results_teach_latencies():
-    made = board([job(S.FETCHING, key, sent_at=NOW - 60) for key in range(1, 30)])
+    made = scheduler([job(S.FETCHING, key, sent_at=NOW - 60) for key in range(1, 30)])
     for key in range(1, 30):
         seen = Receipt(total_s=40.0) if key % 2 else Receipt(inference_s=40.0)
         happened(made, E.RESULT, job_key=key, receipt=seen, outputs=(output(),))
@@ -267,7 +267,7 @@ def test_results_teach_latencies():
 
 
 def test_a_latency_longer_than_the_job_was_away_is_one_in_other_units():
-    made = board([job(S.FETCHING, key, sent_at=NOW - 30) for key in range(1, 30)])
+    made = scheduler([job(S.FETCHING, key, sent_at=NOW - 30) for key in range(1, 30)])
     for key in range(1, 30):
         receipt = Receipt(total_s=22_000.0)
         happened(made, E.RESULT, job_key=key, receipt=receipt, outputs=(output(),))
@@ -282,7 +282,7 @@ def test_a_latency_longer_than_the_job_was_away_is_one_in_other_units():
     ("state", "kind"), [(S.FETCHING, E.SAVED), (S.SUBMITTED, E.FAILED), (S.SUBMITTED, E.SET_ASIDE)]
 )
 def test_an_ended_job_leaves(state, kind):
-    made = board([job(state)])
+    made = scheduler([job(state)])
 
     happened(made, kind)
 
@@ -290,7 +290,7 @@ def test_an_ended_job_leaves(state, kind):
 
 
 def test_a_job_whose_model_was_closed_by_its_own_submit_leaves_and_stays_pending():
-    made = board([job(S.SUBMITTING), job(key=2)])
+    made = scheduler([job(S.SUBMITTING), job(key=2)])
 
     after = happened(
         made, E.NOT_ACCEPTED, reason="HTTP 404", call=CallKind.SUBMIT, signal=Signal.NOT_FOUND
@@ -303,7 +303,7 @@ def test_a_job_whose_model_was_closed_by_its_own_submit_leaves_and_stays_pending
 
 
 def test_what_calls_report_reaches_the_gates():
-    made = board([job(S.SUBMITTED)])
+    made = scheduler([job(S.SUBMITTED)])
 
     happened(made, E.HELD, call=CallKind.STATUS, signal=Signal.KEY_REFUSED, reason="HTTP 401")
 
@@ -319,7 +319,7 @@ def test_what_calls_report_reaches_the_gates():
     ],
 )
 def test_a_429_holds_everybody_until_the_instant_it_named(state, kind, call):
-    made = board([job(state), job(S.SUBMITTED, 2), job(key=3)])
+    made = scheduler([job(state), job(S.SUBMITTED, 2), job(key=3)])
 
     happened(made, kind, retry_at=NOW + 40, call=call, signal=Signal.RATE_LIMITED)
     happened(made, E.TROUBLE, job_key=2, retry_at=NOW + 5, call=CallKind.STATUS,
@@ -331,7 +331,7 @@ def test_a_429_holds_everybody_until_the_instant_it_named(state, kind, call):
 
 def test_ambiguous_jobs_and_candidates():
     lookups = Lookups(candidates={1: "r", 2: "s"})
-    made = board([job(S.AMBIGUOUS), job(S.AMBIGUOUS, 2), job(key=3)], lookups=lookups)
+    made = scheduler([job(S.AMBIGUOUS), job(S.AMBIGUOUS, 2), job(key=3)], lookups=lookups)
     assert [doubtful.key for doubtful in made.ambiguous] == [1, 2]
 
     happened(made, E.ADOPTED, request_id="r")
@@ -351,24 +351,24 @@ def test_ambiguous_jobs_and_candidates():
     ],
 )
 def test_whether_later_submits_may_still_come(jobs, all_drawn, gates, more):
-    assert board(jobs, all_drawn=all_drawn, gates=gates).more_to_submit is more
+    assert scheduler(jobs, all_drawn=all_drawn, gates=gates).more_to_submit is more
 
 
 def test_no_later_submit_comes_through_a_closed_gate():
-    made = board([job()])
+    made = scheduler([job()])
     made.gates.close(GateKind.CREDITS, "why", NOW)
 
     assert not made.more_to_submit
 
 
 def test_the_dashboard():
-    made = board([job(S.SUBMITTED), job(key=2), job(key=3)])
+    made = scheduler([job(S.SUBMITTED), job(key=2), job(key=3)])
     assert repr(made) == "<SchedulerState pending=2 submitted=1 busy=0 gates=open>"
 
-    made.roster.begin(1)
+    made.queues.begin(1)
     made.gates.close(GateKind.DISK, "full", NOW)
     assert repr(made) == "<SchedulerState pending=2 submitted=1 busy=1 gates=disk>"
-    assert repr(board()) == "<SchedulerState empty busy=0 gates=open>"
+    assert repr(scheduler()) == "<SchedulerState empty busy=0 gates=open>"
 
 
 # ------------------------------------------------------------------ money
@@ -408,7 +408,7 @@ def committed(made):
 )
 def test_what_an_event_does_to_the_money(state, kind, fields, after):
     """Settled, standing and reserved. The last case is paid for again: the first payment stands."""
-    made = board([priced(state)], money=Money(9.0))
+    made = scheduler([priced(state)], money=Money(9.0))
 
     happened(made, kind, **fields)
 
@@ -416,7 +416,7 @@ def test_what_an_event_does_to_the_money(state, kind, fields, after):
 
 
 def test_a_price_changed_on_the_way_does_not_move_what_was_reserved():
-    made = board([priced(S.SUBMITTED)])
+    made = scheduler([priced(S.SUBMITTED)])
     made.put([replace(made.jobs[1], price_usd=5.0)])
 
     assert committed(made) == (0, 0, PRICE)
@@ -425,7 +425,7 @@ def test_a_price_changed_on_the_way_does_not_move_what_was_reserved():
 @given(st.data(), st.sampled_from([0.0, 0.1, 0.25, 1.0]))
 def test_money_never_overshoots_the_cap_whatever_happens(data, cap):
     """Every attempt that ended accepted, or may have been, is billed in full by the service."""
-    made = board([replace(priced(), key=key) for key in range(1, 5)], money=Money(cap))
+    made = scheduler([replace(priced(), key=key) for key in range(1, 5)], money=Money(cap))
     billed = 0.0
     for step in range(data.draw(st.integers(0, 30))):
         submits = {e.job.key for e in plan(made, NOW + step).effects
@@ -455,9 +455,9 @@ FORGETFUL = Capabilities(retention_s=3600.0, has_history=False)
 
 
 def test_without_a_history_a_doubt_is_left_to_the_user_at_once():
-    made = board([job(S.AMBIGUOUS, reason="answer lost"), job(S.AMBIGUOUS, 2), job(key=3)])
+    made = scheduler([job(S.AMBIGUOUS, reason="answer lost"), job(S.AMBIGUOUS, 2), job(key=3)])
     made.capabilities = FORGETFUL
-    made.roster.begin(2)
+    made.queues.begin(2)
 
     (left,) = made.without_history(NOW)
 
@@ -466,10 +466,10 @@ def test_without_a_history_a_doubt_is_left_to_the_user_at_once():
 
 
 def test_with_a_history_a_doubt_is_looked_up():
-    assert board([job(S.AMBIGUOUS)]).without_history(NOW) == []
+    assert scheduler([job(S.AMBIGUOUS)]).without_history(NOW) == []
 
 
 def test_without_a_history_what_is_gone_is_lost():
-    made = board([job(S.SUBMITTED, request_id="r")])
+    made = scheduler([job(S.SUBMITTED, request_id="r")])
     made.capabilities = FORGETFUL
     assert made.resolve(made.jobs[1], event(E.GONE, reason="HTTP 404")).kind is E.GIVEN_UP

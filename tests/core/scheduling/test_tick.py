@@ -24,7 +24,7 @@ from batchgen.core.scheduling.rate_limit import Rates, RateWindow
 from batchgen.core.scheduling.spending import Money
 from batchgen.core.scheduling.tick import submit_share, tick
 from batchgen.providers.segmind.treatments import WINDOW_S
-from tests.core.builders import NOW, board, job, output
+from tests.core.builders import NOW, job, output, scheduler
 
 
 def known(model="flux-pro", latency_s=20.0):
@@ -62,7 +62,7 @@ def crowded(**parts):
     jobs = [*polls_due(60, age_s=205.0), *pending(60)]
     latencies = known(latency_s=200.0)
     given = {"limits": Limits(concurrency=200), "rate": RateWindow(50), "latencies": latencies}
-    return ready(board(jobs, **given | parts))
+    return ready(scheduler(jobs, **given | parts))
 
 
 def test_submits_keep_their_share_although_all_polls_are_due():
@@ -74,7 +74,7 @@ def test_submits_keep_their_share_although_all_polls_are_due():
 
 
 def test_no_share_while_a_request_grows_so_old_that_its_result_might_be_forgotten():
-    made = board(
+    made = scheduler(
         [*polls_due(60, age_s=WINDOW_S / 2 + 60), *pending(60)],
         limits=Limits(concurrency=200),
         rate=RateWindow(50),
@@ -82,14 +82,14 @@ def test_no_share_while_a_request_grows_so_old_that_its_result_might_be_forgotte
     )
     tick(made, NOW)
 
-    assert made.placement.jobs_per_window() < 50
+    assert made.polls.jobs_per_window() < 50
     assert submit_share(made, NOW) == 0
     assert kinds(plan(made, NOW))[F.POLL] == 50
 
 
 def test_a_share_is_spent_once_a_minute():
     made = crowded()
-    made.placement.next_poll_at(made.jobs[1], NOW)
+    made.polls.next_poll_at(made.jobs[1], NOW)
     share = submit_share(made, NOW)
     for key in range(100, 110):
         made.apply([apply(made.jobs[key], Event(E.INTENDED, key, NOW))])
@@ -99,29 +99,29 @@ def test_a_share_is_spent_once_a_minute():
 
 
 def test_without_a_count_there_are_no_shares():
-    assert submit_share(board([job()]), NOW) == 0
+    assert submit_share(scheduler([job()]), NOW) == 0
 
 
 # ------------------------------------------------------------------ scouts
 
 
 def test_of_a_model_nobody_knows_only_scouts_are_asked_for():
-    made = board(polls_due(40), rate=RateWindow(50), limits=Limits(concurrency=50))
+    made = scheduler(polls_due(40), rate=RateWindow(50), limits=Limits(concurrency=50))
 
     assert kinds(plan(made, NOW)) == {F.POLL: SCOUTS}
 
 
 def test_scouts_are_those_that_were_asked_for_least():
     asked, fresh = polls_due(40, polls=3), [job(S.SUBMITTED, 90, sent_at=NOW - 30)]
-    made = board([*asked, *fresh], rate=RateWindow(50))
+    made = scheduler([*asked, *fresh], rate=RateWindow(50))
 
     assert plan(made, NOW).effects[0].job.key == 90
 
 
 def test_scouts_under_way_count():
-    made = board(polls_due(40), rate=RateWindow(50))
+    made = scheduler(polls_due(40), rate=RateWindow(50))
     for key in (1, 2):
-        made.roster.begin(key)
+        made.queues.begin(key)
 
     assert kinds(plan(made, NOW)) == {F.POLL: SCOUTS - 2}
 
@@ -136,7 +136,7 @@ def test_scouts_under_way_count():
     ids=["known", "no limit", "polls free"],
 )
 def test_where_polls_cost_nothing_or_times_are_known_all_are_asked_for(parts):
-    assert kinds(plan(board(polls_due(40), **parts), NOW))[F.POLL] == 40
+    assert kinds(plan(scheduler(polls_due(40), **parts), NOW))[F.POLL] == 40
 
 
 # ------------------------------------------------------------------ limits of single models
@@ -144,7 +144,7 @@ def test_where_polls_cost_nothing_or_times_are_known_all_are_asked_for(parts):
 
 def of_models(**limits):
     jobs = [*pending(20, first=1, model="small"), *pending(20, first=50, model="other")]
-    return board(jobs, **limits)
+    return scheduler(jobs, **limits)
 
 
 def test_a_model_at_its_concurrency_keeps_nobody_else_waiting():
@@ -164,7 +164,7 @@ def test_when_only_its_own_window_is_full_that_is_when_to_look_again():
     window = RateWindow(1)
     window.start()
     window.answered(NOW - 20)
-    made = board(pending(1, model="small"), rates=Rates(RateWindow(50), {"small": window}))
+    made = scheduler(pending(1, model="small"), rates=Rates(RateWindow(50), {"small": window}))
 
     decided = plan(made, NOW)
 
@@ -173,7 +173,7 @@ def test_when_only_its_own_window_is_full_that_is_when_to_look_again():
 
 
 def test_models_with_limits_are_drawn_apart():
-    made = board(all_drawn=False, limits=Limits(concurrency=10, models={"small": 4}))
+    made = scheduler(all_drawn=False, limits=Limits(concurrency=10, models={"small": 4}))
 
     decided = plan(made, NOW)
 
@@ -190,25 +190,25 @@ def test_submits_wait_while_downloads_lag():
     limits = Limits(save_concurrency=2, concurrency=100)
     files = [job(S.FETCHING, n, outputs=(output(),)) for n in range(1, 2 * BACKLOG_FACTOR + 1)]
 
-    assert submits(plan(board([*files, *pending(5)], limits=limits), NOW)) == []
-    assert len(submits(plan(board([*files[1:], *pending(5)], limits=limits), NOW))) == 5
+    assert submits(plan(scheduler([*files, *pending(5)], limits=limits), NOW)) == []
+    assert len(submits(plan(scheduler([*files[1:], *pending(5)], limits=limits), NOW))) == 5
 
 
 def test_no_more_in_flight_than_polls_and_results_can_bring_home():
-    made = board(
+    made = scheduler(
         [*polls_due(60, age_s=1.0, due_at=NOW + 60), *pending(60)],
         limits=Limits(concurrency=10_000),
         rate=RateWindow(50),
         latencies=known(latency_s=5.0),
     )
     tick(made, NOW)
-    assert made.placement.drainable("flux-pro") < 60
+    assert made.polls.drainable("flux-pro") < 60
 
     assert submits(plan(made, NOW)) == []
 
 
 def test_jobs_of_v1_need_no_polls_and_are_not_held_back_by_them():
-    made = board(
+    made = scheduler(
         [*polls_due(60, age_s=1.0, due_at=NOW + 60), *pending(60, api=Mode.BLOCKING)],
         limits=Limits(concurrency=10_000),
         rate=RateWindow(50),
@@ -225,14 +225,14 @@ def test_jobs_of_v1_need_no_polls_and_are_not_held_back_by_them():
 @pytest.mark.parametrize(("left_s", "held"), [(1_000.0, False), (20.0, True), (-5.0, True)])
 def test_submits_end_in_time_to_collect_what_is_paid(left_s, held):
     jobs = [job(S.SUBMITTED, 1, due_at=NOW + 9), job(S.PENDING, 2)]
-    made = ready(board(jobs, limits=Limits(ends_at=NOW + left_s), latencies=known()))
+    made = ready(scheduler(jobs, limits=Limits(ends_at=NOW + left_s), latencies=known()))
 
     assert (GateKind.TIME in made.gates.closed) is held
     assert submits(plan(made, NOW)) == ([] if held else [2])
 
 
 def test_when_all_is_collected_and_time_is_over_the_run_stops():
-    made = ready(board([job()], limits=Limits(ends_at=NOW)))
+    made = ready(scheduler([job()], limits=Limits(ends_at=NOW)))
 
     decided = plan(made, NOW)
 
@@ -240,7 +240,7 @@ def test_when_all_is_collected_and_time_is_over_the_run_stops():
 
 
 def test_a_run_that_is_done_in_time_is_complete():
-    assert plan(ready(board(limits=Limits(ends_at=NOW))), NOW).verdict is Verdict.COMPLETE
+    assert plan(ready(scheduler(limits=Limits(ends_at=NOW))), NOW).verdict is Verdict.COMPLETE
 
 
 # ------------------------------------------------------------------ unknown prices
@@ -248,7 +248,7 @@ def test_a_run_that_is_done_in_time_is_complete():
 
 def test_of_a_model_of_unknown_price_the_first_job_tells_what_the_others_cost():
     money = Money(cap_usd=1.0, allow_unknown=True)
-    made = board(pending(5), money=money)
+    made = scheduler(pending(5), money=money)
     assert submits(plan(made, NOW)) == [100]
 
     made.apply([apply(made.jobs[100], Event(E.INTENDED, 100, NOW))])
@@ -262,8 +262,8 @@ def test_of_a_model_of_unknown_price_the_first_job_tells_what_the_others_cost():
 
 
 def test_polls_move_when_a_guess_turns_out_wrong():
-    made = board(polls_due(10, age_s=10.0, due_at=NOW + 5), rate=RateWindow(50))
-    made.placement.next_poll_at(made.jobs[1], NOW)
+    made = scheduler(polls_due(10, age_s=10.0, due_at=NOW + 5), rate=RateWindow(50))
+    made.polls.next_poll_at(made.jobs[1], NOW)
     for number in range(30):
         made.latencies.learn("flux-pro", 100.0 + number % 5)
 
@@ -273,9 +273,9 @@ def test_polls_move_when_a_guess_turns_out_wrong():
 
 
 def test_a_busy_job_is_not_moved():
-    made = board(polls_due(2, due_at=NOW + 5), rate=RateWindow(50))
-    made.placement.next_poll_at(made.jobs[1], NOW)
-    made.roster.begin(1)
+    made = scheduler(polls_due(2, due_at=NOW + 5), rate=RateWindow(50))
+    made.polls.next_poll_at(made.jobs[1], NOW)
+    made.queues.begin(1)
     for _ in range(20):
         made.latencies.learn("flux-pro", 100.0)
 
@@ -287,7 +287,7 @@ def test_a_busy_job_is_not_moved():
 
 @given(st.integers(0, 2**32))
 def test_no_pass_exceeds_a_limit(seed):
-    """Whatever stands on the board: places, windows of all and of each model, and money hold."""
+    """Whatever is in the state: places, windows of all and of each model, and money hold."""
     chance = Random(seed)
     models = {"a": chance.randint(1, 3)}
     windows = {"b": RateWindow(chance.randint(1, 4))}
@@ -298,7 +298,7 @@ def test_no_pass_exceeds_a_limit(seed):
         job(chance.choice(states), key, model=chance.choice("abc"), price_usd=0.1)
         for key in range(1, chance.randint(2, 30))
     ]
-    made = board(
+    made = scheduler(
         jobs, limits=limits, money=money, rates=Rates(RateWindow(chance.randint(1, 9)), windows)
     )
     tick(made, NOW)
@@ -309,7 +309,7 @@ def test_no_pass_exceeds_a_limit(seed):
     counted = [effect.model for effect in decided.effects if effect.counts]
     before = made.in_flight
     assert not begun or before + len(begun) <= limits.concurrency
-    in_flight_of_a = made.roster.in_flight["a"] + sum(each.model == "a" for each in begun)
+    in_flight_of_a = made.queues.in_flight["a"] + sum(each.model == "a" for each in begun)
     assert not any(each.model == "a" for each in begun) or in_flight_of_a <= models["a"]
     assert len(counted) <= made.rate.free(NOW)
     assert counted.count("b") <= windows["b"].free(NOW)

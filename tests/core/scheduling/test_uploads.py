@@ -23,7 +23,7 @@ from batchgen.core.scheduling.uploads import (
 )
 from batchgen.errors import NetFault, TransportError
 from batchgen.providers.segmind.uploads import read_upload
-from tests.core.builders import NOW, answer, board, job
+from tests.core.builders import NOW, answer, job, scheduler
 
 CONTENT = Content("a" * 64, 10)
 NAMING = f'{{"image":"{CONTENT.placeholder}"}}'
@@ -140,7 +140,7 @@ def observe(made, outcome, times=3):
 
 
 def test_dead_uploads_close_a_gate_that_holds_nothing_else():
-    made = board([job(key=1)])
+    made = scheduler([job(key=1)])
     observe(made, NOT_SENT)
 
     assert set(made.gates.closed) == {GateKind.UPLOADS}
@@ -182,30 +182,33 @@ def asked(made):
 
 
 def test_a_job_waits_for_its_uploads_and_others_do_not():
-    assert asked(board([naming(1, "a", "b"), job(key=2)])) == ("ab", [2])
+    assert asked(scheduler([naming(1, "a", "b"), job(key=2)])) == ("ab", [2])
 
 
 def test_jobs_that_name_the_same_share_its_upload():
-    assert asked(board([naming(1, "a"), naming(2, "a"), naming(3, "b", "a")])) == ("ab", [])
+    assert asked(scheduler([naming(1, "a"), naming(2, "a"), naming(3, "b", "a")])) == ("ab", [])
 
 
 def test_what_is_under_way_is_not_started_again():
-    made = board([naming(1, "a"), naming(2, "b")])
+    made = scheduler([naming(1, "a"), naming(2, "b")])
     made.uploads.begin(content("a"))
     assert asked(made) == ("b", [])
 
 
 def test_only_the_next_jobs_are_made_ready():
     ready = [job(key=key) for key in range(10, 20)]
-    assert asked(board([naming(1, "a"), *ready], limits=Limits(concurrency=2))) == ("", [10, 11])
-    few = board([naming(1, "a"), *ready[:5]], limits=Limits(concurrency=2))
+    assert asked(scheduler([naming(1, "a"), *ready], limits=Limits(concurrency=2))) == (
+        "",
+        [10, 11],
+    )
+    few = scheduler([naming(1, "a"), *ready[:5]], limits=Limits(concurrency=2))
     assert asked(few) == ("a", [10, 11])
     many = [naming(key, letter) for key, letter in enumerate("abcdef", 1)]
-    assert asked(board(many)) == ("abcd", [])
+    assert asked(scheduler(many)) == ("abcd", [])
 
 
 def test_a_content_in_trouble_is_waited_for_and_others_go_first():
-    made = board([naming(1, "a"), naming(2, "b")])
+    made = scheduler([naming(1, "a"), naming(2, "b")])
     made.uploads.failed(content("a"), Response(CallKind.UPLOAD, Signal.LOST, NOW, "", NOW + 7.0))
 
     assert asked(made) == ("b", [])
@@ -214,16 +217,16 @@ def test_a_content_in_trouble_is_waited_for_and_others_go_first():
 
 @pytest.mark.parametrize("kind", [GateKind.CREDITS, GateKind.DISK, GateKind.TIME, GateKind.KEY])
 def test_nothing_is_uploaded_for_submits_that_are_held(kind):
-    made = board([naming(1, "a")])
+    made = scheduler([naming(1, "a")])
     made.gates.close(kind, "because", NOW)
     assert asked(made) == ("", [])
 
 
 def test_nothing_is_uploaded_for_a_closed_model_or_without_money():
-    made = board([naming(1, "a")])
+    made = scheduler([naming(1, "a")])
     made.gates.closed_models["flux-pro"] = "retired"
     assert asked(made) == ("", [])
-    poor = board([naming(1, "a", price_usd=0.5)], money=Money(cap_usd=0.4))
+    poor = scheduler([naming(1, "a", price_usd=0.5)], money=Money(cap_usd=0.4))
     assert asked(poor) == ("", [])
     assert plan(poor, NOW).verdict is Verdict.STOP
 
@@ -231,14 +234,14 @@ def test_nothing_is_uploaded_for_a_closed_model_or_without_money():
 @pytest.mark.parametrize(("scope", "letters"), [(RateScope.ALL, "a"), (RateScope.SUBMIT, "abc")])
 def test_uploads_count_as_requests_where_all_calls_do(scope, letters):
     jobs = [naming(1, "a"), naming(2, "b"), naming(3, "c")]
-    made = board(jobs, rate=RateWindow(1), limits=Limits(rate_scope=scope))
+    made = scheduler(jobs, rate=RateWindow(1), limits=Limits(rate_scope=scope))
 
     assert asked(made)[0] == letters
     assert all(e.counts is (scope is RateScope.ALL) for e in plan(made, NOW).effects)
 
 
 def test_an_address_that_is_recorded_makes_jobs_ready():
-    made = board([naming(1, "a"), naming(2, "a", "b"), naming(3, "b")])
+    made = scheduler([naming(1, "a"), naming(2, "a", "b"), naming(3, "b")])
     made.uploads_done([Uploaded(content("a"), "https://x/a.png", NOW, "a.png")])
 
     assert made.jobs[1].body == '{"images":["https://x/a.png"]}'
@@ -246,7 +249,7 @@ def test_an_address_that_is_recorded_makes_jobs_ready():
 
 
 def test_a_run_whose_jobs_all_wait_for_dead_uploads_stops():
-    made = board([naming(1, "a")])
+    made = scheduler([naming(1, "a")])
     observe(made, NOT_SENT)
     refused = Response(CallKind.UPLOAD, Signal.NOT_SENT, NOW, "", NOW + 4000.0)
     made.uploads.failed(content("a"), refused)
@@ -258,7 +261,7 @@ def test_a_run_whose_jobs_all_wait_for_dead_uploads_stops():
 
 
 def test_what_is_under_way_is_brought_to_its_end_first():
-    made = board([])
+    made = scheduler([])
     made.uploads.begin(content("a"))
     assert plan(made, NOW).verdict is Verdict.GO_ON
 

@@ -1,7 +1,7 @@
 """Names given twice among millions, found with eight bytes a name.
 
 Every name goes in as a 64-bit digest; those that occur twice are told at the end. Two different
-names may share a digest, so twins are candidates: the caller compares the names themselves.
+names may share a digest, so duplicates are candidates: the caller compares the names themselves.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _BUCKET_COUNT = 256
 """Digests are sorted bucket by bucket, so that sorting needs little memory beside them."""
 
 
-class Twins:
+class Duplicates:
     """Takes names, and finds the digests that occurred more than once."""
 
     def __init__(self) -> None:
@@ -36,20 +36,20 @@ class Twins:
         return frozenset(twice)
 
 
-class Copies:
+class EqualCopies:
     """Finds jobs of one entry with `repeat` that ask for the same: copies of jobs whose own seeds
     are less than the number of copies apart. Entries come one after another."""
 
     def __init__(self) -> None:
         self._entry = -1
-        self._asked = Twins()
+        self._asked = Duplicates()
 
     def add(self, entry: int, spec: JobSpec) -> Diagnostic | None:
         """One more job; what is wrong with the entry before, where it is the first of another."""
         found = None
         if entry != self._entry:
             found = self.end()
-            self._entry, self._asked = entry, Twins()
+            self._entry, self._asked = entry, Duplicates()
         self._asked.add(spec.fingerprint)
         return found
 

@@ -26,7 +26,7 @@ from batchgen.core.manifest.rows.row import Sources
 from batchgen.core.manifest.schema import Manifest
 from batchgen.core.manifest.text.filenames import collision_key
 from batchgen.core.manifest.text.locations import Diagnostic, KeyPath, ManifestText, RowLocation
-from batchgen.core.manifest.validate.duplicates import Copies, Twins, digest
+from batchgen.core.manifest.validate.duplicates import Duplicates, EqualCopies, digest
 from batchgen.errors import Problem
 
 NO_SOURCE = ManifestText()
@@ -135,11 +135,11 @@ class Reviewer:
         self._drafts = Drafts(text.manifest, text.catalog, text.sources, text.inputs)
         self._errors = _Remarks()
         self._notices = _Remarks()
-        self._copies = Copies()
+        self._copies = EqualCopies()
         self._unknown_models: set[str] = set()
         self._checkers: dict[str, Checker | None] = {}
-        self._ids = Twins()
-        self._stems = Twins()
+        self._ids = Duplicates()
+        self._stems = Duplicates()
         # A path that ends in the id is as unique as the id.
         self._stems_follow_ids = text.manifest.output.filename.rsplit("/", 1)[-1] == "{id}"
         self.job_count = 0

@@ -18,7 +18,7 @@ from batchgen.core.manifest.text.filenames import (
     collision_key,
     safe_text,
 )
-from batchgen.core.manifest.validate.duplicates import Twins, digest
+from batchgen.core.manifest.validate.duplicates import Duplicates, digest
 
 
 @pytest.mark.parametrize(
@@ -179,9 +179,9 @@ def test_a_collision_key_ignores_form_and_simple_case(name):
 
 
 def test_twins_finds_names_given_twice_and_only_those():
-    twins = Twins()
+    duplicates = Duplicates()
     names = [f"job-{i}-{j}" for i, j in product(range(100), range(50))]
     for name in [*names, "job-7-7", "JOB-8-8", "job-7-7"]:
-        twins.add(name)
-    assert twins.found() == {digest("job-7-7"), digest("job-8-8")}
-    assert Twins().found() == frozenset()
+        duplicates.add(name)
+    assert duplicates.found() == {digest("job-7-7"), digest("job-8-8")}
+    assert Duplicates().found() == frozenset()

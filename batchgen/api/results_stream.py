@@ -15,7 +15,7 @@ _KEPT = 4_096
 """So many keys that were handed on are dropped together: each dropping moves all behind them."""
 
 
-class Landing:
+class ResultsStream:
     """A `Progress` that notes which jobs have ended. For one event loop."""
 
     def __init__(self) -> None:

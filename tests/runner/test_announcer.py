@@ -9,9 +9,9 @@ from batchgen.core.jobs.placeholders import Content, Uploaded
 from batchgen.core.scheduling.gates import GateKind
 from batchgen.core.scheduling.rate_limit import SLOWEST, RateWindow
 from batchgen.core.scheduling.spending import Money
-from batchgen.runner.teller import RETOLD_S, Announcer
+from batchgen.runner.announcer import RETOLD_S, Announcer
 from batchgen.testing.memory import RecordingProgress
-from tests.core.builders import NOW, board
+from tests.core.builders import NOW, scheduler
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def heard():
 
 
 @pytest.fixture
-def teller(heard):
+def announcer(heard):
     return Announcer(heard)
 
 
@@ -28,42 +28,42 @@ def names(heard):
     return [name for name, _, _ in heard.words]
 
 
-def test_of_a_board_on_which_nothing_happens_nothing_is_told(heard, teller):
-    teller.tell(board(), NOW)
+def test_of_a_board_on_which_nothing_happens_nothing_is_told(heard, announcer):
+    announcer.tell(scheduler(), NOW)
     assert heard.words == []
 
 
-def test_a_gate_is_told_when_it_closes_and_when_it_opens(heard, teller):
-    made = board()
+def test_a_gate_is_told_when_it_closes_and_when_it_opens(heard, announcer):
+    made = scheduler()
     for _ in range(2):
         made.gates.close(GateKind.OUTAGE, "no answer", NOW)
-        teller.tell(made, NOW)
-        teller.tell(made, NOW)
+        announcer.tell(made, NOW)
+        announcer.tell(made, NOW)
         made.gates.open(GateKind.OUTAGE)
-        teller.tell(made, NOW)
+        announcer.tell(made, NOW)
 
     closed, opened = ("gate_closed", "no answer"), ("gate_opened", "")
     assert [(name, text) for name, text, _ in heard.words] == [closed, opened] * 2
     assert {fields["gate"] for _, _, fields in heard.words} == {"outage"}
 
 
-def test_of_two_gates_each_is_told(heard, teller):
-    made = board()
+def test_of_two_gates_each_is_told(heard, announcer):
+    made = scheduler()
     made.gates.close(GateKind.KEY, "refused", NOW)
     made.gates.close(GateKind.DISK, "full", NOW)
-    teller.tell(made, NOW)
+    announcer.tell(made, NOW)
     made.gates.open(GateKind.KEY)
-    teller.tell(made, NOW)
+    announcer.tell(made, NOW)
 
     assert [fields["gate"] for _, _, fields in heard.words] == ["key", "disk", "key"]
     assert names(heard) == ["gate_closed", "gate_closed", "gate_opened"]
 
 
-def test_a_closed_model_is_told_once(heard, teller):
-    made = board()
+def test_a_closed_model_is_told_once(heard, announcer):
+    made = scheduler()
     made.gates.closed_models["veo"] = "HTTP 410"
-    teller.tell(made, NOW)
-    teller.tell(made, NOW)
+    announcer.tell(made, NOW)
+    announcer.tell(made, NOW)
 
     assert heard.words == [
         (
@@ -78,7 +78,7 @@ def test_a_closed_model_is_told_once(heard, teller):
 
 
 def limited(until):
-    made = board()
+    made = scheduler()
     made.rate.refuse_until(until, NOW)
     return made
 
@@ -86,12 +86,12 @@ def limited(until):
 @pytest.mark.parametrize(
     ("limit", "used", "allowed"), [(50, 50, 40), (None, 30, 24), (None, 0, SLOWEST)]
 )
-def test_a_limit_is_told_with_what_is_left_of_it(heard, teller, limit, used, allowed):
-    made = board(rate=RateWindow(limit))
+def test_a_limit_is_told_with_what_is_left_of_it(heard, announcer, limit, used, allowed):
+    made = scheduler(rate=RateWindow(limit))
     for _ in range(used):
         made.rate.start()
     made.rate.refuse_until(NOW + 60, NOW)
-    teller.tell(made, NOW)
+    announcer.tell(made, NOW)
 
     ((name, text, fields),) = heard.words
     assert name == "limited"
@@ -103,25 +103,25 @@ def test_a_limit_is_told_with_what_is_left_of_it(heard, teller, limit, used, all
 @pytest.mark.parametrize(
     ("later_s", "told"), [(0.0, 1), (RETOLD_S - 1, 1), (RETOLD_S, 2), (RETOLD_S + 1, 2)]
 )
-def test_stragglers_of_one_congestion_are_told_once(heard, teller, later_s, told):
-    teller.tell(limited(NOW + 60), NOW)
-    teller.tell(limited(NOW + 60 + later_s), NOW + 1)
+def test_stragglers_of_one_congestion_are_told_once(heard, announcer, later_s, told):
+    announcer.tell(limited(NOW + 60), NOW)
+    announcer.tell(limited(NOW + 60 + later_s), NOW + 1)
 
     assert names(heard) == ["limited"] * told
 
 
-def test_an_end_that_moves_bit_by_bit_is_told_once(heard, teller):
+def test_an_end_that_moves_bit_by_bit_is_told_once(heard, announcer):
     """What is told is compared with the last end that was seen, not with the one that was told."""
     for later_s in range(0, 100, 10):
-        teller.tell(limited(NOW + 60 + later_s), NOW + later_s)
+        announcer.tell(limited(NOW + 60 + later_s), NOW + later_s)
     assert names(heard) == ["limited"]
-    teller.tell(limited(NOW + 200), NOW + 100)
+    announcer.tell(limited(NOW + 200), NOW + 100)
 
     assert names(heard) == ["limited", "limited"]
 
 
-def test_a_limit_that_is_over_is_not_told(heard, teller):
-    teller.tell(limited(NOW + 60), NOW + 60)
+def test_a_limit_that_is_over_is_not_told(heard, announcer):
+    announcer.tell(limited(NOW + 60), NOW + 60)
     assert heard.words == []
 
 
@@ -129,10 +129,10 @@ def test_a_limit_that_is_over_is_not_told(heard, teller):
 
 
 @pytest.mark.parametrize(("settled_usd", "told"), [(7.9, 0), (8.0, 1), (12.0, 1)])
-def test_four_fifths_of_the_cap_are_told_once(heard, teller, settled_usd, told):
-    made = board(money=Money(10.0, settled_usd))
-    teller.tell(made, NOW)
-    teller.tell(made, NOW)
+def test_four_fifths_of_the_cap_are_told_once(heard, announcer, settled_usd, told):
+    made = scheduler(money=Money(10.0, settled_usd))
+    announcer.tell(made, NOW)
+    announcer.tell(made, NOW)
 
     assert names(heard) == ["budget_warning"] * told
     if told:
@@ -140,14 +140,14 @@ def test_four_fifths_of_the_cap_are_told_once(heard, teller, settled_usd, told):
         assert f"{settled_usd:.2f} of max_spend 10.00 USD" in heard.words[0][1]
 
 
-def test_without_a_cap_nothing_is_nearly_spent(heard, teller):
-    teller.tell(board(money=Money(None, 1e6)), NOW)
+def test_without_a_cap_nothing_is_nearly_spent(heard, announcer):
+    announcer.tell(scheduler(money=Money(None, 1e6)), NOW)
     assert heard.words == []
 
 
 @pytest.mark.parametrize(("holds_usd", "warned"), [(5.0, True), (6.0, False), (7.0, False)])
-def test_an_account_that_does_not_suffice_is_warned_about(heard, teller, holds_usd, warned):
-    teller.tell_credits(holds_usd, Outlook(6.0, 0))
+def test_an_account_that_does_not_suffice_is_warned_about(heard, announcer, holds_usd, warned):
+    announcer.tell_credits(holds_usd, Outlook(6.0, 0))
 
     ((name, text, fields),) = heard.words
     assert (name, fields) == ("credits", {"credits_usd": holds_usd, "pending_usd": 6.0})
@@ -155,9 +155,9 @@ def test_an_account_that_does_not_suffice_is_warned_about(heard, teller, holds_u
     assert bool(text) is warned
 
 
-def test_each_uploaded_file_is_told(heard, teller):
-    teller.tell_uploads([Uploaded(Content("a" * 64, 1), "https://x/a", NOW, "a.png")])
-    teller.tell_uploads([])
+def test_each_uploaded_file_is_told(heard, announcer):
+    announcer.tell_uploads([Uploaded(Content("a" * 64, 1), "https://x/a", NOW, "a.png")])
+    announcer.tell_uploads([])
 
     assert heard.words == [
         (

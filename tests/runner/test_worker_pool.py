@@ -6,7 +6,7 @@ import pytest
 
 from batchgen.core.scheduling.effects import Effect, EffectKind
 from batchgen.errors import InternalError
-from batchgen.runner.crew import WorkerPool
+from batchgen.runner.worker_pool import WorkerPool
 
 POLL = Effect(EffectKind.POLL)
 
@@ -33,9 +33,9 @@ class Work:
 async def test_a_task_that_is_free_takes_the_next_effect():
     work = Work()
     work.gate.set()
-    async with WorkerPool(work) as crew:
+    async with WorkerPool(work) as worker_pool:
         for _ in range(4):
-            crew.give(POLL)
+            worker_pool.give(POLL)
             await anyio.wait_all_tasks_blocked()
     assert work.ended == 4
     assert len(work.tasks) == 1
@@ -43,9 +43,9 @@ async def test_a_task_that_is_free_takes_the_next_effect():
 
 async def test_as_many_are_under_way_as_were_given():
     work = Work()
-    async with WorkerPool(work) as crew:
+    async with WorkerPool(work) as worker_pool:
         for _ in range(7):
-            crew.give(POLL)
+            worker_pool.give(POLL)
         await anyio.wait_all_tasks_blocked()
         assert (work.begun, work.ended) == (7, 0)
         work.gate.set()
@@ -54,12 +54,12 @@ async def test_as_many_are_under_way_as_were_given():
 
 async def test_what_is_cut_off_ends_and_what_is_given_later_does_not():
     work = Work()
-    async with WorkerPool(work) as crew:
-        crew.give(POLL)
+    async with WorkerPool(work) as worker_pool:
+        worker_pool.give(POLL)
         await anyio.wait_all_tasks_blocked()
-        crew.give(POLL)  # its task has not begun
-        crew.cut_off()
-        crew.give(POLL)
+        worker_pool.give(POLL)  # its task has not begun
+        worker_pool.cut_off()
+        worker_pool.give(POLL)
         with anyio.fail_after(5):
             while work.cut_off < 2:
                 await anyio.lowlevel.checkpoint()
@@ -70,11 +70,11 @@ async def test_what_is_cut_off_ends_and_what_is_given_later_does_not():
 async def test_an_idle_task_that_is_cut_off_gets_nothing_more():
     work = Work()
     work.gate.set()
-    async with WorkerPool(work) as crew:
-        crew.give(POLL)
+    async with WorkerPool(work) as worker_pool:
+        worker_pool.give(POLL)
         await anyio.wait_all_tasks_blocked()
-        crew.cut_off()
-        crew.give(POLL)
+        worker_pool.cut_off()
+        worker_pool.give(POLL)
     assert work.ended == 2
     assert len(work.tasks) == 2
 
@@ -84,11 +84,11 @@ async def test_an_effect_given_at_the_last_moment_is_not_lost():
     work = Work()
     work.gate.set()
     with anyio.CancelScope() as scope:
-        async with WorkerPool(work) as crew:
-            crew.give(POLL)
+        async with WorkerPool(work) as worker_pool:
+            worker_pool.give(POLL)
             await anyio.wait_all_tasks_blocked()
             work.gate = anyio.Event()
-            crew.give(POLL)
+            worker_pool.give(POLL)
             scope.cancel()
             await anyio.sleep_forever()
     assert (work.begun, work.ended, work.cut_off) == (2, 1, 1)
@@ -99,8 +99,8 @@ async def test_a_fault_of_the_work_ends_everything():
         raise LookupError(effect.kind)
 
     async def give_it_a_poll():
-        async with WorkerPool(breaks) as crew:
-            crew.give(POLL)
+        async with WorkerPool(breaks) as worker_pool:
+            worker_pool.give(POLL)
             await anyio.sleep_forever()
 
     with pytest.raises(BaseExceptionGroup, match="unhandled errors"):

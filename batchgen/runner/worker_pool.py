@@ -19,7 +19,7 @@ from batchgen.errors import InternalError
 
 @dataclass(slots=True, eq=False)
 class _Worker:
-    """A task without work. Whoever calls it fills in `effect` first; without, it goes home."""
+    """An idle task. Set `effect`, then wake it; a worker that is woken without one exits."""
 
     called: anyio.Event = field(default_factory=anyio.Event)
     effect: Effect | None = None
@@ -56,15 +56,15 @@ class WorkerPool:
 
     def _group(self) -> TaskGroup:
         if self._tasks is None:
-            raise InternalError("a crew was used outside its `async with`")
+            raise InternalError("a pool was used outside its `async with`")
         return self._tasks
 
     def give(self, effect: Effect) -> None:
         """Have an effect carried out, now."""
         if self._idle:
-            hand = self._idle.pop()
-            hand.effect = effect
-            hand.called.set()
+            worker = self._idle.pop()
+            worker.effect = effect
+            worker.called.set()
         else:
             scope = anyio.CancelScope()
             self._scopes.add(scope)  # a task that has not begun can be cut off as well
@@ -87,14 +87,14 @@ class WorkerPool:
                 self._scopes.discard(scope)
 
     async def _next(self) -> Effect | None:
-        hand = _Worker()
-        self._idle.append(hand)
+        worker = _Worker()
+        self._idle.append(worker)
         try:
-            await hand.called.wait()
+            await worker.called.wait()
         except anyio.get_cancelled_exc_class():
-            if hand in self._idle:
-                self._idle.remove(hand)
-            if hand.effect is not None:  # it was given at the last moment
-                await self._work(hand.effect)
+            if worker in self._idle:
+                self._idle.remove(worker)
+            if worker.effect is not None:  # it was given at the last moment
+                await self._work(worker.effect)
             raise
-        return hand.effect
+        return worker.effect

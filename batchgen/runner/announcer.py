@@ -24,11 +24,11 @@ class Announcer:
         self._limited_until = 0.0
         self._warned = False
 
-    def tell(self, board: SchedulerState, now: float) -> None:
+    def tell(self, scheduler: SchedulerState, now: float) -> None:
         """Say what is new since the last time."""
-        self._tell_gates(board.gates)
-        self._tell_limits(board, now)
-        self._tell_money(board)
+        self._tell_gates(scheduler.gates)
+        self._tell_limits(scheduler, now)
+        self._tell_money(scheduler)
 
     def tell_uploads(self, uploaded: Sequence[Uploaded]) -> None:
         """Say which files are at the service now; displays count them."""
@@ -65,8 +65,8 @@ class Announcer:
                 text = f"{model} takes no jobs in this run, they stay pending ({reason})"
                 self._progress.said("model_closed", text, {"model": model})
 
-    def _tell_limits(self, board: SchedulerState, now: float) -> None:
-        until, told = board.rate.blocked_until, self._limited_until
+    def _tell_limits(self, scheduler: SchedulerState, now: float) -> None:
+        until, told = scheduler.rate.blocked_until, self._limited_until
         if until <= now:
             return
         self._limited_until = max(until, told)
@@ -74,14 +74,14 @@ class Announcer:
             return  # a straggler of the same congestion
         at = datetime.fromtimestamp(until).astimezone().strftime("%H:%M:%S")
         text = f"limited until {at}: the service refuses more requests"
-        allowed = board.rate.allowed
+        allowed = scheduler.rate.allowed
         if allowed is not None:
             text += f"; then at most {allowed} a minute for a while"
         fields = {"until": until, "requests_per_minute": allowed}
         self._progress.said("limited", text, fields)
 
-    def _tell_money(self, board: SchedulerState) -> None:
-        money = board.money
+    def _tell_money(self, scheduler: SchedulerState) -> None:
+        money = scheduler.money
         if self._warned or not money.is_nearly_spent or money.cap_usd is None:
             return
         self._warned = True
