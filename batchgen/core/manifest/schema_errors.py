@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
@@ -100,83 +100,60 @@ def _tell(
     details: ErrorDetails, path: KeyPath, field: FieldInfo | None, keys: tuple[str, ...]
 ) -> tuple[str, str]:
     """What is wrong, and what to type next."""
-    kind = details["type"]
+    kind, value, context = details["type"], details["input"], details.get("ctx", {})
     name = _name(path)
-    context = details.get("ctx", {})
+    example = _example(name, field)
     if kind == "batchgen":
         return context["what"], context["remedy"]
     if kind == "extra_forbidden":
-        return _unknown_key(str(path[-1]), keys)
+        what = f"the key {quoted(str(path[-1]))} is unknown here"
+        return what, _possible(str(path[-1]), keys)
     if kind == "missing":
-        return f"{name} is missing", _example(name, field)
-    for prefix, told in _SPECIAL.items():
-        if kind.startswith(prefix):
-            return told(name, details["input"], context, field)
+        return f"{name} is missing", example
+    if kind in {"literal_error", "enum"}:
+        return _choice(name, value, context)
+    if kind.endswith("too_long"):
+        what = f"{name} is too long: {len(value):,}, at most {context['max_length']:,}"
+        return what, "shorten it, or split the job"
+    if kind.endswith("too_short"):
+        return f"{name} is empty", example
+    if kind.startswith(("greater_than", "less_than")):
+        return _out_of_bounds(name, value, context), example
     if "matrix" in path[2:3] and len(path) >= 5:
-        return f"{_kind_of(details['input'])} cannot be a matrix value", f"give {_MATRIX_VALUE}"
-    if details["input"] is None:
-        wanted = _ARTICLES.get(kind, "a value")
-        return f"{name} is empty, and {wanted} is needed", _example(name, field)
-    if kind in _ARTICLES:
-        remedy = _example(name, field)
-        if kind == "string_type" and not isinstance(details["input"], (dict, list)):
-            remedy = f'put it in quotes: {name}: "{details["input"]!s:.60}"'
-        return f"{name} is {_kind_of(details['input'])}, and {_ARTICLES[kind]} is needed", remedy
-    return f"{name} cannot be {_kind_of(details['input'])}", _example(name, field)
+        return f"{_kind_of(value)} cannot be a matrix value", f"give {_MATRIX_VALUE}"
+    return _wrong_type(name, kind, value, example)
 
 
-def _unknown_key(key: str, keys: tuple[str, ...]) -> tuple[str, str]:
-    close = nearest(key, keys)
+def _wrong_type(name: str, kind: str, value: Any, example: str) -> tuple[str, str]:
+    wanted = _ARTICLES.get(kind)
+    if value is None:
+        return f"{name} is empty, and {wanted or 'a value'} is needed", example
+    if wanted is None:
+        return f"{name} cannot be {_kind_of(value)}", example
+    if kind == "string_type" and not isinstance(value, (dict, list)):
+        example = f'put it in quotes: {name}: "{value!s:.60}"'
+    return f"{name} is {_kind_of(value)}, and {wanted} is needed", example
+
+
+def _possible(value: Any, keys: Sequence[str]) -> str:
+    close = nearest(value, keys) if isinstance(value, str) else None
     advice = f"did you mean {close}? " if close else ""
-    return f"the key {quoted(key)} is unknown here", f"{advice}possible are: {', '.join(keys)}"
+    return f"{advice}possible are: {', '.join(keys)}"
 
 
-def _bound(
-    name: str, value: Any, context: Mapping[str, Any], field: FieldInfo | None
-) -> tuple[str, str]:
+def _out_of_bounds(name: str, value: Any, context: Mapping[str, Any]) -> str:
     phrase, limit = next((words, context[key]) for key, words in _BOUNDS.items() if key in context)
     # A text that stands for a number is a duration.
     unit = " s" if isinstance(value, str) else ""
-    what = f"{name} is {shown(value)}, and must be {phrase} {int(limit):,}{unit}"
-    return what, _example(name, field)
+    return f"{name} is {shown(value)}, and must be {phrase} {int(limit):,}{unit}"
 
 
-def _choice(
-    name: str, value: Any, context: Mapping[str, Any], _field: FieldInfo | None
-) -> tuple[str, str]:
-    expected = str(context.get("expected", "")).replace("'", "").replace(" or ", ", ")
-    what = f"{name} is {shown(value)}, which is not possible"
+def _choice(name: str, value: Any, context: Mapping[str, Any]) -> tuple[str, str]:
     if name == "version":
         return f"version is {shown(value)}, and this batchgen reads version 1", "write version: 1"
-    close = nearest(value, expected.split(", ")) if isinstance(value, str) else None
-    advice = f"did you mean {close}? " if close else ""
-    return what, f"{advice}possible are: {expected}"
-
-
-def _too_short(
-    name: str, _value: Any, _context: Mapping[str, Any], field: FieldInfo | None
-) -> tuple[str, str]:
-    return f"{name} is empty", _example(name, field)
-
-
-def _too_long(
-    name: str, value: Any, context: Mapping[str, Any], _field: FieldInfo | None
-) -> tuple[str, str]:
-    limit = context["max_length"]
-    return f"{name} is too long: {len(value):,}, at most {limit:,}", "shorten it, or split the job"
-
-
-_Told = Callable[[str, Any, Mapping[str, Any], FieldInfo | None], tuple[str, str]]
-_SPECIAL: Mapping[str, _Told] = {
-    "greater_than": _bound,
-    "less_than": _bound,
-    "literal_error": _choice,
-    "enum": _choice,
-    "too_short": _too_short,
-    "string_too_short": _too_short,
-    "too_long": _too_long,
-    "string_too_long": _too_long,
-}
+    expected = str(context.get("expected", "")).replace("'", "").replace(" or ", ", ")
+    what = f"{name} is {shown(value)}, which is not possible"
+    return what, _possible(value, expected.split(", "))
 
 
 def _name(path: KeyPath) -> str:

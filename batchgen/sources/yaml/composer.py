@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from sys import intern
 from typing import Any
 
@@ -13,7 +12,7 @@ from batchgen.core.catalog.validation import quoted
 from batchgen.core.manifest.text.locations import MAX_PROBLEMS
 from batchgen.core.manifest.text.scalars import MEANINGFUL_STARTS, ScalarError, resolve
 from batchgen.errors import Problem
-from batchgen.sources.yaml.positions import COLUMN_BITS, Marks
+from batchgen.sources.yaml.positions import COLUMN_BITS, Positions
 
 MAX_DEPTH = 64
 """Deeper nesting is refused: no manifest needs it, and JSON writers recurse."""
@@ -25,6 +24,7 @@ _FLOW_TOKEN = re.compile(
     r"""(?<!\w)'(?:[^']|'')*'|(?<!\w)"(?:[^"\\]|\\.)*"|(?<!\S)\#[^\n]*|[\[\]{}]""", re.DOTALL
 )
 """Brackets, and the quoted texts and comments in which they are none."""
+_EMPTY_EVENTS = (events.StreamStartEvent, events.DocumentEndEvent, events.StreamEndEvent)
 _NO_KEY: Any = object()
 
 
@@ -50,35 +50,32 @@ class _Container:
 
 
 class Composer:
-    """Composes one document. `problems` collects what is wrong; `marks` says where things stand."""
+    """Composes one document. `problems` collects what is wrong, `positions` where it stands."""
 
     def __init__(self, name: str) -> None:
         self.problems: list[Problem] = []
-        self.marks = Marks()
+        self.positions = Positions()
         self._name = name
         self._top = _Container([], None)
         """The innermost open container; at the bottom, a list that takes the document's value."""
         self._outer: list[_Container] = []
         self._anchors: dict[str, tuple[Any, int]] = {}
         self._aliased_count = 0
-        self._document_count = 0
 
     def compose(self, parser: Any, text: str) -> Any:
         """The value of the one document, meaningless when there are `problems`.
 
         Raises what the parser raises on a syntax error of `text` (`yaml.YAMLError`).
         """
-        handlers: dict[type, Callable[[Any], None]] = {
+        handlers: dict[type, Any] = {
+            **dict.fromkeys(_EMPTY_EVENTS, lambda _event: None),
             events.ScalarEvent: self._scalar,
-            events.MappingStartEvent: self._open_mapping,
-            events.SequenceStartEvent: self._open_sequence,
+            events.MappingStartEvent: self._open,
+            events.SequenceStartEvent: self._open,
             events.MappingEndEvent: self._close,
             events.SequenceEndEvent: self._close,
             events.AliasEvent: self._alias,
             events.DocumentStartEvent: self._document,
-            events.StreamStartEvent: _nothing,
-            events.DocumentEndEvent: _nothing,
-            events.StreamEndEvent: _nothing,
         }
         get_event = parser.get_event
         event: Any = None
@@ -91,17 +88,14 @@ class Composer:
             if not self._reads_too_deep(text, event, error):
                 raise
             return None
-        found = self._top.container
-        if not self.problems and (not found or found[0] is None):
+        value = self._top.container[0] if self._top.container else None
+        if value is None and not self.problems:
             self._say(None, "the document is empty", "begin it with `version: 1`")
-            return None
-        if found:
-            self.marks.root = self._top.marks[1]
-        return found[0] if found else None
+        self.positions.begin(value, self._top.marks)
+        return value
 
     def _document(self, event: Any) -> None:
-        self._document_count += 1
-        if self._document_count > 1:
+        if self._top.container:
             self._stop(event, "a second document begins", "remove the --- and what follows it")
 
     def _scalar(self, event: Any) -> None:
@@ -158,18 +152,13 @@ class Composer:
             frame.marks.append(place)
         frame.key = _NO_KEY
 
-    def _open_mapping(self, event: Any) -> None:
-        self._open(event, {})
-
-    def _open_sequence(self, event: Any) -> None:
-        self._open(event, [])
-
-    def _open(self, event: Any, container: Any) -> None:
+    def _open(self, event: Any) -> None:
         self._refuse_as_key(event)
         if event.tag is not None:
             self._tag(event)
         if len(self._outer) >= MAX_DEPTH:
             self._stop(event, *_TOO_DEEP)
+        container: Any = {} if type(event) is events.MappingStartEvent else []
         self._put(container, event.start_mark, 0)
         self._outer.append(self._top)
         self._top = _Container(container, event.anchor)
@@ -193,7 +182,7 @@ class Composer:
 
     def _close(self, _event: Any) -> None:
         frame = self._top
-        self.marks.add(frame.container, frame.marks)
+        self.positions.add(frame.container, frame.marks)
         self._top = self._outer.pop()
         self._top.size += frame.size
         if frame.anchor is not None:
@@ -230,7 +219,3 @@ class Composer:
     def _stop(self, event: Any, what: str, remedy: str) -> None:
         self._say(event, what, remedy)
         raise _Stop
-
-
-def _nothing(_event: Any) -> None:
-    """Stream and document ends carry nothing."""

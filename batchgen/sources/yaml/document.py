@@ -63,15 +63,19 @@ def parse_document(data: bytes | str, name: str = "", *, pure: bool = False) -> 
     parser = _PARSERS[pure](text)
     try:
         value = composer.compose(parser, text)
+        # The parser in Python lets the escape of half a surrogate pair pass; the one in C does not.
+        if _PARSERS[pure] is yaml.SafeLoader and not composer.problems:
+            canonical_json(value).encode()
     except yaml.YAMLError as error:
         composer.problems.append(complaint(error, text, name))
+    except UnicodeEncodeError:
+        what = "an escape (\\u…) in double quotes is no character"
+        composer.problems.append(Problem(what, "write the character itself", name))
     finally:
         parser.dispose()
-    if _PARSERS[pure] is yaml.SafeLoader and not composer.problems:
-        composer.problems.extend(_half_characters(value, name))
     if composer.problems:
         raise ManifestError(composer.problems)
-    return Document(value, Positions(value, composer.marks))
+    return Document(value, composer.positions)
 
 
 def _text(data: bytes | str, name: str) -> str:
@@ -79,7 +83,9 @@ def _text(data: bytes | str, name: str) -> str:
     try:
         raw = data.encode() if isinstance(data, str) else data
         if len(raw) > MAX_BYTES:
-            raise ManifestError([_too_large(name)])
+            what = f"the file is larger than {MAX_BYTES // 2**20} MiB"
+            remedy = "write a matrix instead of single jobs, or split it into several manifests"
+            raise ManifestError([Problem(what, remedy, name)])
         text = raw.decode().removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         before = error.object[: error.start].decode()
@@ -95,16 +101,6 @@ def _text(data: bytes | str, name: str) -> str:
     return text
 
 
-def _half_characters(value: Any, name: str) -> list[Problem]:
-    """The parser in Python lets the escape of half a surrogate pair pass; the one in C does not."""
-    try:
-        canonical_json(value).encode()
-    except UnicodeEncodeError:
-        what = "an escape (\\u…) in double quotes is no character"
-        return [Problem(what, "write the character itself", name)]
-    return []
-
-
 def _not_utf8(before: str, error: UnicodeDecodeError, name: str) -> Problem:
     if error.object[:2] in {b"\xff\xfe", b"\xfe\xff"}:
         return Problem("the file is UTF-16", "save it as UTF-8", name, 1, 1)
@@ -117,14 +113,6 @@ def _at_end(before: str, what: str, remedy: str, name: str) -> Problem:
     line = before.count("\n") + 1
     column = len(before) - (before.rfind("\n") + 1) + 1
     return Problem(what, remedy, name, line, column)
-
-
-def _too_large(name: str) -> Problem:
-    return Problem(
-        f"the file is larger than {MAX_BYTES // 2**20} MiB",
-        "write a matrix instead of single jobs, or split it into several manifests",
-        name,
-    )
 
 
 def _unreadable(error: OSError | ValueError, name: str) -> Problem:

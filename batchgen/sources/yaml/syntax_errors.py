@@ -9,9 +9,12 @@ import yaml
 
 from batchgen.errors import Problem
 
-_INDENT_OR_QUOTE = (
-    "give it the indentation of its neighbours; put text that begins with a quote, * or & "
-    "in quotes as a whole"
+_MISFIT = (
+    "this line does not fit its surroundings",
+    (
+        "give it the indentation of its neighbours; put text that begins with a quote, * or & "
+        "in quotes as a whole"
+    ),
 )
 _BY_PROBLEM: tuple[tuple[str, str, str], ...] = (
     (
@@ -24,16 +27,8 @@ _BY_PROBLEM: tuple[tuple[str, str, str], ...] = (
         "a key without a colon",
         "write `key: value`; in long text, put it all in quotes or indent it further",
     ),
-    (
-        "did not find expected key",
-        "this line does not fit its surroundings",
-        _INDENT_OR_QUOTE,
-    ),
-    (
-        "expected <block end>",
-        "this line does not fit its surroundings",
-        _INDENT_OR_QUOTE,
-    ),
+    ("did not find expected key", *_MISFIT),
+    ("expected <block end>", *_MISFIT),
     (
         "did not find expected '-' indicator",
         "this line is not an item of the list above it",
@@ -97,9 +92,8 @@ def _at(mark: Any, text: str, name: str, told: Sequence[str]) -> Problem:
     if mark is None:
         return Problem(what, remedy, name)
     last = max(1, len(text.splitlines()))
-    if mark.line >= last:
-        return Problem(what, remedy, name, last, 1)
-    return Problem(what, remedy, name, mark.line + 1, mark.column + 1)
+    line, column = (last, 1) if mark.line >= last else (mark.line + 1, mark.column + 1)
+    return Problem(what, remedy, name, line, column)
 
 
 def _character_at(text: str, mark: Any) -> str:
