@@ -9,14 +9,14 @@ import resource
 import shutil
 import sqlite3
 from collections.abc import Iterator
-from importlib.metadata import PackageNotFoundError, metadata, version
+from importlib.metadata import distributions, metadata, version
 from pathlib import Path
 
 from batchgen.app.doctor import findings
 from batchgen.app.doctor.findings import Diagnosis, Level
 from batchgen.system.version import DISTRIBUTION, installed_version
 
-_MOUNTS = Path("/proc/self/mountinfo")
+_MOUNTS = Path("/proc/self/mounts")
 _LIBRARIES = ("aiohttp", "anyio", "pydantic")
 _FOR_DEVELOPERS = frozenset({"all", "dev"})
 _EXTRA = re.compile(r"([\w.-]+).*;.*extra == ['\"]([\w-]+)['\"]")
@@ -45,18 +45,13 @@ def kind_of(folder: Path) -> str:
         lines = _MOUNTS.read_text("utf-8", "replace").splitlines()
     except OSError:
         return ""
-    path, best, kind = folder.resolve(), -1, ""
+    kinds: dict[Path, str] = {}
     for line in lines:
-        before, _, after = line.partition(" - ")
-        fields = before.split()
-        if len(fields) < 5 or not after:
-            continue
-        # Blanks in it are written \040.
-        point = Path(re.sub(r"\\(\d{3})", lambda code: chr(int(code[1], 8)), fields[4]))
-        # Of mounts over each other the last one counts.
-        if path.is_relative_to(point) and len(point.parts) >= best:
-            best, kind = len(point.parts), after.split()[0]
-    return kind
+        *_, point, kind, _options, _dump, _pass = line.split()
+        # Blanks in it are written \040. Of mounts over each other the last one counts.
+        kinds[Path(re.sub(r"\\(\d{3})", lambda code: chr(int(code[1], 8)), point))] = kind
+    path = folder.resolve()
+    return next((kinds[place] for place in (path, *path.parents) if place in kinds), "")
 
 
 def open_files() -> Diagnosis:
@@ -77,17 +72,9 @@ def versions() -> Iterator[Diagnosis]:
 def _optional_libraries() -> dict[str, bool]:
     """Whether each library of the extras is installed."""
     requirements = metadata(DISTRIBUTION).get_all("Requires-Dist") or ()
-    matches = filter(None, map(_EXTRA.match, requirements))
+    extras = (match.groups() for match in map(_EXTRA.match, requirements) if match)
     return {
-        name: _is_installed(name)
-        for name, extra in (m.groups() for m in matches)
+        name: any(True for _ in distributions(name=name))
+        for name, extra in extras
         if extra not in _FOR_DEVELOPERS
     }
-
-
-def _is_installed(name: str) -> bool:
-    try:
-        version(name)
-    except PackageNotFoundError:
-        return False
-    return True

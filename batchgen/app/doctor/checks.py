@@ -1,0 +1,102 @@
+"""The checks of `batchgen doctor`, in their order."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from batchgen.app import service
+from batchgen.app.doctor import findings, machine, record
+from batchgen.app.doctor.findings import Diagnosis, Level
+from batchgen.app.doctor.network import ask, reach
+from batchgen.app.located import located
+from batchgen.app.manifest_file import load_manifest
+from batchgen.app.outputs import default_run_directory
+from batchgen.core.net.http import Host
+from batchgen.errors import ManifestError, StateError, UserError
+from batchgen.providers.segmind.client import origins_for
+from batchgen.system.clock import SystemClock
+from batchgen.system.run_directory import RunDirectory, find_run
+from batchgen.system.version import installed_version
+
+
+async def examine(run: str | None) -> AsyncIterator[Diagnosis]:
+    """A line for every check, as it is made: those of the network may take a while.
+
+    Raises `UserError` for a `run` that is neither a directory nor a file.
+    """
+    directory, about = _run_of(run)
+    for line in about:
+        yield line
+    pending_usd = 0.0
+    if directory.state.exists():
+        checked = record.check(directory, SystemClock().now())
+        pending_usd = checked.pending_usd
+        for line in checked.lines:
+            yield line
+    async for line in _service(pending_usd):
+        yield line
+    for place in filter(None, (directory.path, directory.folder)):
+        for line in machine.disk(place):
+            yield line
+    yield machine.open_files()
+    for line in machine.versions():
+        yield line
+
+
+async def _service(pending_usd: float) -> AsyncIterator[Diagnosis]:
+    """The key, the way to the service, and what it says."""
+    key, base_url = service.key_of_environment(), service.base_url_of_environment()
+    yield findings.key_shape(key) if key else findings.key_missing(service.KEY_VARIABLE)
+    try:
+        origins = origins_for(base_url)
+        if base_url:
+            place = origins[Host.API]
+            what = f"{service.BASE_URL_VARIABLE} is set: calls go to {place}, not to Segmind"
+            yield Diagnosis("service", Level.OK, what)
+        reached = True
+        for origin in dict.fromkeys(origins.values()):
+            line = await reach(origin)
+            reached = reached and line.level is Level.OK
+            yield line
+        if not key or not reached:
+            return
+        heard = await ask(key, origins, f"batchgen/{installed_version()}", pending_usd)
+    except UserError as error:
+        what, _, remedy = str(error).partition("\n")
+        heard = [Diagnosis("network", Level.FAIL, what, remedy.strip())]
+    for line in heard:
+        yield line
+
+
+def _run_of(run: str | None) -> tuple[RunDirectory, list[Diagnosis]]:
+    """The run directory that is meant, which need not be there yet, and what its manifest is like.
+
+    Raises `UserError` for a RUN that is neither a directory nor a file.
+    """
+    path = Path(run or "runs")
+    if run is None:
+        return RunDirectory(path), []
+    if path.is_file():
+        return _of_manifest(path)
+    if not path.is_dir():
+        raise UserError(f"there is no {run}\n    give a run directory, a manifest, or neither")
+    directory = find_run(path)
+    about = list(record.process(directory))
+    try:
+        return located(directory), about
+    except StateError:  # the check of the record tells it better
+        return directory, about
+
+
+def _of_manifest(path: Path) -> tuple[RunDirectory, list[Diagnosis]]:
+    try:
+        manifest = load_manifest(path, lazily=True)
+    except ManifestError as error:
+        what = f"{path} has {len(error.problems)} problem(s), the first: {error.problems[0].what}"
+        remedy = f"`batchgen plan {path}` names all of them"
+        return RunDirectory(Path("runs")), [Diagnosis("manifest", Level.FAIL, what, remedy)]
+    count = len(manifest.notices)
+    told = f"{path} can be run" + (f", with {count} warning(s)" if count else "")
+    directory = default_run_directory(manifest, None)
+    return directory, [Diagnosis("manifest", Level.OK, told), *record.process(directory)]
