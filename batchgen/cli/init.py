@@ -13,9 +13,10 @@ import click
 from batchgen.app.console import say
 from batchgen.cli.completion import SLUG_OR_FILE
 from batchgen.core.common.exit_codes import ExitCode
+from batchgen.errors import UserError
 
 if TYPE_CHECKING:
-    from batchgen.core.manifest.scaffold.columns import Fit, GuessedColumn
+    from batchgen.core.manifest.rows.row import Row
     from batchgen.core.manifest.scaffold.manifest_text import Start
 
 DEFAULT_MODEL = "flux-kontext-max"
@@ -50,7 +51,7 @@ def command(what: str, output: Path, slug: str | None) -> int:
     default and range. The columns of a FILE (CSV, TSV, JSON Lines, Parquet, a folder of pictures)
     are given to the parameters that are called like them. What it wrote passes `batchgen plan`.
     """
-    from batchgen.errors import UserError
+    from batchgen.core.manifest.scaffold.manifest_text import of_model
 
     if str(output) != "-" and output.exists():
         raise UserError(f"{output} is there already\n    give another name: -o other.yaml")
@@ -61,11 +62,17 @@ def command(what: str, output: Path, slug: str | None) -> int:
     elif slug is not None:
         raise UserError("--model goes with a FILE of rows; a SLUG is the model itself")
     else:
-        text = _of_model(what, output)
+        text = of_model(_start(what, what, f"batchgen init {what}", output))
     if str(output) == "-":
         click.echo(text, nl=False)
         return ExitCode.COMPLETED
-    _write(output, text)
+    try:
+        with output.open("x", encoding="utf-8") as file:  # never over one that appeared meanwhile
+            file.write(text)
+    except OSError as error:
+        raise UserError(
+            f"{output} cannot be written: {error.strerror or error}\n    give another name with -o"
+        ) from error
     click.echo(f"{output} is written")
     say(f"next: {shlex.join(['batchgen', 'plan', str(output)])}")
     return ExitCode.COMPLETED
@@ -77,42 +84,30 @@ def _is_source(what: str) -> bool:
     return what != "" and (path.exists() or path.suffix.lower() in _SUFFIXES or "/" in what)
 
 
-def _of_model(slug: str, output: Path) -> str:
-    from batchgen.core.manifest.scaffold import manifest_text
-
-    start = _start(slug, slug, f"batchgen init {slug}", output)
-    return manifest_text.of_model(start)
-
-
 def _of_rows(what: str, slug: str, output: Path) -> str:
-    from batchgen.core.manifest.scaffold import manifest_text
-    from batchgen.core.manifest.scaffold.columns import Fit, fit
+    from batchgen.core.manifest.scaffold.columns import Fit, columns_of, fit
+    from batchgen.core.manifest.scaffold.manifest_text import of_rows
 
     folder = Path() if str(output) == "-" else output.parent
     source = os.path.relpath(what, folder).replace(os.sep, "/")
     if what.endswith("/") or Path(what).is_dir():
         source += "/"
-    columns = _columns(folder, source)
+    columns = columns_of(_rows(folder, source))
     made_by = shlex.join(["batchgen", "init", what, "--model", slug])
     start = _start(slug, Path(what).name.partition(".")[0], made_by, output)
     found = Fit({}, frozenset(), columns, {}) if start.model is None else fit(columns, start.model)
-    _tell_fixed(start, found)
-    return manifest_text.of_rows(start, source, columns, found)
-
-
-def _tell_fixed(start: Start, found: Fit) -> None:
-    """What no column fills, though every job needs it: the jobs would be paid for, and be alike."""
+    # What no column fills, though every job needs it: the jobs would be paid for, and be alike.
     parameters = start.model.parameters.values() if start.model else ()
     fixed = [p.name for p in parameters if p.required and p.name not in found.columns]
     if fixed:
         say(f"note: no column fits {', '.join(fixed)}: the same for every row until you change it")
+    return of_rows(start, source, columns, found)
 
 
 def _start(slug: str, name: str, made_by: str, output: Path) -> Start:
     """Raises `UserError` for what cannot be a slug."""
     from batchgen.core.manifest.scaffold.manifest_text import Start, name_of
     from batchgen.core.manifest.text.fields import is_slug
-    from batchgen.errors import UserError
     from batchgen.providers.segmind import catalog
 
     known = catalog.load()
@@ -130,36 +125,19 @@ def _start(slug: str, name: str, made_by: str, output: Path) -> Start:
     return Start(slug, model, name_of(name), made_by, path)
 
 
-def _columns(folder: Path, source: str) -> tuple[GuessedColumn, ...]:
-    """The columns of a source. Raises `UserError` where it has no rows that can be read."""
-    from batchgen.core.manifest.rows.row import Row, RowFault, SourceError
-    from batchgen.core.manifest.scaffold.columns import columns_of
-    from batchgen.errors import UserError
+def _rows(folder: Path, source: str) -> list[Row]:
+    """The first rows of a source. Raises `UserError` where it has none that can be read."""
+    from batchgen.core.manifest.rows.row import RowFault, SourceError
     from batchgen.sources.rows import FileSources
 
+    rows: list[Row] = []
     try:
-        looked_at = list(islice(FileSources(folder).open(source).rows(), _LOOKED_AT))
+        for row in islice(FileSources(folder).open(source).rows(), _LOOKED_AT):
+            if isinstance(row, RowFault):
+                raise UserError(f"{row.spot.file}:{row.spot.line}: {row.what}\n    {row.remedy}")
+            rows.append(row)
     except SourceError as error:
         raise UserError(f"{error.what}\n    {error.remedy}") from error
-    rows = [row for row in looked_at if isinstance(row, Row)]
-    faults = [row for row in looked_at if isinstance(row, RowFault)]
-    if faults:
-        first = faults[0]
-        where = f"{first.spot.file}:{first.spot.line}"
-        raise UserError(f"{where}: {first.what}\n    {first.remedy}")
     if not rows:
         raise UserError(f"{folder / source} holds no rows\n    give a file with at least one")
-    return columns_of(rows)
-
-
-def _write(output: Path, text: str) -> None:
-    """Never over a file that appeared meanwhile. Raises `UserError`."""
-    from batchgen.errors import UserError
-
-    try:
-        with output.open("x", encoding="utf-8") as file:
-            file.write(text)
-    except OSError as error:
-        raise UserError(
-            f"{output} cannot be written: {error.strerror or error}\n    give another name with -o"
-        ) from error
+    return rows

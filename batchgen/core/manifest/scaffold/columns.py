@@ -45,6 +45,11 @@ class GuessedColumn:
         """Whether a template can say `{name}`."""
         return FIELD_NAME.fullmatch(self.name) is not None
 
+    @property
+    def is_usable(self) -> bool:
+        """Whether a template can say so for every row."""
+        return self.can_be_named and self.is_everywhere
+
 
 @dataclass(frozen=True, slots=True)
 class Fit:
@@ -114,8 +119,7 @@ def _called_alike(
 
 
 def _first_address(model: Model) -> Parameter | None:
-    addresses = (p for p in model.parameters.values() if p.type is ParameterType.URI)
-    return next(addresses, None)
+    return next((p for p in model.parameters.values() if p.type is ParameterType.URI), None)
 
 
 def _plain(name: str) -> str:
@@ -125,8 +129,9 @@ def _plain(name: str) -> str:
 
 def _fits(column: GuessedColumn, parameter: Parameter, model: Model) -> bool:
     """Whether a template can name it, and what stands in the first rows could be sent."""
-    usable = column.can_be_named and column.is_everywhere
-    return usable and all(_suits(value, column, parameter, model) for value in column.values)
+    return column.is_usable and all(
+        _suits(value, column, parameter, model) for value in column.values
+    )
 
 
 def _suits(value: Any, column: GuessedColumn, parameter: Parameter, model: Model) -> bool:
@@ -144,19 +149,16 @@ def _suits(value: Any, column: GuessedColumn, parameter: Parameter, model: Model
 
 def _sentences(columns: Iterable[GuessedColumn]) -> GuessedColumn | None:
     """The column with the longest texts, if they are long enough to be prompts."""
-    lengths = {
-        column.name: fmean(map(len, column.values))
-        for column in columns
-        if column.can_be_named and column.is_everywhere and _is_prose(column.values)
-    }
-    if not lengths or max(lengths.values()) < _SENTENCE:
-        return None
-    longest = max(lengths, key=lambda name: lengths[name])
-    return next(column for column in columns if column.name == longest)
+    prose = (column for column in columns if column.is_usable and _is_prose(column.values))
+    longest = max(prose, key=_length, default=None)
+    return longest if longest is not None and _length(longest) >= _SENTENCE else None
+
+
+def _length(column: GuessedColumn) -> float:
+    return fmean(map(len, column.values))
 
 
 def _is_prose(values: Sequence[Any]) -> bool:
-    texts = [value for value in values if isinstance(value, str)]
-    if not texts or len(texts) < len(values):
-        return False
-    return all("://" not in text and " " in text.strip() for text in texts)
+    return bool(values) and all(
+        isinstance(text, str) and "://" not in text and " " in text.strip() for text in values
+    )

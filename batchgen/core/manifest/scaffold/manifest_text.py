@@ -79,11 +79,7 @@ def of_rows(start: Start, source: str, columns: tuple[GuessedColumn, ...], fit: 
         "    params:",
     ]  # fmt: skip
     if start.model is None:
-        fields = [
-            column
-            for column in columns
-            if column.can_be_named and column.is_everywhere and column.name not in RESERVED_FIELDS
-        ]
+        fields = [c for c in columns if c.is_usable and c.name not in RESERVED_FIELDS]
         body += _comment("Not in the catalogue: params go out unchecked.", _INDENT)
         body += [f"{_INDENT}{column.name}: {_field(column)}" for column in fields] or _generic()
     else:
@@ -130,14 +126,16 @@ def _apart(blocks: Iterable[Iterable[str]]) -> Iterator[str]:
 
 
 def _page(start: Start, body: list[str]) -> str:
-    head = [SCHEMA_LINE, "#"]
-    if start.model is not None:
-        head += _comment(f"{start.model.name}: {start.model.summary}", "")
-    head += [f"# Made by `{start.command}`. Next:", "#"]
-    head += [f"#   batchgen plan {start.path}   what it will come to; free"]
-    head += [f"#   batchgen run {start.path} --limit 1   a taste"]
-    head += ["#   batchgen schema > manifest.schema.json   lets editors check and complete keys"]
-    head += [
+    model = start.model
+    head = [
+        SCHEMA_LINE,
+        "#",
+        *(_comment(f"{model.name}: {model.summary}", "") if model else ()),
+        f"# Made by `{start.command}`. Next:",
+        "#",
+        f"#   batchgen plan {start.path}   what it will come to; free",
+        f"#   batchgen run {start.path} --limit 1   a taste",
+        "#   batchgen schema > manifest.schema.json   lets editors check and complete keys",
         "version: 1",
         f"name: {_word(start.name)} # the run directory is runs/<name>",
         "",
@@ -151,13 +149,12 @@ def _page(start: Start, body: list[str]) -> str:
 
 def _model_lines(start: Start) -> Iterator[str]:
     model = start.model
-    facts = ["not in the catalogue"] if model is None else []
-    if model is not None and model.latency_s is not None:
-        facts.append(f"about {model.latency_s:.0f} s a job")
-    if model is not None and model.price_usd is not None:
-        facts.append(f"${model.price_usd:.2f} a job")
+    latency_s, price_usd = (model.latency_s, model.price_usd) if model else (None, None)
+    facts = [] if model else ["not in the catalogue"]
+    facts += [] if latency_s is None else [f"about {latency_s:.0f} s a job"]
+    facts += [] if price_usd is None else [f"${price_usd:.2f} a job"]
     yield f"    model: {_word(start.slug)}" + (f" # {', '.join(facts)}" if facts else "")
-    if model is None or model.price_usd is None:
+    if price_usd is None:
         yield "    # price: 0.05 # USD a job: nobody told it yet, and max_spend needs it"
 
 
@@ -204,29 +201,17 @@ def _why_not(column: GuessedColumn, parameter: Parameter) -> str:
 
 def _others(fit: Fit) -> Iterator[str]:
     """The columns that fill nothing."""
-    some = [column.name for column in fit.others if not column.is_everywhere]
-    named = [
-        f"{{{column.name}}}"
-        for column in fit.others
-        if column.can_be_named and column.name not in some
-    ]
-    unnamed = [
-        quoted(column.name)
-        for column in fit.others
-        if not column.can_be_named and column.name not in some
-    ]
-    if named:
-        text = f"Further fields, for templates and for metadata.jsonl: {_some(named)}."
-        yield from _comment(text, "    ")
-    if unnamed:
-        text = (
-            "For metadata.jsonl only, since a template names letters, digits and _: "
-            f"{_some(unnamed)}."
-        )
-        yield from _comment(text, "    ")
-    if some:
-        names = _some([quoted(name) for name in some])
-        yield from _comment(f"Not in every row, so that no template can name it: {names}.", "    ")
+    named = [f"{{{column.name}}}" for column in fit.others if column.is_usable]
+    everywhere = [c for c in fit.others if c.is_everywhere and not c.can_be_named]
+    unnamed = [quoted(column.name) for column in everywhere]
+    some = [quoted(column.name) for column in fit.others if not column.is_everywhere]
+    for text, names in (
+        ("Further fields, for templates and for metadata.jsonl", named),
+        ("For metadata.jsonl only, since a template names letters, digits and _", unnamed),
+        ("Not in every row, so that no template can name it", some),
+    ):
+        if names:
+            yield from _comment(f"{text}: {_some(names)}.", "    ")
 
 
 def _some(names: list[str]) -> str:
@@ -263,12 +248,11 @@ def _last_words(parameter: Parameter) -> str:
 
 
 def _example(parameter: Parameter, model: Model) -> Any:
-    if parameter.has_default and not parameter.required:
+    is_shown = parameter.name in model.example
+    if parameter.has_default and not (parameter.required and is_shown):
         return parameter.default
-    if parameter.name in model.example:
+    if is_shown:
         return model.example[parameter.name]
-    if parameter.has_default:
-        return parameter.default
     if parameter.allowed:
         return parameter.allowed[0]
     return _SAMPLES[parameter.type] if parameter.minimum is None else parameter.minimum
