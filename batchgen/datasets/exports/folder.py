@@ -17,15 +17,16 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from batchgen.core.dataset.columns import Column, Columns, ColumnSource
+from pydantic import TypeAdapter
+
+from batchgen.core.dataset.columns import Column, Columns
 from batchgen.core.dataset.export import Filter, Finished, PlannedFile
-from batchgen.core.dataset.types import ColumnType
 from batchgen.core.media.formats import FAMILIES, Family
-from batchgen.datasets.metadata import Surveyed, json_line, replace_text, survey
+from batchgen.datasets.metadata import json_line, replace_text, survey
 from batchgen.errors import UserError
 from batchgen.ports import RecordReader
 from batchgen.system.durable import sync_folder
@@ -50,13 +51,26 @@ class ExportPlan:
     `digest` is over everything planned; `extensions` are those of the files.
     """
 
-    columns: Columns
-    medium: Family
+    column_list: tuple[Column, ...]
+    medium_name: str
     extensions: tuple[str, ...]
     file_count: int
     byte_count: int
     digest: str
     finished: Finished
+
+    @property
+    def columns(self) -> Columns:
+        """What makes the rows."""
+        return Columns(self.column_list)
+
+    @property
+    def medium(self) -> Family:
+        """What kind of files it holds."""
+        return FAMILIES[self.medium_name]
+
+
+_PLAN = TypeAdapter(ExportPlan)
 
 
 class ExportFolder:
@@ -71,15 +85,15 @@ class ExportFolder:
     @contextmanager
     def owned(self) -> Iterator[None]:
         """Make the folder and keep others out. Raises `UserError` for a foreign or busy one."""
-        self._refuse_foreign()
         try:
+            self._refuse_foreign()
             self._hidden.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(self._hidden, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError as error:
             if error.errno in _FULL:
                 raise
             raise UserError(
-                f"{self.path} cannot be made: {error.strerror or error}; choose another folder"
+                f"{self.path} cannot be used: {error.strerror or error}; choose another folder"
             ) from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -108,15 +122,10 @@ class ExportFolder:
         return self._hidden / "parts"
 
     def _refuse_foreign(self) -> None:
-        try:
-            names = {entry.name for entry in self.path.iterdir()} - {_HIDDEN}
-        except FileNotFoundError:
+        if self._record.is_file() or not self.path.exists():
             return
-        except OSError as error:
-            raise UserError(
-                f"{self.path} cannot be used: {error.strerror or error}; choose another folder"
-            ) from error
-        if names and not self._record.is_file():
+        names = {entry.name for entry in self.path.iterdir()} - {_HIDDEN}
+        if names:
             raise UserError(
                 f"{self.path} holds files that are no export ({min(names)!r}, …); "
                 "choose a new or an empty folder"
@@ -129,7 +138,7 @@ class ExportFolder:
         `UserError` where the folder holds another export, and `ChangedRunError` where it holds a
         complete one of an earlier state of the run.
         """
-        begun = self._read_record(wish)
+        begun = self._begun(wish.settings)
         now = reader.finished()
         if begun is not None and self._plan.is_file():
             return begun, begun.finished != now
@@ -140,7 +149,8 @@ class ExportFolder:
         if begun is not None and begun.digest != made.digest:
             self._plan.unlink()
             raise ChangedRunError(begun, now)
-        self._write_record(made, wish)
+        replace_text(self._record, [_text({"settings": wish.settings, "plan": asdict(made)})])
+        sync_folder(self._hidden)
         return made, False
 
     def files(self) -> Iterator[PlannedFile]:
@@ -158,7 +168,10 @@ class ExportFolder:
         records = reader.files().only(wish.id_glob, wish.model_glob)
         surveyed = survey(wish.filter.passed(records))
         if not surveyed.names.count:
-            raise UserError(_nothing(reader))
+            what = "nothing is finished in this run yet; export it when there are files"
+            if reader.finished().count:
+                what = "no finished file matches; look at the filters: --id, --model, --where"
+            raise UserError(what)
         digest = hashlib.sha256()
         byte_count = 0
 
@@ -173,34 +186,26 @@ class ExportFolder:
                 yield line
 
         replace_text(self._plan, lines())
-        return _planned(surveyed, byte_count, digest.hexdigest(), reader.finished())
-
-    def _write_record(self, plan: ExportPlan, wish: ExportRequest) -> None:
-        document = {
-            "settings": wish.settings,
-            "columns": [[c.name, c.source, c.key, c.kind] for c in plan.columns.all],
-            "medium": plan.medium.name,
-            "extensions": plan.extensions,
-            "file_count": plan.file_count,
-            "byte_count": plan.byte_count,
-            "digest": plan.digest,
-            "finished": [plan.finished.count, plan.finished.bytes, plan.finished.saved_at],
-        }
-        replace_text(self._record, [_text(document)])
-        sync_folder(self._hidden)
+        return ExportPlan(
+            surveyed.columns.all,
+            surveyed.names.medium.name,
+            tuple(surveyed.names.extensions),
+            surveyed.names.count,
+            byte_count,
+            digest.hexdigest(),
+            reader.finished(),
+        )
 
     def claim(self, settings: Mapping[str, Any]) -> None:
         """Mark the folder as that of tables, which are made anew each time. Raises `UserError`."""
         if self._document(settings) is None:
             replace_text(self._record, [_text({"settings": settings})])
 
-    def _read_record(self, wish: ExportRequest) -> ExportPlan | None:
-        document = self._document(wish.settings)
-        if document is None:
-            return None
+    def _begun(self, settings: Mapping[str, Any]) -> ExportPlan | None:
+        document = self._document(settings)
         try:
-            return _read_plan(document)
-        except (ValueError, KeyError, TypeError) as error:
+            return _PLAN.validate_python(document["plan"]) if document else None
+        except (ValueError, KeyError) as error:
             raise self._unreadable() from error
 
     def _document(self, settings: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -247,38 +252,3 @@ def _text(document: Mapping[str, Any]) -> str:
 
 def _told(setting: Any) -> str:
     return "none" if setting in (None, []) else json.dumps(setting, ensure_ascii=False)
-
-
-def _planned(surveyed: Surveyed, byte_count: int, digest: str, finished: Finished) -> ExportPlan:
-    names = surveyed.names
-    return ExportPlan(
-        replace(surveyed.columns, early=()),
-        names.medium,
-        tuple(names.extensions),
-        names.count,
-        byte_count,
-        digest,
-        finished,
-    )
-
-
-def _read_plan(document: Mapping[str, Any]) -> ExportPlan:
-    columns = tuple(
-        Column(name, ColumnSource(source), key, ColumnType(kind))
-        for name, source, key, kind in document["columns"]
-    )
-    return ExportPlan(
-        Columns(columns),
-        FAMILIES[document["medium"]],
-        tuple(document["extensions"]),
-        document["file_count"],
-        document["byte_count"],
-        document["digest"],
-        Finished(*document["finished"]),
-    )
-
-
-def _nothing(reader: RecordReader) -> str:
-    if reader.finished().count:
-        return "no finished file matches; look at the filters: --id, --model, --where"
-    return "nothing is finished in this run yet; export it when there are files"

@@ -36,14 +36,12 @@ class FolderWork:
         """Bring every file that is not there. A damaged one is left out, and told."""
         made = Made()
         for files in _batched(self.folder.files()):
-            there = [file for file in files if self._is_there(file)]
-            made.kept_count += len(there)
-            known = {file.name for file in there}
-            new = [file for file in files if file.name not in known]
-            brought = self._bring(new)
-            made.new_count += len(brought)
+            new = [file for file in files if not self._is_there(file)]
+            made.kept_count += len(files) - len(new)
+            brought_count = self._bring(new)
+            made.new_count += brought_count
             if not self.originals.skip_damaged:
-                made.undone_count += len(new) - len(brought)
+                made.undone_count += len(new) - brought_count
             tell(len(files), sum(file.size for file in files))
         return made
 
@@ -64,40 +62,32 @@ class FolderWork:
     def _is_there(self, file: PlannedFile) -> bool:
         """A file has its name only when it is whole, and it was checked before."""
         try:
-            return self._target(file).stat().st_size == file.size
+            return (self.folder.path / file.name).stat().st_size == file.size
         except OSError:
             return False
 
-    def _target(self, file: PlannedFile) -> Path:
-        return self.folder.path / file.name
-
-    def _bring(self, files: list[PlannedFile]) -> list[PlannedFile]:
-        brought = []
-        parts: list[tuple[Path, Path]] = []
-        for number, file in enumerate(files):
-            part = self.folder.parts / f"{number}"
-            if self._is_made(file, part):
-                parts.append((part, self._target(file)))
-                brought.append(file)
+    def _bring(self, files: list[PlannedFile]) -> int:
+        """Make files under numbers, sync them, and then give them their names; how many."""
+        numbered = ((self.folder.parts / f"{n}", file) for n, file in enumerate(files))
+        parts = [(p, self.folder.path / f.name) for p, f in numbered if self._is_made(f, p)]
         for part, _ in parts:
-            _sync(part)
+            with part.open("rb") as made:
+                os.fsync(made.fileno())
         for part, target in parts:
             target.parent.mkdir(parents=True, exist_ok=True)
             part.replace(target)
         for parent in {target.parent for _, target in parts}:
             sync_folder(parent)
-        return brought
+        return len(parts)
 
     def _is_made(self, file: PlannedFile, part: Path) -> bool:
         try:
             with self.originals.opened(file) as handle:
-                if handle is None:
-                    return False
-                if not (self.link and self._is_linked(file, part)):
+                if handle is not None and not (self.link and self._is_linked(file, part)):
                     _write(handle, part)
+                return handle is not None
         except DamagedFileError:
             return False
-        return True
 
     def _is_linked(self, file: PlannedFile, part: Path) -> bool:
         """Whether the file system could; else, as between two of them, a copy has to do."""
@@ -115,14 +105,6 @@ def _write(source: BinaryIO, part: Path) -> None:
         shutil.copyfileobj(source, target)
         target.flush()
         start_sync(target.fileno())
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _batched(files: Iterator[PlannedFile]) -> Iterator[list[PlannedFile]]:

@@ -43,9 +43,8 @@ class Written:
 def write_ledger(folder: Path, reader: RecordReader, wish: LedgerRequest) -> Written:
     """Write the table. Raises `UnknownFieldError` and `OSError`."""
     written = Written()
-    records = (reader.attempts() if wish.attempts else reader.jobs()).only(
-        wish.id_glob, wish.model_glob
-    )
+    rows = reader.attempts() if wish.attempts else reader.jobs()
+    records = rows.only(wish.id_glob, wish.model_glob)
 
     def chosen() -> Iterator[Record]:
         for record in wish.filter.passed(records):
@@ -73,10 +72,8 @@ def _csv_lines(records: Iterator[Record], columns: Columns, written: Written) ->
     for record in records:
         buffer.seek(0)
         buffer.truncate()
-        values = list(columns.row(record).values())
-        cells = [cell(value) for value in values]
-        writer.writerow(cells)
+        cells = [(value, cell(value)) for value in columns.row(record).values()]
+        writer.writerow(text for _, text in cells)
         written.row_count += 1
-        pairs = zip(values, cells, strict=True)
-        written.guarded_count += sum(isinstance(v, str) and v != c for v, c in pairs)
+        written.guarded_count += sum(isinstance(v, str) and v != text for v, text in cells)
         yield buffer.getvalue()

@@ -67,24 +67,19 @@ class ParquetFormat:
         self, target: BinaryIO, files: Iterator[PlannedFile], originals: VerifiedFiles
     ) -> None:
         """One shard, group by group."""
+        media = f"{self._medium}.bytes"
+        names = [name for name in self._schema.names if name != self._medium]
+        others = [f"{self._medium}.path", *names]
         options: dict[str, Any] = {
             # Media are compressed already, and no two alike.
-            "compression": {**dict.fromkeys(self._leaves(), "zstd"), self._bytes: "none"},
-            "use_dictionary": [leaf for leaf in self._leaves() if leaf != self._bytes],
-            "write_statistics": [leaf for leaf in self._leaves() if leaf != self._bytes],
+            "compression": {**dict.fromkeys(others, "zstd"), media: "none"},
+            "use_dictionary": others,
+            "write_statistics": others,
         }
         with self._pa.parquet.ParquetWriter(target, self._schema, **options) as writer:
             for rows in self._groups(files, originals):
                 table = self._pa.Table.from_pylist(rows, schema=self._schema)
                 writer.write_table(table, row_group_size=len(rows))
-
-    @property
-    def _bytes(self) -> str:
-        return f"{self._medium}.bytes"
-
-    def _leaves(self) -> list[str]:
-        names = [name for name in self._schema.names if name != self._medium]
-        return [self._bytes, f"{self._medium}.path", *names]
 
     def _groups(
         self, files: Iterator[PlannedFile], originals: VerifiedFiles
@@ -92,7 +87,12 @@ class ParquetFormat:
         rows: list[dict[str, Any]] = []
         size = 0
         for file in files:
-            data = _bytes_of(file, originals)
+            if file.size > MOST_BYTES:
+                raise UserError(
+                    f"{file.name} has {file.size} bytes, and Parquet takes {MOST_BYTES} in one "
+                    "value; leave it out with a filter, or export webdataset or imagefolder"
+                )
+            data = originals.data(file)
             if data is None:
                 continue
             if rows and (len(rows) >= GROUP_ROWS or size + len(data) > GROUP_BYTES):
@@ -106,19 +106,11 @@ class ParquetFormat:
 
     def _schema_of(self, columns: Columns) -> pa.Schema:
         pa = self._pa
-        fields = [pa.field(self._medium, pa.struct({"bytes": pa.binary(), "path": pa.string()}))]
+        media = pa.struct({"bytes": pa.binary(), "path": pa.string()})
+        fields = [pa.field(self._medium, media)]
         features: dict[str, Any] = {self._medium: self._feature}
         for column in columns.all:
             dtype = _DTYPES.get(column.kind, "string")
             fields.append(pa.field(column.name, pa.type_for_alias(dtype)))
             features[column.name] = {"dtype": dtype, "_type": "Value"}
         return pa.schema(fields, {"huggingface": json.dumps({"info": {"features": features}})})
-
-
-def _bytes_of(file: PlannedFile, originals: VerifiedFiles) -> bytes | None:
-    if file.size > MOST_BYTES:
-        raise UserError(
-            f"{file.name} has {file.size} bytes, and Parquet takes {MOST_BYTES} in one value; "
-            "leave it out with a filter, or export webdataset or imagefolder"
-        )
-    return originals.data(file)

@@ -57,8 +57,7 @@ class ShardWork:
 
     def name_of(self, number: int) -> str:
         """The name of a shard."""
-        name = f"{self.title}-{number:06d}.{self.format.extension}"
-        return self.format.subfolder + name
+        return f"{self.format.subfolder}{self.title}-{number:06d}.{self.format.extension}"
 
     def run(self, tell: Tell) -> Made:
         """Make every shard that is not there. One with a damaged file is left undone."""
@@ -68,9 +67,8 @@ class ShardWork:
         numbered = groupby(self.folder.files(), lambda file: cutter.number_of(cost(file)))
         for number, files in numbered:
             target = self.folder.path / self.name_of(number)
-            there = target.exists()
             told = _told(files, tell)
-            if there:
+            if target.exists():
                 made.kept_count += 1
             elif self._write(target, told):
                 made.new_count += 1
@@ -81,7 +79,7 @@ class ShardWork:
         return made
 
     def _write(self, target: Path, files: Iterator[PlannedFile]) -> bool:
-        """Whether the shard was made whole."""
+        """Whether the shard was made whole. What is not stays in `parts`, which is removed."""
         part = self.folder.parts / target.name
         try:
             with part.open("wb") as file:
@@ -91,9 +89,6 @@ class ShardWork:
         except DamagedFileError:
             part.unlink()
             return False
-        except BaseException:
-            part.unlink(missing_ok=True)
-            raise
         target.parent.mkdir(exist_ok=True)
         part.rename(target)
         sync_folder(target.parent)
