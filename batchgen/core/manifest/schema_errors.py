@@ -73,18 +73,14 @@ def _follow(
             keys = tuple(fields)
             field = fields.get(part)
             here = _model_of(field)
-            names_at = len(path) + 1 if _is_mapping(field) else -1
+            # Below a mapping the user chooses the keys.
+            names_at = len(path) + 1 if field and get_origin(field.annotation) is dict else -1
         elif path[2:3] == ["matrix"]:
             field = _MATRIX_FIELD
             if len(path) >= 5:
                 break
         path.append(part)
     return tuple(path), field, keys, False
-
-
-def _is_mapping(field: FieldInfo | None) -> bool:
-    """Whether the user chooses the keys below a field."""
-    return field is not None and get_origin(field.annotation) is dict
 
 
 def _model_of(field: FieldInfo | None) -> type[BaseModel] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +21,10 @@ MOST_NAMED = 20
 _BLOCK_BYTES = 1024 * 1024
 _ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.EACCES})
 _CHANGED = "is not what was recorded"
+
+
+Opened = tuple[PlannedFile, BinaryIO]
+"""A file and its bytes, their hash checked."""
 
 
 class DamagedFileError(BatchgenError):
@@ -77,10 +81,12 @@ class VerifiedFiles:
         whole = size == file.size and digest.hexdigest() == file.sha256
         return "" if whole else _CHANGED
 
-    def data(self, file: PlannedFile) -> bytes | None:
-        """The same in one piece."""
-        with self.opened(file) as handle:
-            return None if handle is None else handle.read()
+    def each(self, files: Iterable[PlannedFile]) -> Iterator[Opened]:
+        """Files one by one, each open until the next; without those that are to be left out."""
+        for file in files:
+            with self.opened(file) as handle:
+                if handle is not None:
+                    yield file, handle
 
     def _refuse(self, file: PlannedFile, why: str) -> None:
         self.damaged_count += 1

@@ -10,7 +10,7 @@ from batchgen.core.dataset.columns import Columns
 from batchgen.core.dataset.export import PlannedFile
 from batchgen.core.dataset.types import ColumnType
 from batchgen.core.media.formats import Family
-from batchgen.datasets.exports.originals import VerifiedFiles
+from batchgen.datasets.exports.originals import Opened
 from batchgen.errors import UserError
 
 if TYPE_CHECKING:
@@ -63,9 +63,7 @@ class ParquetFormat:
         """The bytes, and a guess at the row: it is compressed."""
         return file.size + _ROW_COST
 
-    def write(
-        self, target: BinaryIO, files: Iterator[PlannedFile], originals: VerifiedFiles
-    ) -> None:
+    def write(self, target: BinaryIO, files: Iterator[Opened]) -> None:
         """One shard, group by group."""
         media = f"{self._medium}.bytes"
         names = [name for name in self._schema.names if name != self._medium]
@@ -77,30 +75,26 @@ class ParquetFormat:
             "write_statistics": others,
         }
         with self._pa.parquet.ParquetWriter(target, self._schema, **options) as writer:
-            for rows in self._groups(files, originals):
+            for rows in self._groups(files):
                 table = self._pa.Table.from_pylist(rows, schema=self._schema)
                 writer.write_table(table, row_group_size=len(rows))
 
-    def _groups(
-        self, files: Iterator[PlannedFile], originals: VerifiedFiles
-    ) -> Iterator[list[dict[str, Any]]]:
+    def _groups(self, files: Iterator[Opened]) -> Iterator[list[dict[str, Any]]]:
         rows: list[dict[str, Any]] = []
         size = 0
-        for file in files:
+        for file, handle in files:
             if file.size > MOST_BYTES:
                 raise UserError(
                     f"{file.name} has {file.size} bytes, and Parquet takes {MOST_BYTES} in one "
                     "value; leave it out with a filter, or export webdataset or imagefolder"
                 )
-            data = originals.data(file)
-            if data is None:
-                continue
-            if rows and (len(rows) >= GROUP_ROWS or size + len(data) > GROUP_BYTES):
+            if rows and (len(rows) >= GROUP_ROWS or size + file.size > GROUP_BYTES):
                 yield rows
                 rows, size = [], 0
             name = file.name.rpartition("/")[2]
-            rows.append({self._medium: {"bytes": data, "path": name}, **file.row})
-            size += len(data)
+            media = {"bytes": handle.read(), "path": name}
+            rows.append({self._medium: media, **file.row})
+            size += file.size
         if rows:
             yield rows
 

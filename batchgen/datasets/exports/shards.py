@@ -11,7 +11,7 @@ from typing import BinaryIO, Protocol
 
 from batchgen.core.dataset.export import Cutter, PlannedFile, ShardLimits
 from batchgen.datasets.exports.folder import ExportFolder
-from batchgen.datasets.exports.originals import DamagedFileError, VerifiedFiles
+from batchgen.datasets.exports.originals import DamagedFileError, Opened, VerifiedFiles
 from batchgen.system.durable import sync_folder
 
 Tell = Callable[[int, int], None]
@@ -29,9 +29,7 @@ class ShardFormat(Protocol):
         """Bytes that a file will take in a shard, or nearly so."""
         ...
 
-    def write(
-        self, target: BinaryIO, files: Iterator[PlannedFile], originals: VerifiedFiles
-    ) -> None:
+    def write(self, target: BinaryIO, files: Iterator[Opened]) -> None:
         """One shard. Raises `DamagedFileError` and `OSError`."""
         ...
 
@@ -83,7 +81,7 @@ class ShardWork:
         part = self.folder.parts / target.name
         try:
             with part.open("wb") as file:
-                self.format.write(file, files, self.originals)
+                self.format.write(file, self.originals.each(files))
                 file.flush()
                 os.fsync(file.fileno())
         except DamagedFileError:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from batchgen.core.dataset.export import PlannedFile, member_names
-from batchgen.datasets.exports.originals import VerifiedFiles
+from batchgen.datasets.exports.originals import Opened
 from batchgen.datasets.metadata import json_line
 
 _BLOCK = tarfile.BLOCKSIZE
@@ -25,18 +25,13 @@ class WebDatasetFormat:
         """Two members, each with its header, in whole blocks."""
         return 2 * _BLOCK + _blocks(file.size) + _blocks(len(_row(file)))
 
-    def write(
-        self, target: BinaryIO, files: Iterator[PlannedFile], originals: VerifiedFiles
-    ) -> None:
+    def write(self, target: BinaryIO, files: Iterator[Opened]) -> None:
         """One shard."""
         keys: set[str] = set()
         with tarfile.open(fileobj=target, mode="w", format=tarfile.PAX_FORMAT) as archive:
-            for file in files:
+            for file, handle in files:
                 media, row = member_names(file, keys)
-                with originals.opened(file) as handle:
-                    if handle is None:
-                        continue
-                    archive.addfile(_member(media, file.size), handle)
+                archive.addfile(_member(media, file.size), handle)
                 data = _row(file)
                 archive.addfile(_member(row, len(data)), io.BytesIO(data))
 

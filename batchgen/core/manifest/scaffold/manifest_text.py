@@ -27,20 +27,14 @@ _INDENT = " " * 6
 _MOST_NAMED = 20
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_./-]*")
 _RESERVED_WORDS = frozenset({"true", "false", "null"})
-_TYPES: Mapping[ParameterType, str] = {
-    ParameterType.STRING: "text",
-    ParameterType.INTEGER: "whole number",
-    ParameterType.NUMBER: "number",
-    ParameterType.BOOLEAN: "true or false",
-    ParameterType.URI: "address of a file, or a local one",
+_TYPES: Mapping[ParameterType, tuple[str, Any]] = {
+    ParameterType.STRING: ("text", NEUTRAL_PROMPT),
+    ParameterType.INTEGER: ("whole number", 1),
+    ParameterType.NUMBER: ("number", 1),
+    ParameterType.BOOLEAN: ("true or false", True),
+    ParameterType.URI: ("address of a file, or a local one", "https://example.com/picture.png"),
 }
-_SAMPLES: Mapping[ParameterType, Any] = {
-    ParameterType.STRING: NEUTRAL_PROMPT,
-    ParameterType.INTEGER: 1,
-    ParameterType.NUMBER: 1,
-    ParameterType.BOOLEAN: True,
-    ParameterType.URI: "https://example.com/picture.png",
-}
+"""Of each type its name for people, and a value of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,8 +161,10 @@ def _generic() -> list[str]:
 
 def _parameter(parameter: Parameter, model: Model) -> Iterator[str]:
     """One parameter: filled where it is required, else in a comment with its default."""
-    yield from _comment(f"{_facts(parameter)}{_last_words(parameter)}", _INDENT)
-    mark = "" if parameter.required else "# "
+    mark, last_words = ("", "") if parameter.required else ("# ", " No default; for example:")
+    if parameter.has_default and not parameter.required:
+        last_words = " Default:"
+    yield from _comment(f"{_facts(parameter)}{last_words}", _INDENT)
     yield f"{_INDENT}{mark}{parameter.name}: {literal(_example(parameter, model))}"
 
 
@@ -225,7 +221,7 @@ def _field(column: GuessedColumn) -> str:
 
 def _facts(parameter: Parameter) -> str:
     """Type, description, range and allowed values in one sentence or two."""
-    kind = _TYPES[parameter.type]
+    kind, _ = _TYPES[parameter.type]
     parts = [f"{'Required, ' if parameter.required else ''}{kind}: {parameter.description}"]
     low, high = parameter.minimum, parameter.maximum
     if low is not None and high is not None:
@@ -240,13 +236,6 @@ def _facts(parameter: Parameter) -> str:
     return text[0].upper() + text[1:]
 
 
-def _last_words(parameter: Parameter) -> str:
-    """What the value below the comment is."""
-    if parameter.required:
-        return ""
-    return " Default:" if parameter.has_default else " No default; for example:"
-
-
 def _example(parameter: Parameter, model: Model) -> Any:
     is_shown = parameter.name in model.example
     if parameter.has_default and not (parameter.required and is_shown):
@@ -255,7 +244,7 @@ def _example(parameter: Parameter, model: Model) -> Any:
         return model.example[parameter.name]
     if parameter.allowed:
         return parameter.allowed[0]
-    return _SAMPLES[parameter.type] if parameter.minimum is None else parameter.minimum
+    return _TYPES[parameter.type][1] if parameter.minimum is None else parameter.minimum
 
 
 def _comment(text: str, indent: str) -> Iterator[str]:

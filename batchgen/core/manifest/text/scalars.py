@@ -21,8 +21,7 @@ _WORDS: dict[str, Any] = {
 }
 MEANINGFUL_STARTS = frozenset("-+.0123456789~ntfNTF")
 """A plain scalar that begins otherwise, and is not empty, is text."""
-_DECIMAL = re.compile(r"[-+]?(?:0|[1-9][0-9]*)")
-_BASED = re.compile(r"0o[0-7]+|0x[0-9a-fA-F]+")
+_WHOLE = re.compile(r"[-+]?(?:0|[1-9][0-9]*)|0o[0-7]+|0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|(?:0|[1-9][0-9]*)(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
 _NOT_FINITE = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
 _MAX_DIGITS = 25
@@ -39,26 +38,15 @@ def resolve(text: str) -> Any:
         return _WORDS[text]
     if text[0] not in MEANINGFUL_STARTS:
         return text
-    if _DECIMAL.fullmatch(text):
-        return _integer(text, 10)
-    if _BASED.fullmatch(text):
-        return _integer(text, 0)
+    if _WHOLE.fullmatch(text):
+        value = int(text, 0) if len(text) <= _MAX_DIGITS else None
+        if value is None or abs(value) > MAX_INTEGER:
+            raise ScalarError("the number is larger than 64 bits can hold")
+        return value
     if _FLOAT.fullmatch(text):
-        return _float(text)
+        if not math.isfinite(float(text)):
+            raise ScalarError("the number is larger than a floating-point number can hold")
+        return float(text)
     if _NOT_FINITE.fullmatch(text):
         raise ScalarError("infinity and not-a-number cannot be sent as JSON")
     return text
-
-
-def _integer(text: str, base: int) -> int:
-    value = int(text, base) if len(text) <= _MAX_DIGITS else None
-    if value is None or abs(value) > MAX_INTEGER:
-        raise ScalarError("the number is larger than 64 bits can hold")
-    return value
-
-
-def _float(text: str) -> float:
-    value = float(text)
-    if not math.isfinite(value):
-        raise ScalarError("the number is larger than a floating-point number can hold")
-    return value
