@@ -81,6 +81,14 @@ def test_nobody_listens(place):
     assert "account" not in levels(ended)
 
 
+def test_a_name_that_nobody_has(place):
+    """One that cannot be: no name server has to be asked."""
+    env = environment(SEGMIND_API_KEY=KEY, SEGMIND_BASE_URL=f"https://{'x' * 64}.example")
+    ended = type(place)(place.path, env).inside("doctor", "--json")
+    assert (ended.code, levels(ended)["network"]) == (1, "fail")
+    assert "its name does not resolve" in lines(ended)["network"]["what"]
+
+
 def test_an_address_that_may_not_have_the_key(place):
     env = environment(SEGMIND_API_KEY=KEY, SEGMIND_BASE_URL="http://192.0.2.1")
     ended = type(place)(place.path, env).inside("doctor", "--json")

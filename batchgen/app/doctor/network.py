@@ -45,7 +45,7 @@ async def reach(origin: str) -> Diagnosis:
     except ssl.SSLError as error:
         what = f"no TLS: {printable(error.reason or str(error), 200)}"
         remedy = "a proxy that looks into TLS needs its certificate in SSL_CERT_FILE; see the clock"
-    except socket.gaierror as error:
+    except (socket.gaierror, UnicodeError) as error:  # the latter is of a name that cannot be
         what = f"its name does not resolve ({_reason(error)})"
         remedy = f"look at the network and at its DNS; {_PROXY}"
     except OSError as error:
@@ -62,10 +62,10 @@ async def reach(origin: str) -> Diagnosis:
     return Diagnosis("network", Level.FAIL, f"{told}: {what}", remedy)
 
 
-def _reason(error: OSError) -> str:
+def _reason(error: OSError | UnicodeError) -> str:
     if isinstance(error, TimeoutError):
         return f"no answer within {MOST_S:g} s"
-    text = error.strerror or str(error) or type(error).__name__
+    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return without_passwords(printable(text, 200))
 
 

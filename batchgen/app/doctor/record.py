@@ -29,17 +29,13 @@ def check(run: RunDirectory, now: float) -> Checked:
     """Everything about the record of a run; `now` in epoch seconds."""
     try:
         with closing(StatusQueries(run.state)) as reader:
-            faults = reader.faults()
-            lines = () if faults else tuple(_of_jobs(run, reader, now))
-            pending_usd = 0.0 if faults else reader.pending_usd()
+            if faults := reader.faults():
+                raise StateError(f"{run.state} is damaged: {'; '.join(faults)}")
+            size = size_text(run.state.stat().st_size)
+            whole = Diagnosis("state", Level.OK, f"{run.state} is whole ({size})")
+            return Checked((whole, *_of_jobs(run, reader, now)), reader.pending_usd())
     except StateError as error:
         return Checked((Diagnosis("state", Level.FAIL, str(error), _RECOVER),))
-    if faults:
-        what = f"{run.state} is damaged: {'; '.join(faults)}"
-        return Checked((Diagnosis("state", Level.FAIL, what, _RECOVER),))
-    size = size_text(run.state.stat().st_size)
-    whole = Diagnosis("state", Level.OK, f"{run.state} is whole ({size})")
-    return Checked((whole, *lines), pending_usd)
 
 
 _RECOVER = "keep a copy of the whole run directory before anything else; see docs/reliability.md"
@@ -85,10 +81,8 @@ def _of_jobs(run: RunDirectory, reader: StatusQueries, now: float) -> Iterator[D
     if deadline is None or holder_of(run.path) is not None:
         return
     at = datetime.fromtimestamp(deadline).astimezone().strftime("%H:%M:%S")
-    if deadline > now:
-        what = f"paid results wait at the service until {at}"
-        yield Diagnosis("results", Level.WARN, what, "start the run again before that")
-    else:
+    what, remedy = f"paid results wait at the service until {at}", "start the run again before that"
+    if deadline <= now:
         what = f"paid results have waited at the service since before {at}; their hour is over"
         remedy = "start the run again: what the history still names is recovered"
-        yield Diagnosis("results", Level.WARN, what, remedy)
+    yield Diagnosis("results", Level.WARN, what, remedy)
