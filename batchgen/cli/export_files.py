@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from time import monotonic
-from typing import Any, Self
+from typing import Any
 
 import click
 from tqdm import tqdm
@@ -26,7 +28,7 @@ from batchgen.datasets.exports.folder import (
 )
 from batchgen.datasets.exports.imagefolder import FolderWork
 from batchgen.datasets.exports.originals import VerifiedFiles
-from batchgen.datasets.exports.shards import Made, ShardFormat, ShardWork
+from batchgen.datasets.exports.shards import Made, ShardFormat, ShardWork, Tell
 from batchgen.datasets.metadata import CARD_NAME, replace_text
 from batchgen.observe.progress import LINE_EVERY_S
 from batchgen.outputs.reading import open_outputs
@@ -49,6 +51,11 @@ class Export:
     def title(self) -> str:
         """The run's name; shards are called after it."""
         return safe_text(self.directory.path.resolve().name)
+
+    @property
+    def unit(self) -> str:
+        """What is made one by one."""
+        return "file" if self.kind is ExportKind.IMAGEFOLDER else "shard"
 
 
 def export_files(
@@ -86,15 +93,15 @@ def export_files(
 
 def _bring(export: Export, plan: ExportPlan, originals: VerifiedFiles) -> Made:
     """Make what is not there yet, and describe what is."""
-    with Bar(plan) as bar:
+    with _bar(plan) as tell:
         if export.kind is ExportKind.IMAGEFOLDER:
             copying = FolderWork(export.folder, originals, export.link)
-            made = copying.run(bar.tell)
+            made = copying.run(tell)
             copying.finish(export.title, plan.columns)
         else:
             shape = _format(export, plan)
             work = ShardWork(export.folder, shape, export.limits, export.title, originals)
-            made = work.run(bar.tell)
+            made = work.run(tell)
             replace_text(export.folder.path / CARD_NAME, [_card(export, plan)])
     if not made.undone_count:
         export.folder.complete()
@@ -123,8 +130,7 @@ def _told(export: Export, plan: ExportPlan, originals: VerifiedFiles, made: Made
         say(f"damaged: {name}")
     if originals.damaged_count > len(originals.damaged):
         say(f"damaged: {originals.damaged_count - len(originals.damaged)} more")
-    is_folder = export.kind is ExportKind.IMAGEFOLDER
-    things = "file(s)" if is_folder else "shard(s)"
+    things = f"{export.unit}(s)"
     code = ExitCode.UNFINISHED if originals.damaged_count else ExitCode.COMPLETED
     if export.as_json:
         print_json(_summary(export, plan, originals, made) | {"exit_code": int(code)})
@@ -154,7 +160,6 @@ def _counts(plan: ExportPlan, made: Made, file_count: int, things: str) -> str:
 def _summary(
     export: Export, plan: ExportPlan, originals: VerifiedFiles, made: Made
 ) -> dict[str, Any]:
-    is_folder = export.kind is ExportKind.IMAGEFOLDER
     return {
         "run": str(export.directory.path),
         "kind": export.kind.value,
@@ -162,9 +167,9 @@ def _summary(
         "medium": plan.medium.name,
         "files": plan.file_count,
         "bytes": plan.byte_count,
-        "files_made" if is_folder else "shards_made": made.new_count,
-        "files_kept" if is_folder else "shards_kept": made.kept_count,
-        "files_undone" if is_folder else "shards_undone": made.undone_count,
+        f"{export.unit}s_made": made.new_count,
+        f"{export.unit}s_kept": made.kept_count,
+        f"{export.unit}s_undone": made.undone_count,
         "damaged_count": originals.damaged_count,
         "damaged": originals.damaged,
     }
@@ -180,35 +185,22 @@ def _outdated(export: Export, changed: ChangedRunError) -> int:
     return ExitCode.UNFINISHED
 
 
-class Bar:
+@contextmanager
+def _bar(plan: ExportPlan) -> Iterator[Tell]:
     """Progress on stderr: a bar on a terminal, a line every half minute elsewhere."""
+    file_count, said_at = 0, monotonic()
+    is_log = not sys.stderr.isatty()
+    bar: tqdm[Any] = tqdm(
+        total=plan.byte_count, unit="B", unit_scale=True, dynamic_ncols=True, disable=is_log
+    )
 
-    def __init__(self, plan: ExportPlan) -> None:
-        self._plan = plan
-        self._files = 0
-        self._said_at = monotonic()
-        self._bar: tqdm[Any] = tqdm(
-            total=plan.byte_count,
-            unit="B",
-            unit_scale=True,
-            dynamic_ncols=True,
-            file=sys.stderr,
-            disable=not sys.stderr.isatty(),
-        )
+    def tell(files: int, size: int) -> None:
+        nonlocal file_count, said_at
+        file_count += files
+        bar.update(size)
+        if is_log and monotonic() - said_at >= LINE_EVERY_S:
+            said_at = monotonic()
+            say(f"{file_count} of {plan.file_count} files")
 
-    def __enter__(self) -> Self:
-        """Nothing has to be done: it shows itself."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Leave it standing."""
-        self._bar.close()
-
-    def tell(self, files: int, size: int) -> None:
-        """So many files and bytes are dealt with."""
-        self._files += files
-        self._bar.update(size)
-        now = monotonic()
-        if self._bar.disable and now - self._said_at >= LINE_EVERY_S:
-            self._said_at = now
-            say(f"{self._files} of {self._plan.file_count} files")
+    with bar:
+        yield tell

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 
 import pytest
@@ -187,7 +186,7 @@ def test_the_first_of_duplicates_keeps_the_positions_right():
 
 
 @both_parsers
-@pytest.mark.parametrize("text", ["[" * 100_000, "{a: " * 100_000, "- " * 400], ids=len)
+@pytest.mark.parametrize("text", ["[" * 200_000, "{a: " * 100_000, "- " * 400], ids=len)
 def test_deep_nesting_is_refused_at_the_first_level_too_many(text, pure):
     ((_, _, what),) = problems(text, pure=pure)
     assert str(MAX_DEPTH) in what
@@ -219,23 +218,6 @@ def test_brackets_that_nest_nothing_are_no_depth(pure):
 def test_the_deepest_nesting_allowed_is_read():
     assert parse_document("[" * MAX_DEPTH + "]" * MAX_DEPTH).value
     assert problems("[" * (MAX_DEPTH + 1) + "]" * (MAX_DEPTH + 1))
-
-
-@pytest.mark.processes
-def test_200_000_brackets_do_not_kill_the_process():
-    program = (
-        "import sys\n"
-        "from batchgen.sources.yaml.document import parse_document\n"
-        "from batchgen.errors import ManifestError\n"
-        "try:\n    parse_document('[' * 200_000, 'bomb')\n"
-        "except ManifestError as error:\n    sys.exit(f'refused: {error}')\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False
-    )
-    assert done.returncode == 1
-    assert "refused: bomb:1:65" in done.stderr
-    assert "Traceback" not in done.stderr
 
 
 def bomb(levels):
