@@ -13,6 +13,7 @@ from batchgen.core.manifest.text.locations import MAX_PROBLEMS
 from batchgen.core.manifest.text.scalars import MEANINGFUL_STARTS, ScalarError, resolve
 from batchgen.errors import Problem
 from batchgen.sources.yaml.positions import COLUMN_BITS, Positions
+from batchgen.sources.yaml.syntax_errors import problem_after
 
 MAX_DEPTH = 64
 """Deeper nesting is refused: no manifest needs it, and JSON writers recurse."""
@@ -145,11 +146,8 @@ class Composer:
             frame.container.append(value)
             frame.marks += (place, place)
             return
-        if frame.key in frame.container:  # a duplicate, reported as such: the first one stays
-            frame.marks.pop()
-        else:
-            frame.container[frame.key] = value
-            frame.marks.append(place)
+        frame.container[frame.key] = value  # of a duplicate, too: the document is refused
+        frame.marks.append(place)
         frame.key = _NO_KEY
 
     def _open(self, event: Any) -> None:
@@ -174,9 +172,8 @@ class Composer:
         for token in _FLOW_TOKEN.finditer(text, start, end):
             depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(token.group(), 0)
             if depth > MAX_DEPTH:
-                line = text.count("\n", 0, token.start()) + 1
-                column = token.start() - text.rfind("\n", 0, token.start())
-                self.problems.append(Problem(*_TOO_DEEP, self._name, line, column))
+                before = text[: token.start()]
+                self.problems.append(problem_after(before, *_TOO_DEEP, self._name))
                 return True
         return False
 

@@ -18,7 +18,7 @@ from batchgen.core.common.json import canonical_json
 from batchgen.errors import ManifestError, Problem
 from batchgen.sources.yaml.composer import Composer
 from batchgen.sources.yaml.positions import Positions
-from batchgen.sources.yaml.syntax_errors import complaint
+from batchgen.sources.yaml.syntax_errors import complaint, problem_after
 
 MAX_BYTES = 64 * 2**20
 """Cap of a document: some 300,000 jobs written out one by one."""
@@ -92,12 +92,14 @@ def _text(data: bytes | str, name: str) -> str:
         raise ManifestError([_not_utf8(before, error, name)]) from error
     except UnicodeEncodeError as error:
         what = "the text holds half a surrogate pair, which is no character"
-        raise ManifestError([_at_end(str(data)[: error.start], what, "remove it", name)]) from error
+        raise ManifestError(
+            [problem_after(str(data)[: error.start], what, "remove it", name)]
+        ) from error
     found = _UNPRINTABLE.search(text)
     if found:
         what = f"the file holds the control character U+{ord(found.group()):04X}"
         remedy = "remove it, or write it as an escape in double quotes"
-        raise ManifestError([_at_end(text[: found.start()], what, remedy, name)])
+        raise ManifestError([problem_after(text[: found.start()], what, remedy, name)])
     return text
 
 
@@ -105,14 +107,7 @@ def _not_utf8(before: str, error: UnicodeDecodeError, name: str) -> Problem:
     if error.object[:2] in {b"\xff\xfe", b"\xfe\xff"}:
         return Problem("the file is UTF-16", "save it as UTF-8", name, 1, 1)
     what = f"the byte 0x{error.object[error.start]:02X} is not UTF-8"
-    return _at_end(before, what, "save the file as UTF-8", name)
-
-
-def _at_end(before: str, what: str, remedy: str, name: str) -> Problem:
-    """A problem at the character after the text `before`."""
-    line = before.count("\n") + 1
-    column = len(before) - (before.rfind("\n") + 1) + 1
-    return Problem(what, remedy, name, line, column)
+    return problem_after(before, what, "save the file as UTF-8", name)
 
 
 def _unreadable(error: OSError | ValueError, name: str) -> Problem:

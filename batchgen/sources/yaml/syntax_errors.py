@@ -60,6 +60,13 @@ _BY_CONTEXT: tuple[tuple[str, str, str], ...] = (
 )
 
 
+def problem_after(before: str, what: str, remedy: str, name: str) -> Problem:
+    """A problem at the character after the text `before`."""
+    line = before.count("\n") + 1
+    column = len(before) - (before.rfind("\n") + 1) + 1
+    return Problem(what, remedy, name, line, column)
+
+
 def complaint(error: yaml.YAMLError, text: str, name: str) -> Problem:
     """A syntax error of the parser as a problem, at the place that wants mending."""
     problem = str(getattr(error, "problem", None) or "")
