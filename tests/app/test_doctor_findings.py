@@ -13,10 +13,10 @@ GIB = 2**30
 @pytest.mark.parametrize(
     ("made", "level", "word"),
     [
-        (findings.key_shape("SG_00c0ffee00c0ffee"), OK, "usual"),
-        (findings.key_shape("SG_00c0ffee00c0ffe"), WARN, "18 characters"),
-        (findings.key_shape("Bearer x"), WARN, "8 characters"),
-        (findings.key_missing("K"), FAIL, "K is not set: rehearse with --simulate"),
+        (findings.key_shape("K", "SG_00c0ffee00c0ffee"), OK, "usual"),
+        (findings.key_shape("K", "SG_00c0ffee00c0ffe"), WARN, "18 characters"),
+        (findings.key_shape("K", "Bearer x"), WARN, "8 characters"),
+        (findings.key_shape("K", ""), FAIL, "K is not set: rehearse with --simulate"),
         (findings.answered(answer({"credits": 1})), OK, "accepted"),
         (findings.answered(answer({"error": "no such key"}, 401)), FAIL, "refused (HTTP 401: no"),
         (findings.answered(answer({}, 403)), FAIL, "HTTP 403"),
@@ -66,4 +66,4 @@ def test_only_what_fails_counts(levels, code):
 
 
 def test_no_line_tells_the_key():
-    assert all("c0ffee" not in str(made) for made in (findings.key_shape("SG_c0ffee"),))
+    assert all("c0ffee" not in str(made) for made in (findings.key_shape("K", "SG_c0ffee"),))

@@ -47,7 +47,7 @@ async def examine(run: str | None) -> AsyncIterator[Diagnosis]:
 async def _service(pending_usd: float) -> AsyncIterator[Diagnosis]:
     """The key, the way to the service, and what it says."""
     key, base_url = service.key_of_environment(), service.base_url_of_environment()
-    yield findings.key_shape(key) if key else findings.key_missing(service.KEY_VARIABLE)
+    yield findings.key_shape(service.KEY_VARIABLE, key)
     try:
         origins = origins_for(base_url)
         if base_url:

@@ -56,14 +56,12 @@ def exit_code_of(found: Iterable[Diagnosis]) -> ExitCode:
     return ExitCode.UNFINISHED if failing else ExitCode.COMPLETED
 
 
-def key_missing(variable: str) -> Diagnosis:
-    """No key is set."""
-    remedy = f"for a real run: export {variable}=SG_… (from the Segmind console)"
-    return Diagnosis("key", Level.FAIL, f"{variable} is not set: rehearse with --simulate", remedy)
-
-
-def key_shape(key: str) -> Diagnosis:
-    """Whether a key looks like one. The key itself is never told."""
+def key_shape(variable: str, key: str) -> Diagnosis:
+    """Whether a key is set, and looks like one. The key itself is never told."""
+    if not key:
+        what = f"{variable} is not set: rehearse with --simulate"
+        remedy = f"for a real run: export {variable}=SG_… (from the Segmind console)"
+        return Diagnosis("key", Level.FAIL, what, remedy)
     if _KEY.fullmatch(key):
         return Diagnosis("key", Level.OK, "set, and of the usual shape")
     what = f"set, but not of the usual shape: SG_ and 16 hex digits (it has {len(key)} characters)"

@@ -9,6 +9,7 @@ import resource
 import shutil
 import sqlite3
 from collections.abc import Iterator
+from contextlib import suppress
 from importlib.metadata import distributions, metadata, version
 from pathlib import Path
 
@@ -28,10 +29,9 @@ def disk(place: Path) -> Iterator[Diagnosis]:
     if folder is None:
         yield Diagnosis("disk", Level.FAIL, f"{place} is nowhere", "change to a folder that exists")
         return
-    try:
+    free_bytes = None
+    with suppress(OSError):
         free_bytes = shutil.disk_usage(folder).free
-    except OSError:
-        free_bytes = None
     writable = os.access(folder, os.W_OK | os.X_OK)
     yield findings.space(str(place), free_bytes, writable=writable)
     kind = findings.file_system(str(place), kind_of(folder))

@@ -11,13 +11,12 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
-import hashlib
 import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +69,15 @@ class ExportPlan:
         return FAMILIES[self.medium_name]
 
 
-_PLAN = TypeAdapter(ExportPlan)
+@dataclass(frozen=True, slots=True)
+class _Claim:
+    """What a folder is for, as its `export.json` says; tables have no plan."""
+
+    settings: Mapping[str, Any]
+    plan: ExportPlan | None = None
+
+
+_CLAIM = TypeAdapter(_Claim)
 
 
 class ExportFolder:
@@ -138,7 +145,8 @@ class ExportFolder:
         `UserError` where the folder holds another export, and `ChangedRunError` where it holds a
         complete one of an earlier state of the run.
         """
-        begun = self._begun(wish.settings)
+        claim = self._claimed(wish.settings)
+        begun = claim.plan if claim else None
         now = reader.finished()
         if begun is not None and self._plan.is_file():
             return begun, begun.finished != now
@@ -149,7 +157,7 @@ class ExportFolder:
         if begun is not None and begun.digest != made.digest:
             self._plan.unlink()
             raise ChangedRunError(begun, now)
-        replace_text(self._record, [_text({"settings": wish.settings, "plan": asdict(made)})])
+        self._write_claim(_Claim(wish.settings, made))
         sync_folder(self._hidden)
         return made, False
 
@@ -172,7 +180,6 @@ class ExportFolder:
             if reader.finished().count:
                 what = "no finished file matches; look at the filters: --id, --model, --where"
             raise UserError(what)
-        digest = hashlib.sha256()
         byte_count = 0
 
         def lines() -> Iterator[str]:
@@ -180,43 +187,39 @@ class ExportFolder:
             columns = surveyed.columns
             for record in columns.in_order(wish.filter.passed(records)):
                 file = PlannedFile.of(record, columns.row(record))
-                line = json_line([file.name, file.sha256, file.size, file.row])
-                digest.update(line.encode())
                 byte_count += file.size
-                yield line
+                yield json_line([file.name, file.sha256, file.size, file.row])
 
-        replace_text(self._plan, lines())
+        digest = replace_text(self._plan, lines())
         return ExportPlan(
             surveyed.columns.all,
             surveyed.names.medium.name,
             tuple(surveyed.names.extensions),
             surveyed.names.count,
             byte_count,
-            digest.hexdigest(),
+            digest,
             reader.finished(),
         )
 
     def claim(self, settings: Mapping[str, Any]) -> None:
         """Mark the folder as that of tables, which are made anew each time. Raises `UserError`."""
-        if self._document(settings) is None:
-            replace_text(self._record, [_text({"settings": settings})])
+        if self._claimed(settings) is None:
+            self._write_claim(_Claim(settings))
 
-    def _begun(self, settings: Mapping[str, Any]) -> ExportPlan | None:
-        document = self._document(settings)
-        try:
-            return _PLAN.validate_python(document["plan"]) if document else None
-        except (ValueError, KeyError) as error:
-            raise self._unreadable() from error
+    def _write_claim(self, claim: _Claim) -> None:
+        replace_text(self._record, [_CLAIM.dump_json(claim, indent=1).decode() + "\n"])
 
-    def _document(self, settings: Mapping[str, Any]) -> dict[str, Any] | None:
-        """The record, if there is one. Raises `UserError` for one of another export."""
+    def _claimed(self, settings: Mapping[str, Any]) -> _Claim | None:
+        """What the record says, if there is one. Raises `UserError` for one of another export."""
         try:
-            document = json.loads(self._record.read_text("utf-8"))
-            was = dict(document["settings"])
+            claim = _CLAIM.validate_json(self._record.read_bytes())
         except FileNotFoundError:
             return None
-        except (ValueError, KeyError, TypeError) as error:
-            raise self._unreadable() from error
+        except ValueError as error:
+            raise UserError(
+                f"{self._record} cannot be read; choose another folder, or remove {self.path}"
+            ) from error
+        was = claim.settings
         now = json.loads(json.dumps(settings))
         other = sorted(name for name in {*was, *now} if was.get(name) != now.get(name))
         if other:
@@ -225,12 +228,7 @@ class ExportFolder:
                 f"{self.path} holds another export ({'; '.join(told)}).\n"
                 "    Choose another folder, or give the same options to go on with that one"
             )
-        return dict(document)
-
-    def _unreadable(self) -> UserError:
-        return UserError(
-            f"{self._record} cannot be read; choose another folder, or remove {self.path}"
-        )
+        return claim
 
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -244,10 +242,6 @@ class ChangedRunError(Exception):
         super().__init__(was, now)
         self.was = was
         self.now = now
-
-
-def _text(document: Mapping[str, Any]) -> str:
-    return json.dumps(document, ensure_ascii=False, indent=1) + "\n"
 
 
 def _told(setting: Any) -> str:

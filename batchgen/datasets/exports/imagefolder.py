@@ -35,7 +35,8 @@ class FolderWork:
     def run(self, tell: Tell) -> Made:
         """Bring every file that is not there. A damaged one is left out, and told."""
         made = Made()
-        for files in _batched(self.folder.files()):
+        planned = self.folder.files()
+        while files := list(islice(planned, _SOME)):
             new = [file for file in files if not self._is_there(file)]
             made.kept_count += len(files) - len(new)
             brought_count = self._bring(new)
@@ -105,8 +106,3 @@ def _write(source: BinaryIO, part: Path) -> None:
         shutil.copyfileobj(source, target)
         target.flush()
         start_sync(target.fileno())
-
-
-def _batched(files: Iterator[PlannedFile]) -> Iterator[list[PlannedFile]]:
-    while some := list(islice(files, _SOME)):
-        yield some

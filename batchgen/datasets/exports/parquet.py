@@ -42,7 +42,7 @@ class ParquetFormat:
     """One column for the file (`image`, `audio`, `video`, or `file` where they are mixed)."""
 
     extension = "parquet"
-    subfolder = "data/"
+    subfolder = "data"
     """Readers of a folder of Parquet files take the card for a broken one."""
 
     def __init__(self, columns: Columns, medium: Family) -> None:

@@ -23,7 +23,7 @@ class ShardFormat(Protocol):
 
     extension: str
     subfolder: str
-    """Where shards stand below the folder of the export: empty, or a name and a slash."""
+    """Where shards stand below the folder of the export: empty, or a name."""
 
     def cost(self, file: PlannedFile) -> int:
         """Bytes that a file will take in a shard, or nearly so."""
@@ -53,10 +53,6 @@ class ShardWork:
     title: str
     originals: VerifiedFiles
 
-    def name_of(self, number: int) -> str:
-        """The name of a shard."""
-        return f"{self.format.subfolder}{self.title}-{number:06d}.{self.format.extension}"
-
     def run(self, tell: Tell) -> Made:
         """Make every shard that is not there. One with a damaged file is left undone."""
         made = Made()
@@ -64,7 +60,8 @@ class ShardWork:
         cost = self.format.cost
         numbered = groupby(self.folder.files(), lambda file: cutter.number_of(cost(file)))
         for number, files in numbered:
-            target = self.folder.path / self.name_of(number)
+            name = f"{self.title}-{number:06d}.{self.format.extension}"
+            target = self.folder.path / self.format.subfolder / name
             told = _told(files, tell)
             if target.exists():
                 made.kept_count += 1
