@@ -63,7 +63,3 @@ def test_an_unknown_file_system_is_not_told():
 @pytest.mark.parametrize(("levels", "code"), [((), 0), ((OK, WARN), 0), ((WARN, FAIL, OK), 1)])
 def test_only_what_fails_counts(levels, code):
     assert exit_code_of(Diagnosis("x", level, "y") for level in levels) == code
-
-
-def test_no_line_tells_the_key():
-    assert all("c0ffee" not in str(made) for made in (findings.key_shape("K", "SG_c0ffee"),))

@@ -53,8 +53,6 @@ def test_without_a_key_there_is_the_rehearsal(place, service):
     ("settings", "name", "level", "what"),
     [
         ({"keys": ["SG_aaaaaaaaaaaaaaaa"]}, "account", "fail", "refused (HTTP 401"),
-        ({"credits_usd": 0}, "credits", "fail", "empty"),
-        ({"faults": [{"where": "credits", "kind": "http_500"}]}, "account", "fail", "HTTP 500"),
         ({"faults": [{"where": "credits", "kind": "drop_before"}]}, "account", "fail", "no whole"),
     ],
 )
