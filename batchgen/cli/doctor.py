@@ -34,27 +34,23 @@ def command(run: str | None, *, as_json: bool) -> int:
     """
     import anyio
 
+    from batchgen.app.doctor.checks import examine
     from batchgen.app.doctor.findings import exit_code_of
 
-    found = anyio.run(_all, run, as_json)
+    found: list[Diagnosis] = []
+
+    def tell(*lines: Diagnosis) -> None:
+        found.extend(lines)
+        for line in () if as_json else lines:
+            _print(line)
+
+    anyio.run(examine, run, tell)
     code = exit_code_of(found)
     if as_json:
         print_json({"exit_code": int(code), "checks": [asdict(line) for line in found]})
     else:
         click.echo(_verdict(found))
     return code
-
-
-async def _all(run: str | None, quiet: bool) -> list[Diagnosis]:
-    """Every check, each printed as it is made."""
-    from batchgen.app.doctor.checks import examine
-
-    found: list[Diagnosis] = []
-    async for line in examine(run):
-        found.append(line)
-        if not quiet:
-            _print(line)
-    return found
 
 
 def _print(line: Diagnosis) -> None:

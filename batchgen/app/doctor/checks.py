@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Protocol
 
 from batchgen.app import service
 from batchgen.app.doctor import findings, machine, record
@@ -20,53 +20,49 @@ from batchgen.system.run_directory import RunDirectory, find_run
 from batchgen.system.version import installed_version
 
 
-async def examine(run: str | None) -> AsyncIterator[Diagnosis]:
-    """A line for every check, as it is made: those of the network may take a while.
+class TellLines(Protocol):
+    """Takes lines as they are made: those of the network may take a while."""
 
-    Raises `UserError` for a `run` that is neither a directory nor a file.
-    """
+    def __call__(self, *lines: Diagnosis) -> None:
+        """Some more lines."""
+        ...
+
+
+async def examine(run: str | None, tell: TellLines) -> None:
+    """Tell a line for every check. Raises `UserError` for a `run` that is no directory or file."""
     directory, about = _run_of(run)
-    for line in about:
-        yield line
+    tell(*about)
     pending_usd = 0.0
     if directory.state.exists():
         checked = record.check(directory, SystemClock().now())
         pending_usd = checked.pending_usd
-        for line in checked.lines:
-            yield line
-    async for line in _service(pending_usd):
-        yield line
-    for place in filter(None, (directory.path, directory.folder)):
-        for line in machine.disk(place):
-            yield line
-    yield machine.open_files()
-    for line in machine.versions():
-        yield line
-
-
-async def _service(pending_usd: float) -> AsyncIterator[Diagnosis]:
-    """The key, the way to the service, and what it says."""
-    key, base_url = service.key_of_environment(), service.base_url_of_environment()
-    yield findings.key_shape(service.KEY_VARIABLE, key)
+        tell(*checked.lines)
     try:
-        origins = origins_for(base_url)
-        if base_url:
-            place = origins[Host.API]
-            what = f"{service.BASE_URL_VARIABLE} is set: calls go to {place}, not to Segmind"
-            yield Diagnosis("service", Level.OK, what)
-        reached = True
-        for origin in dict.fromkeys(origins.values()):
-            line = await reach(origin)
-            reached = reached and line.level is Level.OK
-            yield line
-        if not key or not reached:
-            return
-        heard = await ask(key, origins, f"batchgen/{installed_version()}", pending_usd)
+        await _service(pending_usd, tell)
     except UserError as error:
         what, _, remedy = str(error).partition("\n")
-        heard = [Diagnosis("network", Level.FAIL, what, remedy.strip())]
-    for line in heard:
-        yield line
+        tell(Diagnosis("network", Level.FAIL, what, remedy.strip()))
+    for place in filter(None, (directory.path, directory.folder)):
+        tell(*machine.disk(place))
+    tell(machine.open_files(), *machine.versions())
+
+
+async def _service(pending_usd: float, tell: TellLines) -> None:
+    """The key, the way to the service, and what it says. Raises `UserError`."""
+    key, base_url = service.key_of_environment(), service.base_url_of_environment()
+    tell(findings.key_shape(service.KEY_VARIABLE, key))
+    origins = origins_for(base_url)
+    if base_url:
+        place = origins[Host.API]
+        what = f"{service.BASE_URL_VARIABLE} is set: calls go to {place}, not to Segmind"
+        tell(Diagnosis("service", Level.OK, what))
+    is_reached = True
+    for origin in dict.fromkeys(origins.values()):
+        line = await reach(origin)
+        is_reached = is_reached and line.level is Level.OK
+        tell(line)
+    if key and is_reached:
+        tell(*await ask(key, origins, f"batchgen/{installed_version()}", pending_usd))
 
 
 def _run_of(run: str | None) -> tuple[RunDirectory, list[Diagnosis]]:
