@@ -30,7 +30,8 @@ def check(run: RunDirectory, now: float) -> Checked:
     try:
         with closing(StatusQueries(run.state)) as reader:
             if faults := reader.faults():
-                raise StateError(f"{run.state} is damaged: {'; '.join(faults)}")
+                what = f"{run.state} is damaged: {'; '.join(faults)}"
+                return Checked((Diagnosis("state", Level.FAIL, what, _RECOVER),))
             size = size_text(run.state.stat().st_size)
             whole = Diagnosis("state", Level.OK, f"{run.state} is whole ({size})")
             return Checked((whole, *_of_jobs(run, reader, now)), reader.pending_usd())
