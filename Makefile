@@ -14,7 +14,7 @@ SOON  := -m "not hunt and not long and not processes" tests/core tests/store tes
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup upgrade demo test test-lowest test-latest lint format sim torture bench \
-	bench-quick docs clean
+	bench-quick coverage docs clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile
@@ -49,9 +49,13 @@ format: $(DEV) ## apply the formatter and the safe fixes
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-test: lint ## lint, every test, and the branch coverage of the core
+test: lint ## lint and every test, in about three minutes
 	@sh scripts/browser.sh
-	$(BIN)/python -m pytest -q -n auto --dist worksteal -m "not hunt" --cov=batchgen.core --cov-report=
+	$(BIN)/python -m pytest -q -n auto --dist worksteal -m "not hunt"
+
+coverage: $(DEV) ## the branch coverage of the core by the tests without processes: at least 95 %
+	$(BIN)/python -m pytest -q -n auto --dist worksteal -m "not hunt and not long" --cov=batchgen.core \
+		--cov-report= tests/core tests/providers tests/runner tests/app tests/store tests/sources
 	$(BIN)/coverage report --include='batchgen/core/*' --fail-under=95
 
 test-lowest: ## a quick part of the tests on the lowest versions that pyproject.toml names
