@@ -22,6 +22,7 @@ VERSION = 3
 """Of the schema: 1 had other indexes, so that every draw sorted all pending jobs; 2 knew no input
 files."""
 
+_JOURNAL_MAGIC = bytes.fromhex("d9d505f920a163d7")
 CHECKED_BYTES = 64 * 2**20
 """Up to this size the pages of a state file are compared with each other when it is opened."""
 
@@ -185,7 +186,7 @@ def check_header(path: Path) -> None:
 
     Raises `StateError`. An absent or empty file passes.
     """
-    if not path.exists() or path.stat().st_size == 0:
+    if not path.exists() or path.stat().st_size == 0 or _is_half_made(path):
         return
     # By SQLite itself: were the file opened and closed here, the locks that a connection of this
     # process has on it would be gone, and another program might delete the log under a run.
@@ -214,6 +215,20 @@ def check_header(path: Path) -> None:
             f"{path} was written by a newer batchgen (schema {version}, this one knows {VERSION}); "
             "upgrade batchgen"
         )
+
+
+def _is_half_made(path: Path) -> bool:
+    """Whether a power cut broke off the very first transaction, which opening will roll back.
+
+    The journal beside it then says that the database had no pages before; until it is rolled back,
+    the file may hold any of them, or none. Format: https://sqlite.org/fileformat2.html, section 3.
+    """
+    journal = path.with_name(f"{path.name}-journal")
+    if not journal.exists():
+        return False
+    with journal.open("rb") as file:
+        header = file.read(20)
+    return header[:8] == _JOURNAL_MAGIC and header[16:20] == bytes(4)
 
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
