@@ -470,6 +470,27 @@ def test_a_power_cut_in_the_very_first_transaction_is_rolled_back(tmp_path, firs
         assert connection.execute("SELECT count(*) FROM jobs").fetchone() == (0,)
 
 
+@pytest.mark.parametrize("log", ["here", "gone"])
+def test_a_power_cut_in_a_checkpoint_takes_the_pages_from_the_log(tmp_path, log):
+    """The first page says how large the file is to be; the others need not be there yet."""
+    made, path = tmp_path / "made.db", tmp_path / "state.db"
+    with closing(connect(made, create=True)) as connection:
+        before = made.stat().st_size
+        connection.executemany(
+            "INSERT INTO notes VALUES (?, ?)", [(str(n), "x" * 3_000) for n in range(100)]
+        )
+        kept = made.with_name("made.db-wal").read_bytes()
+        assert connection.execute("PRAGMA wal_checkpoint(FULL)").fetchone()[0] == 0
+        path.write_bytes(made.read_bytes()[:before])
+    if log == "gone":
+        with pytest.raises(StateError, match="damaged"):
+            connect(path, create=True)
+        return
+    path.with_name("state.db-wal").write_bytes(kept)
+    with closing(connect(path, create=True)) as connection:
+        assert connection.execute("SELECT count(*) FROM notes").fetchone() == (100,)
+
+
 def test_a_foreign_file_with_a_journal_of_later_changes_is_still_refused(tmp_path):
     path = tmp_path / "state.db"
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:

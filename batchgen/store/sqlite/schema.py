@@ -200,11 +200,18 @@ def check_header(path: Path) -> None:
             f"{path} cannot be read: {error}; mend its permissions or choose another --run-dir"
         ) from error
     except sqlite3.DatabaseError as error:
-        if error.sqlite_errorcode != sqlite3.SQLITE_NOTADB:
-            raise StateError(_damaged(path, str(error))) from error
-        raise StateError(
-            f"{path} is not a SQLite file; move it away or choose another --run-dir"
-        ) from error
+        if error.sqlite_errorcode == sqlite3.SQLITE_NOTADB:
+            raise StateError(
+                f"{path} is not a SQLite file; move it away or choose another --run-dir"
+            ) from error
+        log = path.with_name(f"{path.name}-wal")
+        if log.exists() and log.stat().st_size:
+            return  # a power cut in a checkpoint: opening brings the pages from the log
+        raise StateError(_damaged(path, str(error))) from error
+    _refuse_foreign(path, application_id, version)
+
+
+def _refuse_foreign(path: Path, application_id: int, version: int) -> None:
     if application_id != APPLICATION_ID:
         raise StateError(
             f"{path} is the database of another program (application id {application_id:#x}); "
@@ -240,10 +247,12 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         if version == 0:
             create_schema(connection)
-        elif not _looks_whole(connection, path):
+            version = VERSION
+        application_id = connection.execute("PRAGMA application_id").fetchone()[0]
+        _refuse_foreign(path, application_id, version)
+        if not _looks_whole(connection, path):
             raise StateError(_damaged(path, "its pages do not agree with each other"))
-        else:
-            _migrate(connection, version)
+        _migrate(connection, version)
         # Only now: what `check_header` reads must stand in the file itself, not in its WAL.
         connection.execute("PRAGMA journal_mode = WAL")
     except sqlite3.OperationalError:
