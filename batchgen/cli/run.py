@@ -94,11 +94,12 @@ async def _run(request: RunRequest, manifest: ManifestFile, *, notify: bool, ser
     from batchgen.cli.beside import page_beside
     from batchgen.cli.run_end import facts_of, fallen_by, finish
     from batchgen.observe.reading import reading_display
+    from batchgen.system.clock import SystemClock
 
     directory = default_run_directory(manifest, request.options.directory)
     telling = telling_of(manifest, directory, simulated=request.options.simulate, silent=not notify)
     async with telling as told, AsyncExitStack() as stack:
-        with reading_display() as on_progress:
+        with reading_display(SystemClock()) as on_progress:
             opening = opened_run(manifest, request.options, on_progress=on_progress)
             run = await stack.enter_async_context(opening)
         for notice in manifest.notices:

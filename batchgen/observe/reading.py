@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Never, TextIO
@@ -11,10 +10,12 @@ from typing import Never, TextIO
 from tqdm import tqdm
 
 from batchgen.observe.screen import Screen
+from batchgen.ports import Clock
 
 
 @contextmanager
 def reading_display(
+    clock: Clock,
     stream: TextIO | None = None,
     *,
     show_after_s: float = 1.0,
@@ -27,7 +28,7 @@ def reading_display(
     """
     shown = stream or sys.stderr
     if not Screen.fits(shown):
-        yield _ReadingLines(shown, line_every_s).tell
+        yield _ReadingLines(shown, clock, line_every_s).tell
         return
     bar: tqdm[Never] = tqdm(
         desc="reading the manifest",
@@ -45,14 +46,15 @@ def reading_display(
 class _ReadingLines:
     """For a log: no bar, a line every `every_s`."""
 
-    def __init__(self, stream: TextIO, every_s: float) -> None:
+    def __init__(self, stream: TextIO, clock: Clock, every_s: float) -> None:
         self._stream = stream
+        self._clock = clock
         self._every_s = every_s
-        self._said_at = time.monotonic()
+        self._said_at = clock.now()
 
     def tell(self, count: int) -> None:
         """So many jobs were read."""
-        now = time.monotonic()
+        now = self._clock.now()
         if now - self._said_at >= self._every_s:
             self._said_at = now
             text = f"reading the manifest: {count:,} jobs"

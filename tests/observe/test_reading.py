@@ -2,25 +2,7 @@
 
 import io
 
-import pytest
-
 from batchgen.observe.reading import reading_display
-
-
-class Terminal(io.StringIO):
-    """A stream that says that it is a terminal of a usual size."""
-
-    encoding = "utf-8"
-
-    def isatty(self):
-        return True
-
-
-@pytest.fixture
-def terminal(monkeypatch):
-    monkeypatch.setenv("COLUMNS", "80")
-    monkeypatch.setenv("LINES", "24")
-    return Terminal()
 
 
 class Broken(io.StringIO):
@@ -28,25 +10,53 @@ class Broken(io.StringIO):
         raise OSError(5, "gone")
 
 
-AT_ONCE = {"show_after_s": 0.0, "redraw_s": 0.0, "line_every_s": 0.0}
+class Frozen:
+    """A clock that stands still."""
+
+    def now(self):
+        return 0.0
 
 
-def told(stream, **times):
-    with reading_display(stream, **times) as tell:
+class Minutes:
+    """A clock that is a minute further at each look."""
+
+    def __init__(self):
+        self.at = 0.0
+
+    def now(self):
+        self.at += 60.0
+        return self.at
+
+
+def read(stream, look=lambda: None, *, clock=None, **times):
+    with reading_display(clock or Frozen(), stream, **times) as tell:
         for count in range(500, 3_000, 500):
             tell(count)
+            look()
+
+
+def told(stream, **options):
+    read(stream, **options)
     return stream.getvalue()
 
 
-def test_a_manifest_that_is_read_quickly_is_not_spoken_of(terminal):
-    assert "jobs" not in told(terminal)
+def test_a_manifest_that_is_read_quickly_is_not_spoken_of(window):
+    read(window.stream)
+    assert window.lines() == [""]
     assert told(io.StringIO()) == ""
 
 
-def test_a_slow_one_shows_how_many_jobs_were_read(terminal):
-    assert "reading the manifest: 2,500 jobs" in told(terminal, **AT_ONCE)
-    assert told(io.StringIO(), **AT_ONCE).splitlines()[-1] == "reading the manifest: 2,500 jobs"
+def test_a_slow_one_shows_how_many_jobs_were_read(window):
+    shown = []
+    read(window.stream, lambda: shown.extend(window.lines()), show_after_s=0.0, redraw_s=0.0)
+    assert [line for line in shown if line.startswith("reading the manifest: 2,500 jobs, 00:")]
+    assert window.lines() == [""], "the line is wiped in the end"
+
+
+def test_without_a_terminal_a_line_is_said_now_and_then():
+    said = told(io.StringIO(), clock=Minutes()).splitlines()
+    assert said == [f"reading the manifest: {n:,} jobs" for n in range(500, 3_000, 500)]
 
 
 def test_nobody_reads_on_and_it_goes_on():
-    assert told(Broken(), **AT_ONCE) == ""
+    assert told(Broken(), clock=Minutes()) == ""
