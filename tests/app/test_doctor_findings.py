@@ -63,3 +63,7 @@ def test_an_unknown_file_system_is_not_told():
 @pytest.mark.parametrize(("levels", "code"), [((), 0), ((OK, WARN), 0), ((WARN, FAIL, OK), 1)])
 def test_only_what_fails_counts(levels, code):
     assert exit_code_of(Diagnosis("x", level, "y") for level in levels) == code
+
+
+def test_a_clock_that_was_not_compared_is_compared_by_hand():
+    assert findings.clock(None).remedy == "compare the clock by hand: date -u"

@@ -1,1 +1,1 @@
-"""Tests of the runner: what it puts onto the scheduler and what it draws from it."""
+"""Tests of the runner: what it brings to the scheduler, and what it draws from the record."""

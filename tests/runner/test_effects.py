@@ -278,7 +278,7 @@ ASIDE = {SaveFault.FORBIDDEN_URL, SaveFault.TOO_LARGE, SaveFault.REFUSED}
     [(0, 0, E.TROUBLE), (PATIENCE - 1, 0, E.TROUBLE), (PATIENCE, 0, E.GONE), (9, 1, E.GIVEN_UP)],
 )
 async def test_what_follows_from_a_fault_of_saving(fault, trouble, recoveries, ends):
-    """By worker: a fault of the disk holds the job, one of the URL counts against the URL."""
+    """By hand: a fault of the disk holds the job, one of the URL counts against the URL."""
     made = job(S.FETCHING, outputs=(output(),), trouble=trouble, recoveries=recoveries)
 
     outcome = await Script(saves=[SaveError(fault, "said\nso")]).carry_out(K.SAVE, made)

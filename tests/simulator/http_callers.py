@@ -1,4 +1,4 @@
-"""Talking to a simulator over real HTTP, politely and by worker."""
+"""Talking to a simulator over real HTTP, politely and by hand."""
 
 import asyncio
 import json

@@ -71,7 +71,7 @@ async def opened(run, token="", host="127.0.0.1"):
 
 
 async def raw(url, head):
-    """A request written by worker: what no well-behaved client would send. Returns all bytes."""
+    """A request written by hand: what no well-behaved client would send. Returns all bytes."""
     host, port = url.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     writer.write(head.encode("latin-1"))

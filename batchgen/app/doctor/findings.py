@@ -107,7 +107,7 @@ def clock(skew_s: float | None) -> Diagnosis:
     """The service's clock minus ours, as its `Date` header tells, to a second."""
     if skew_s is None:
         what = "the service did not tell the time"
-        return Diagnosis("clock", Level.WARN, what, "compare the clock by worker: date -u")
+        return Diagnosis("clock", Level.WARN, what, "compare the clock by hand: date -u")
     if abs(skew_s) <= SKEW_WARNED_S:
         return Diagnosis("clock", Level.OK, "agrees with the service's within seconds")
     side = "behind" if skew_s > 0 else "ahead of"

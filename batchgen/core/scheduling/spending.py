@@ -38,13 +38,13 @@ class Money:
     _reserved_usd: float = 0.0
 
     def __post_init__(self) -> None:
-        """The sum is kept: a scheduler may hold thousands."""
+        """The sum is kept: there may be thousands."""
         self._reserved_usd = sum(self.reserved.values())
 
     @classmethod
     def of(cls, cap_usd: float | None, totals: Totals, active: Iterable[Job]) -> Money:
         """What earlier processes spent and reserved, without the active jobs: those are accounted
-        for when they come onto the scheduler."""
+        for when they come into memory."""
         under_way = [job for job in active if job.state is not JobState.PENDING]
         known = sum(job.cost_usd for job in under_way if job.receipt.cost_usd is not None)
         hoped = sum(job.cost_usd for job in under_way if job.receipt.cost_usd is None)

@@ -488,7 +488,7 @@ def random_gates(chance):
 
 
 def random_board(seed):
-    """A scheduler on which nothing is under way."""
+    """A state in which nothing is under way."""
     chance = Random(seed)
     jobs = [random_job(chance, key) for key in range(1, chance.randint(0, 6) + 1)]
     return scheduler(

@@ -29,7 +29,7 @@ HOPELESS_S = HOPELESS_WINDOWS * WINDOW_S
 
 
 def happened(made, kind, **fields):
-    """An event on the scheduler as the runner brings it there; the job after it."""
+    """An event taken in as the runner brings it; the job after it."""
     told = event(kind, **fields)
     before = made.jobs[told.job_key]
     change = apply(before, made.resolve(before, told))

@@ -1,6 +1,6 @@
 """From a reply to what a socket sees: whole answers, and every way an answer can go wrong.
 
-Broken answers are written to the transport by worker: a server library would mend them.
+Broken answers are written to the transport by hand: a server library would mend them.
 """
 
 from __future__ import annotations
