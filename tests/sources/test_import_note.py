@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -65,6 +67,33 @@ def test_what_jobs_are_made_from_counts(rows, parts, holds):
 def test_another_catalogue_means_other_prices(rows):
     files = FileSources(rows.parent)
     assert not note(rows, Catalog({})).still_holds(finished(rows), files)
+
+
+_TEXT_OF_A_NOTE = """
+from batchgen.core.manifest.schema import parse_manifest
+from batchgen.providers.segmind.catalog import load
+from batchgen.sources.import_note import note_of
+entry = {
+    "from": "r.jsonl", "model": "flux-pro", "params": {"prompt": "{p}", "q": {"b": 1, "a": 2}},
+    "matrix": {"b": [1, 2], "a": [3]}, "where": {"p": ["x", "y"]}, "types": {"n": "integer"},
+}
+manifest = parse_manifest({"version": 1, "name": "x", "jobs": [entry]})
+print(note_of(manifest, load(), {}).text)
+"""
+
+
+def test_another_process_makes_the_same_note():
+    """Python orders a set anew in every process."""
+    texts = {
+        subprocess.run(
+            [sys.executable, "-c", _TEXT_OF_A_NOTE],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            check=True,
+            capture_output=True,
+        ).stdout
+        for seed in "123"
+    }
+    assert len(texts) == 1
 
 
 def test_rows_that_were_only_touched_are_compared_by_content(rows):
