@@ -28,13 +28,13 @@ class Checker:
 
     def check(self, params: Mapping[str, Any]) -> tuple[Finding, ...]:
         """Everything to be said about `params`, errors first."""
-        quick = self._quick
+        quick, required = self._quick, self._required
         missing = self._required_count
         for name, value in params.items():
             test = quick.get(name)
             if test is None or not test(value):
                 return check(self._model, params)
-            missing -= name in self._required
+            missing -= name in required
         return check(self._model, params) if missing or self._has_limits else ()
 
 

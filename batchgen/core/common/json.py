@@ -29,7 +29,7 @@ def canonical_json(value: Any) -> str:
         if kind is str:
             parts.append(before + encode_basestring(item))
         elif kind is int:
-            parts.append(before + int.__repr__(item))
+            parts.append(before + str(item))
         else:
             parts.append(before + _FORM.encode(item))
     return "{" + ",".join(parts) + "}"

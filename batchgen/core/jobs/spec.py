@@ -59,5 +59,5 @@ class JobSpec(NamedTuple):
     @property
     def fingerprint(self) -> str:
         """SHA-256 (hex) over model, API version and body: equal ones ask for the same."""
-        text = self.api + "\n" + self.model + "\n" + self.body
+        text = f"{self.api}\n{self.model}\n{self.body}"
         return hashlib.sha256(text.encode()).hexdigest()

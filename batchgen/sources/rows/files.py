@@ -36,11 +36,15 @@ class _RowFiles:
     def rows(self) -> Items:
         """See `RowSource.rows`."""
         count = 0
-        for name in self.files:
-            path = self.folder / name
-            for item in guarded(reader_of(name), RowFile(path, str(path), count)):
+        for name in self.files[:-1]:
+            for item in self._rows_of(name, count):
                 count += 1
                 yield item
+        yield from self._rows_of(self.files[-1], count)
+
+    def _rows_of(self, name: str, rows_before: int) -> Items:
+        path = self.folder / name
+        return guarded(reader_of(name), RowFile(path, str(path), rows_before))
 
 
 class FileSources:

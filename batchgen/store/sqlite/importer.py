@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
+from hashlib import sha256
 from itertools import chain
 
 from batchgen.core.common.json import canonical_json
@@ -223,14 +223,14 @@ def _batches(specs: Iterable[JobSpec]) -> Iterator[list[JobSpec]]:
 def _row_of(spec: JobSpec) -> tuple[object, ...]:
     """A job as it is written, in the order of `_COLUMNS`."""
     return (
-        spec.id, spec.model, spec.api.value, spec.body, spec.stem, spec.price_usd,
+        spec.id, spec.model, str(spec.api), spec.body, spec.stem, spec.price_usd,
         canonical_json(spec.fields) if spec.fields else "{}", fingerprint_of(spec),
     )  # fmt: skip
 
 
 def fingerprint_of(spec: JobSpec) -> str:
     """What makes a job another one than before: what it asks for, and where its files go."""
-    return hashlib.sha256((spec.fingerprint + "\n" + spec.stem).encode()).hexdigest()
+    return sha256(f"{spec.fingerprint}\n{spec.stem}".encode()).hexdigest()
 
 
 def _merge(connection: sqlite3.Connection) -> Imported:

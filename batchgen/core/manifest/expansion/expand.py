@@ -20,44 +20,24 @@ What a job is made of:
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator
 from dataclasses import replace
-from typing import Any, NamedTuple
 
 from batchgen.core.catalog.model import Catalog
 from batchgen.core.jobs.spec import JobSpec
 from batchgen.core.manifest.entry import Entry
 from batchgen.core.manifest.expansion.compile import compile_entry, merged_params, model_text
 from batchgen.core.manifest.expansion.input_files import InputFiles, InputFinder, NoInputFiles
-from batchgen.core.manifest.expansion.job_template import Recipe, RefusedError
+from batchgen.core.manifest.expansion.job_template import Draft, Recipe, RefusedError
 from batchgen.core.manifest.expansion.steps import steps
-from batchgen.core.manifest.rows.row import NoSources, Row, Sources
+from batchgen.core.manifest.rows.row import NoSources, Sources
 from batchgen.core.manifest.schema import Manifest
-from batchgen.core.manifest.text.locations import Diagnostic, ManifestText, RowLocation
+from batchgen.core.manifest.text.locations import Diagnostic, ManifestText
 from batchgen.core.manifest.text.templates import names_in
 from batchgen.errors import ManifestError
 
 NO_SOURCES = NoSources()
 NO_INPUTS = NoInputFiles()
-
-
-class Draft(NamedTuple):
-    """A job with what its review needs: its recipe, its params before JSON, and its row."""
-
-    recipe: Recipe
-    spec: JobSpec
-    params: Mapping[str, Any]
-    row: Row | None = None
-
-    @property
-    def spot(self) -> RowLocation | None:
-        """Where its row stands, if it has one."""
-        return self.row.spot if self.row else None
-
-    @property
-    def entry(self) -> int:
-        """The index of its entry."""
-        return self.recipe.entry
 
 
 class Drafts:
@@ -90,7 +70,7 @@ class Drafts:
         self, recipe: Recipe, entry: Entry, jobs_before: int
     ) -> Generator[Draft | Diagnostic, None, int]:
         """Those of one entry; returns how many jobs there are with them."""
-        catalog = self._catalog
+        catalog, place = self._catalog, self._inputs.place
         index = jobs_before
         for step in steps(entry, recipe.entry, self._sources):
             index += 1
@@ -98,13 +78,11 @@ class Drafts:
                 yield step
                 continue
             try:
-                made = recipe.make(step, index, catalog)
-                spec, params = self._inputs.place(recipe, *made)
+                yield place(recipe.make(step, index, catalog))
             except RefusedError as refused:
-                spot = step.row.spot if step.row else None
+                _, row, _, _ = step
+                spot = row.spot if row else None
                 yield from (replace(remark, spot=spot) for remark in refused.remarks)
-            else:
-                yield Draft(recipe, spec, params, step.row)
         return index
 
 

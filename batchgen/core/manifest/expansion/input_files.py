@@ -14,8 +14,8 @@ from batchgen.core.catalog.model import Catalog, ParameterType
 from batchgen.core.catalog.validation import quoted
 from batchgen.core.common.json import canonical_json
 from batchgen.core.jobs.placeholders import MARK, Content
-from batchgen.core.jobs.spec import InputFile, JobSpec
-from batchgen.core.manifest.expansion.job_template import Recipe, RefusedError
+from batchgen.core.jobs.spec import InputFile
+from batchgen.core.manifest.expansion.job_template import Draft, RefusedError
 from batchgen.core.manifest.text.locations import Diagnostic, KeyPath
 from batchgen.core.media.formats import FAMILIES
 
@@ -77,13 +77,12 @@ class InputFinder:
         self._files = files
         self._typed: dict[str, frozenset[str]] = {}
 
-    def place(
-        self, recipe: Recipe, spec: JobSpec, params: dict[str, Any]
-    ) -> tuple[JobSpec, dict[str, Any]]:
-        """A job and its params with a placeholder for every content, and its `inputs`.
+    def place(self, draft: Draft) -> Draft:
+        """A job with a placeholder for every content in its params, and its `inputs`.
 
         Raises `RefusedError` with a remark about each parameter whose file cannot be had.
         """
+        recipe, spec, params, _ = draft
         typed = self._typed_in(spec.model)
         if MARK in spec.body:
             what = f"no text of a parameter may hold {MARK}: it stands for uploaded files"
@@ -91,7 +90,7 @@ class InputFinder:
         if PREFIX not in spec.body and not (
             typed and any(_is_path(params.get(name)) for name in typed)
         ):
-            return spec, params
+            return draft
         found: dict[str, InputFile] = {}
         remarks: list[Diagnostic] = []
         values: dict[str, Any] = {}
@@ -105,9 +104,9 @@ class InputFinder:
         if remarks:
             raise RefusedError(*remarks)
         if not found:
-            return spec, params
-        inputs = tuple(found.values())
-        return spec._replace(body=canonical_json(values), inputs=inputs), values
+            return draft
+        placed = spec._replace(body=canonical_json(values), inputs=tuple(found.values()))
+        return draft._replace(spec=placed, params=values)
 
     def _typed_in(self, slug: str) -> frozenset[str]:
         """The parameters of a model that the catalogue types as addresses."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from batchgen.core.catalog.model import Catalog, Model
 from batchgen.core.catalog.validation import quoted
@@ -14,6 +14,7 @@ from batchgen.core.manifest.expansion.repeat import COPY_NUMBER, SEED, CopyError
 from batchgen.core.manifest.expansion.selection import no_field
 from batchgen.core.manifest.expansion.steps import Step
 from batchgen.core.manifest.rows.cells import OF_PARAMETER, CellError, read_cell
+from batchgen.core.manifest.rows.row import Row
 from batchgen.core.manifest.text.fields import is_slug
 from batchgen.core.manifest.text.filenames import (
     NameFaultError,
@@ -22,7 +23,7 @@ from batchgen.core.manifest.text.filenames import (
     check_stem,
     safe_text,
 )
-from batchgen.core.manifest.text.locations import Diagnostic, KeyPath
+from batchgen.core.manifest.text.locations import Diagnostic, KeyPath, RowLocation
 from batchgen.core.manifest.text.templates import Fields, Filled, Template, TemplateError
 
 
@@ -32,6 +33,25 @@ class RefusedError(Exception):
     def __init__(self, *remarks: Diagnostic) -> None:
         super().__init__()
         self.remarks = remarks
+
+
+class Draft(NamedTuple):
+    """A job with what its review needs: its recipe, its params before JSON, and its row."""
+
+    recipe: Recipe
+    spec: JobSpec
+    params: Mapping[str, Any]
+    row: Row | None = None
+
+    @property
+    def spot(self) -> RowLocation | None:
+        """Where its row stands, if it has one."""
+        return self.row.spot if self.row else None
+
+    @property
+    def entry(self) -> int:
+        """The index of its entry."""
+        return self.recipe.entry
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,29 +78,30 @@ class Recipe:
     cells: Mapping[str, str]
     needs_seeds: bool = False
 
-    def make(self, step: Step, index: int, catalog: Catalog) -> tuple[JobSpec, dict[str, Any]]:
-        """One job, and its params before they became JSON. Raises `RefusedError`.
-
-        `index` is its number in the manifest, from 1.
-        """
-        fields = step.fields
+    def make(self, step: Step, index: int, catalog: Catalog) -> Draft:
+        """One job; `index` is its number in the manifest, from 1. Raises `RefusedError`."""
+        fields, row, _, copy = step
         params = self._filled(fields)
         slug = self.slug or self._slug(fields)
         model = catalog.get(slug)
-        if model is not None and self.cells and step.row is not None and step.row.untyped:
+        if self.cells and model is not None and row is not None and row.untyped:
             self._read_cells(params, model)
-        job_id = self._id(step, slug)
+        job_id = self._name(step, fields, slug)
+        if copy and (self.id is None or COPY_NUMBER not in self.id.names):
+            job_id += f"-{copy}"
+        self._check_id(job_id)
         if self.needs_seeds:
             params[SEED] = self._seed(params, step, slug, model)
         if self.filename is None:
-            stem = self._id_as_stem(job_id)
+            stem = job_id
         else:
             stem = self._stem(self.filename, fields, {"id": job_id, "model": slug, "index": index})
         price_usd = self.price_usd
         if price_usd is None and model is not None:
             price_usd = model.price_usd
         body = self._body(params)
-        return JobSpec(job_id, slug, body, stem, self.api, price_usd, fields), params
+        spec = JobSpec(job_id, slug, body, stem, self.api, price_usd, fields)
+        return Draft(self, spec, params, row)
 
     def _filled(self, fields: Fields) -> dict[str, Any]:
         params: dict[str, Any] = {}
@@ -120,33 +141,32 @@ class Recipe:
             raise RefusedError(*wrong)
 
     def _seed(self, params: Mapping[str, Any], step: Step, slug: str, model: Model | None) -> int:
-        fields = step.fields
+        fields, _, _, copy = step
         if self.id is not None and COPY_NUMBER in self.id.names:
             fields = {**fields, COPY_NUMBER: 1}
         try:
-            return seed_of_copy(params, step.copy, self._name(step, fields, slug), slug, model)
+            return seed_of_copy(params, copy, self._name(step, fields, slug), slug, model)
         except CopyError as error:
             path = self.paths.get(SEED, ("jobs", self.entry, "repeat"))
             raise RefusedError(Diagnostic(path, str(error), error.remedy)) from None
 
-    def _id(self, step: Step, slug: str) -> str:
-        job_id = self._name(step, step.fields, slug)
-        if step.copy and (self.id is None or COPY_NUMBER not in self.id.names):
-            job_id += f"-{step.copy}"
-        if self.id is None:
-            return job_id
+    def _check_id(self, job_id: str) -> None:
+        """An id is one part of a path, and the whole of it where files are named after it."""
+        remedy = "ids become file names: use letters, digits, - and _"
         try:
-            check_part(job_id)
+            if self.id is not None or self.filename is None:
+                check_part(job_id)
+            remedy = "choose another id"
+            if self.filename is None:
+                check_reserved(job_id)
         except NameFaultError as error:
-            remedy = "ids become file names: use letters, digits, - and _"
             what = f"the id {quoted(job_id)} {error}"
             raise RefusedError(Diagnostic(("jobs", self.entry, "id"), what, remedy)) from None
-        return job_id
 
     def _name(self, step: Step, fields: Fields, slug: str) -> str:
         """The id as the template makes it of `fields`, or the name of a job without one."""
         if self.id is None:
-            return f"{slug}-{self.entry + 1:03d}{step.own}"
+            return f"{slug}-{self.entry + 1:03d}{_own_name(step)}"
         try:
             if "model" in self.id.names:
                 fields = {**fields, "model": slug}
@@ -169,17 +189,6 @@ class Recipe:
             raise _unfilled(path, fields, error) from None
         return stem
 
-    def _id_as_stem(self, job_id: str) -> str:
-        try:
-            if self.id is None:
-                check_part(job_id)
-            check_reserved(job_id)
-        except NameFaultError as error:
-            what = f"the file name {quoted(job_id)} {error}"
-            path: KeyPath = ("jobs", self.entry, "id")
-            raise RefusedError(Diagnostic(path, what, "choose another id")) from None
-        return job_id
-
     def _body(self, params: Mapping[str, Any]) -> str:
         try:
             return canonical_json(params)
@@ -189,6 +198,13 @@ class Recipe:
                 "use text, finite numbers, true, false, null, lists and mappings with text keys"
             )
             raise RefusedError(Diagnostic(("jobs", self.entry, "params"), what, remedy)) from None
+
+
+def _own_name(step: Step) -> str:
+    """How the name of a job without an id ends; copies have the same."""
+    _, row, combination, _ = step
+    name = f"-{row.number:07d}" if row else ""
+    return name + (f"-{combination:04d}" if combination else "")
 
 
 def check_slug(slug: str, path: KeyPath) -> None:

@@ -44,9 +44,12 @@ class Selection:
 
     def rows(self, source: RowSource) -> Iterator[Row | Diagnostic]:
         """Those that are taken, in their order, and everything that is wrong on the way."""
-        if not (self._tests or self._late or self._limit or self._sample):
-            yield from self._fulfilling(source)
-            return
+        if self._late or self._limit or self._sample:
+            return self._chosen(source)
+        return self._fulfilling(source)
+
+    def _chosen(self, source: RowSource) -> Iterator[Row | Diagnostic]:
+        """Of the rows that `where` leaves those of the sample, as far as the limit, typed."""
         left = self._limit
         is_sampled = self._sampler(source)
         for item in self._fulfilling(source):

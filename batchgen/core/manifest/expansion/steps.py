@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from batchgen.core.manifest.entry import Entry
 from batchgen.core.manifest.expansion.matrix import combinations
@@ -17,23 +16,9 @@ MAX_JOBS = 10_000_000
 """Jobs one entry may expand to: a slip in a matrix makes billions."""
 
 
-class Step(NamedTuple):
-    """One job to be: its fields and its row, if it has one.
-
-    `combination` is its number among those of the matrix, and `copy` among those of `repeat`, both
-    from 1; 0 where there is no matrix, or nothing is repeated.
-    """
-
-    fields: Fields
-    row: Row | None = None
-    combination: int = 0
-    copy: int = 0
-
-    @property
-    def own(self) -> str:
-        """How the name of a job without an id ends; copies have the same."""
-        row = f"-{self.row.number:07d}" if self.row else ""
-        return row + (f"-{self.combination:04d}" if self.combination else "")
+Step = tuple[Fields, Row | None, int, int]
+"""One job to be: its fields; its row, if it has one; its number among the combinations of the
+matrix, and among the copies of `repeat`, both from 1: 0 where there are none."""
 
 
 def steps(entry: Entry, index: int, sources: Sources) -> Iterator[Step | Diagnostic]:
@@ -43,7 +28,7 @@ def steps(entry: Entry, index: int, sources: Sources) -> Iterator[Step | Diagnos
         yield from _of_rows(entry, entry.from_, path, sources)
         return
     for number, fields in combinations(entry):
-        yield from _copies(entry, Step(fields, None, number))
+        yield from _copies(entry, fields, None, number)
 
 
 def _of_rows(
@@ -59,7 +44,7 @@ def _of_rows(
             if isinstance(item, Diagnostic):
                 yield item
             elif is_plain:
-                yield Step(item.fields, item)
+                yield item.fields, item, 0, 0
             else:
                 yield from _multiplied(entry, item, here)
             if count == MAX_JOBS:
@@ -90,12 +75,12 @@ def _multiplied(entry: Entry, row: Row, path: KeyPath) -> Iterator[Step | Diagno
         yield Diagnostic(path, what, "rename or remove one of them", spot=row.spot)
         return
     for number, values in combinations(entry):
-        yield from _copies(entry, Step({**row.fields, **values}, row, number))
+        yield from _copies(entry, {**row.fields, **values}, row, number)
 
 
-def _copies(entry: Entry, step: Step) -> Iterator[Step]:
+def _copies(entry: Entry, fields: Fields, row: Row | None, combination: int) -> Iterator[Step]:
     if entry.repeat is None:
-        yield step
+        yield fields, row, combination, 0
         return
     for copy in range(1, entry.repeat + 1):
-        yield step._replace(fields={**step.fields, COPY_NUMBER: copy}, copy=copy)
+        yield {**fields, COPY_NUMBER: copy}, row, combination, copy

@@ -24,6 +24,7 @@ _DEVICES = frozenset(
     {"con", "prn", "aux", "nul"}
     | {f"{port}{digit}" for port in ("com", "lpt") for digit in "0123456789"}
 )
+_MAX_DEVICE_CHARACTERS = max(map(len, _DEVICES))
 _RESERVED_STEMS = frozenset({"metadata", "metadata.jsonl", "readme", "readme.md"})
 """Beside these files of ours in `outputs/` nothing similar may stand."""
 _EXTENSION = re.compile(r"\.[A-Za-z][A-Za-z0-9]{1,4}$")
@@ -39,7 +40,9 @@ class NameFaultError(ValueError):
 def check_part(part: str) -> None:
     """Refuse (`NameFaultError`) a path part that is unsafe on some system."""
     if len(part) <= MAX_PART_BYTES and _PLAIN.fullmatch(part):
-        return _check_device(part)
+        if "." in part or len(part) <= _MAX_DEVICE_CHARACTERS:
+            _check_device(part)
+        return
     if not part:
         raise NameFaultError("is empty")
     if len(part) > MAX_PART_BYTES or len(_utf8(part)) > MAX_PART_BYTES:
@@ -51,7 +54,7 @@ def check_part(part: str) -> None:
             raise NameFaultError(f"holds the unprintable character U+{ord(character):04X}")
     if part[0] in ". " or part[-1] in ". ":
         raise NameFaultError("begins or ends with a dot or a space")
-    return _check_device(part)
+    _check_device(part)
 
 
 def _check_device(part: str) -> None:
@@ -88,9 +91,9 @@ def safe_text(value: Any) -> str:
     Runs of characters other than letters, digits and ``_ . + = , @ ( ) -`` become one `-`; dots at
     the ends go; more than `MAX_FIELD_BYTES` are cut; nothing at all becomes `-`.
     """
-    written = value if type(value) is str else as_text(value)
-    is_plain = type(value) is int or _PLAIN.fullmatch(written)
-    if is_plain and len(written) <= MAX_FIELD_BYTES:
+    is_number = type(value) is int
+    written = str(value) if is_number else as_text(value)
+    if len(written) <= MAX_FIELD_BYTES and (is_number or _PLAIN.fullmatch(written)):
         return written
     text = _UNWANTED.sub("-", unicodedata.normalize("NFC", written[: 4 * MAX_FIELD_BYTES]))
     cut = text.encode("utf-8", "ignore")[:MAX_FIELD_BYTES].decode("utf-8", "ignore")

@@ -6,22 +6,22 @@ output path against those of all others.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from batchgen.core.catalog.checker import Checker
 from batchgen.core.catalog.model import Catalog
-from batchgen.core.catalog.validation import Severity, quoted
+from batchgen.core.catalog.validation import Finding, Severity, quoted
 from batchgen.core.jobs.spec import JobSpec
 from batchgen.core.manifest.expansion.compile import model_path, param_path
 from batchgen.core.manifest.expansion.expand import (
     NO_INPUTS,
     NO_SOURCES,
-    Draft,
     Drafts,
     unused_fields,
 )
 from batchgen.core.manifest.expansion.input_files import InputFiles
+from batchgen.core.manifest.expansion.job_template import Draft
 from batchgen.core.manifest.rows.row import Sources
 from batchgen.core.manifest.schema import Manifest
 from batchgen.core.manifest.text.filenames import collision_key
@@ -137,7 +137,7 @@ class Reviewer:
         self._notices = _Remarks()
         self._copies = EqualCopies()
         self._unknown_models: set[str] = set()
-        self._checkers: dict[str, Checker | None] = {}
+        self._checkers: dict[str, Checker] = {}
         self._ids = Duplicates()
         self._stems = Duplicates()
         # A path that ends in the id is as unique as the id.
@@ -150,6 +150,7 @@ class Reviewer:
 
     def jobs(self) -> Iterator[JobSpec]:
         """Every job that can be, made and checked as it is asked for."""
+        checkers, ids = self._checkers, self._ids
         prices_matter = self._manifest.budget.max_spend is not None
         for item in self._drafts:
             if isinstance(item, Diagnostic):
@@ -159,12 +160,14 @@ class Reviewer:
                 continue
             self.job_count += 1
             spec = item.spec
-            self._check_params(item)
+            checker = checkers.get(spec.model) or self._checker(item)
+            if checker is not None and (findings := checker.check(item.params)):
+                self._add_findings(item, checker, findings)
             if item.recipe.needs_seeds and (twice := self._copies.add(item.entry, spec)):
                 self._errors.add(twice)
             if prices_matter and spec.price_usd is None:
                 self._check_price(item)
-            self._ids.add(spec.id)
+            ids.add(spec.id)
             if not self._stems_follow_ids:
                 self._stems.add(spec.stem)
             yield spec
@@ -178,16 +181,16 @@ class Reviewer:
         source = self._text.source
         return Review(self._errors.problems(source), self._notices.problems(source), self.job_count)
 
-    def _check_params(self, draft: Draft) -> None:
-        slug = draft.spec.model
-        if slug not in self._checkers:
-            model = self._catalog.get(slug)
-            self._checkers[slug] = None if model is None else Checker(model)
-        checker = self._checkers[slug]
-        if checker is None:
+    def _checker(self, draft: Draft) -> Checker | None:
+        """What checks the params of a model that was not met before; None for an unknown one."""
+        model = self._catalog.get(draft.spec.model)
+        if model is None:
             self._unknown_model(draft)
-            return
-        for finding in checker.check(draft.params):
+            return None
+        return self._checkers.setdefault(draft.spec.model, Checker(model))
+
+    def _add_findings(self, draft: Draft, checker: Checker, findings: Iterable[Finding]) -> None:
+        for finding in findings:
             path = param_path(self._manifest, draft.entry, finding.param)
             is_key = finding.param not in checker.parameters
             spot = draft.spot if finding.param in draft.recipe.varying else None
