@@ -16,8 +16,43 @@ NOT_ON_WINDOWS = "batchgen needs Linux, macOS or WSL 2; on Windows, run it in WS
 """Locks, signals and renames are those of POSIX."""
 
 
+@dataclass(frozen=True, slots=True)
+class Option:
+    """An option of a run as errors name it: each front door writes it in its own way."""
+
+    flag: str
+    """What is typed behind `batchgen run`."""
+    argument: str
+    """What is passed to `batchgen.run`."""
+
+    def __str__(self) -> str:
+        """As it is typed."""
+        return self.flag
+
+
+RUN_DIR = Option("--run-dir", "run_dir=…")
+SIMULATE = Option("--simulate", "simulate=True")
+ALLOW_UNKNOWN_PRICE = Option("--allow-unknown-price", "allow_unknown_price=True")
+KEEP_CHANGED = Option("--on-change keep", 'on_change="keep"')
+RERUN_CHANGED = Option("--on-change rerun", 'on_change="rerun"')
+
+
 class BatchgenError(Exception):
-    """Base of everything batchgen raises on purpose."""
+    """Base of everything batchgen raises on purpose.
+
+    Its text is made of parts, so that the options in it can be written for another reader.
+    """
+
+    parts: tuple[str | Option, ...] = ()
+
+    def __init__(self, *parts: str | Option) -> None:
+        self.parts = parts
+        super().__init__("".join(map(str, parts)))
+
+    def speak_python(self) -> None:
+        """Let the text name options as the arguments that they are in a Python program."""
+        told = (part.argument if isinstance(part, Option) else part for part in self.parts)
+        self.args = ("".join(told),)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,6 @@ from batchgen.api.batch import Batch
 from batchgen.api.engine import Engine, Source, load
 from batchgen.api.options import Options, Settings
 from batchgen.api.result import PAGE, Result, Results, Summary, result_of
-from batchgen.api.wording import in_python, translated
 from batchgen.app.located import located
 from batchgen.app.manifest_file import read_manifest
 from batchgen.errors import BatchgenError, Problem
@@ -112,7 +111,9 @@ class Run:
                 self._ask()
             self._summary = await self._engine.run(self._opened.set)
         except BaseException as error:  # kept, and raised where somebody hears it
-            self._fault = translated(_innermost(error))
+            self._fault = _innermost(error)
+            if isinstance(self._fault, BatchgenError):
+                self._fault.speak_python()
             if not isinstance(error, Exception | BaseExceptionGroup):
                 raise
         finally:
@@ -270,5 +271,5 @@ def _results(directory: RunDirectory) -> Results:
     try:
         return Results(located(find_run(directory.path)))
     except BatchgenError as error:
-        error.args = (in_python(str(error)),)
+        error.speak_python()
         raise

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from batchgen.datasets.metadata import CARD_NAME, DATASET_NAMES, METADATA_NAME
-from batchgen.errors import BatchgenError, UserError
+from batchgen.errors import RUN_DIR, BatchgenError, UserError
 from batchgen.outputs.reading import NOTE, OutputsBinding, read_bound
 from batchgen.outputs.remote.faults import StoreError, StoreFault
 from batchgen.outputs.remote.marker import MARKER_NAME, marker_of, new_run_id, run_in
@@ -101,13 +101,15 @@ def _astray(directory: RunDirectory, bound: OutputsBinding | None, *, moved: boo
         return UserError(
             f"output.dir: {directory.place} held the finished files of this run, and their "
             f"{MARKER_NAME} is gone\n    is the disk mounted, is it the right account? bring the "
-            "files back with that one, or begin anew with another --run-dir"
+            "files back with that one, or begin anew with another ",
+            RUN_DIR,
         )
     before = (bound.place if bound else "") or str(directory.home)
     move = f"or move all of them there, {MARKER_NAME} included, " if bound and bound.place else ""
     return UserError(
         f"output.dir: the finished files of this run are in {before}, not in {directory.place}\n"
-        f"    set `dir` back, {move}or begin anew with another --run-dir"
+        f"    set `dir` back, {move}or begin anew with another ",
+        RUN_DIR,
     )
 
 

@@ -14,7 +14,13 @@ from batchgen.app.manifest_file import ManifestFile
 from batchgen.core.catalog.validation import quoted
 from batchgen.core.jobs.spec import JobSpec
 from batchgen.core.manifest.rows.row import SourceError
-from batchgen.errors import ManifestError, UserError
+from batchgen.errors import (
+    ALLOW_UNKNOWN_PRICE,
+    KEEP_CHANGED,
+    RERUN_CHANGED,
+    ManifestError,
+    UserError,
+)
 from batchgen.sources.import_note import NAME, ImportNote, note_of, read_note
 from batchgen.store.base import Imported, Importer, OnChange
 
@@ -114,24 +120,24 @@ def unknown_prices(models: list[str]) -> UserError:
     """A cap can only be kept over jobs whose price is known."""
     return UserError(
         f"a cap on spending needs a price for every job; none is known for {', '.join(models)}."
-        "\n    Set `price:` (USD a job) on these jobs or under `defaults`, or run with "
-        "--allow-unknown-price:\n    then one job of each such model goes first, to tell what the "
-        "others will cost."
+        "\n    Set `price:` (USD a job) on these jobs or under `defaults`, or run with ",
+        ALLOW_UNKNOWN_PRICE,
+        ":\n    then one job of each such model goes first, to tell what the others will cost.",
     )
 
 
-def paid_change(imported: Imported) -> str:
+def paid_change(imported: Imported) -> UserError:
     """What stands in the way of an import, and how to go on."""
     named = imported.paid or imported.busy
     more = imported.paid_count - len(named)
     names = ", ".join(named) + (f" and {more} more" if more else "")
     if imported.busy:
-        return (
+        return UserError(
             f"{imported.paid_count} changed job(s) are still under way: {names}.\n"
-            "    Run once with --on-change keep to collect them, then with --on-change rerun."
-        )
-    return (
+            "    Run once with ", KEEP_CHANGED, " to collect them, then with ", RERUN_CHANGED, ".",
+        )  # fmt: skip
+    return UserError(
         f"{imported.paid_count} job(s) were changed in the manifest after they were submitted: "
-        f"{names}.\n    --on-change keep leaves them as they were paid for; --on-change rerun "
-        "generates (and pays for) them anew."
-    )
+        f"{names}.\n    ", KEEP_CHANGED, " leaves them as they were paid for; ",
+        RERUN_CHANGED, " generates (and pays for) them anew.",
+    )  # fmt: skip

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from zlib import crc32
 
 from batchgen.core.net.urls import is_loopback_host
-from batchgen.errors import UserError
+from batchgen.errors import SIMULATE, Option, UserError
 from batchgen.system.run_directory import RunDirectory
 
 KEY_VARIABLE = "SEGMIND_API_KEY"
@@ -47,8 +47,10 @@ def service_from_environment() -> ServiceAccess:
     key = key_of_environment()
     if not key:
         raise UserError(
-            f"{KEY_VARIABLE} is not set.\n    export {KEY_VARIABLE}=SG_… (from the Segmind "
-            "console), or rehearse for free with --simulate"
+            f"{KEY_VARIABLE} is not set.\n    ",
+            Option(f"export {KEY_VARIABLE}=SG_…", f'os.environ["{KEY_VARIABLE}"] = "SG_…"'),
+            " (from the Segmind console), or rehearse for free with ",
+            SIMULATE,
         )
     base_url = base_url_of_environment()
     if base_url is None:

@@ -29,7 +29,7 @@ from batchgen.core.scheduling.prefetch import Prefetch
 from batchgen.core.scheduling.rate_limit import Rates
 from batchgen.core.scheduling.spending import Money
 from batchgen.core.scheduling.state import SchedulerState
-from batchgen.errors import StateError, UserError
+from batchgen.errors import RUN_DIR, StateError
 from batchgen.observe.progress import FanOut
 from batchgen.observe.run_log import RunLog
 from batchgen.outputs.downloads import Downloader, DownloadSettings
@@ -186,7 +186,7 @@ async def opened(
         with interruptible():
             imported = import_manifest(manifest, importer, on_change, clock.now(), on_progress)
         if imported.paid or imported.busy:
-            raise UserError(paid_change(imported))
+            raise paid_change(imported)
         await set_aside(directory, imported.replaced)
         await state.record((), {"clock": clock.anchor()})
         totals = await state.totals()
@@ -215,6 +215,6 @@ def _bind_service(importer: Importer, directory: RunDirectory, name: str) -> Non
         importer.write_notes({SERVICE_NOTE: name})
     elif known != name:
         raise StateError(
-            f"{directory.path} belongs to {known}, not to {name}; "
-            "choose another directory with --run-dir"
+            f"{directory.path} belongs to {known}, not to {name}; choose another directory with ",
+            RUN_DIR,
         )

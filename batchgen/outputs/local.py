@@ -25,7 +25,7 @@ import anyio
 import anyio.to_thread
 
 from batchgen.core.jobs.job import SavedFile
-from batchgen.errors import BatchgenError, DiskError, InternalError
+from batchgen.errors import RUN_DIR, BatchgenError, DiskError, InternalError
 from batchgen.outputs.delivery import DeliveryFolder, Package, deliver_all, stage_bytes
 from batchgen.outputs.downloads import Fetched, Sink
 from batchgen.outputs.names import STAGING_NAME
@@ -100,7 +100,8 @@ class FileOutputs:
         except OSError as error:
             raise DiskError(
                 f"{self._directory} cannot take outputs: {error.strerror or error}; "
-                "mend its permissions or choose another place with --run-dir"
+                "mend its permissions or choose another place with ",
+                RUN_DIR,
             ) from error
         mask = os.umask(0)  # can only be read by setting it
         os.umask(mask)
@@ -220,7 +221,8 @@ def _remove_orphans(staging: int, keep: frozenset[str]) -> int:
     except OSError as error:
         raise DiskError(
             f"stale parts of outputs cannot be removed: {error.strerror or error}; "
-            "mend the permissions of the run directory or choose another with --run-dir"
+            "mend the permissions of the run directory or choose another with ",
+            RUN_DIR,
         ) from error
     return count
 

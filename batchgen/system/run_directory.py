@@ -9,7 +9,7 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from batchgen.errors import UserError
+from batchgen.errors import RUN_DIR, UserError
 from batchgen.system.durable import sync_folder
 
 if TYPE_CHECKING:
@@ -108,7 +108,8 @@ class RunDirectory:
             raise UserError(
                 f"{self.home} holds files, but {self.state} is gone: without it every job would "
                 "be submitted, and paid for, again.\n    Put the state file back, or move the "
-                "outputs away, or choose another --run-dir"
+                "outputs away, or choose another ",
+                RUN_DIR,
             )
 
     def create(self) -> None:
@@ -120,7 +121,8 @@ class RunDirectory:
         except OSError as error:
             raise UserError(
                 f"{self.path} cannot be made a run directory: {error.strerror}; "
-                "choose another with --run-dir"
+                "choose another with ",
+                RUN_DIR,
             ) from error
 
 

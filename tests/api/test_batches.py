@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import batchgen
+from batchgen import errors
 from batchgen.api.batch import EntryKeys
 from batchgen.api.options import Options, Settings
 from batchgen.api.plain import PARAMS, ROWS, plain
-from batchgen.api.wording import in_python
+from batchgen.cli.run import command as run_command
 from batchgen.core.manifest.entry import Entry
 from batchgen.core.manifest.text.templates import compile_value
 
@@ -167,14 +168,20 @@ def test_options_that_cannot_be(options, told):
         batchgen.open("x.yaml", concurency=3)
 
 
-@pytest.mark.parametrize(
-    ("written", "meant"),
-    [
-        ("with --on-change keep, then", 'with on_change="keep", then'),
-        ("choose another --run-dir", "choose another run_dir=…"),
-        ("or rehearse with --simulate", "or rehearse with simulate=True"),
-        ("`batchgen plan jobs` shows", "`batchgen plan jobs` shows"),
-    ],
-)
-def test_remedies_speak_python(written, meant):
-    assert in_python(written) == meant
+NAMED = [value for value in vars(errors).values() if isinstance(value, errors.Option)]
+
+
+@pytest.mark.parametrize("option", NAMED, ids=str)
+def test_errors_name_options_that_there_are(option):
+    name = option.argument.partition("=")[0]
+    assert name in Options.__annotations__
+    flag, *value = option.flag.split()
+    (parameter,) = [param for param in run_command.params if flag in param.opts]
+    assert not value or parameter.type.convert(*value, parameter, None)
+
+
+def test_remedies_speak_python():
+    error = errors.UserError("run with ", errors.KEEP_CHANGED, ", or another ", errors.RUN_DIR)
+    assert str(error) == "run with --on-change keep, or another --run-dir"
+    error.speak_python()
+    assert str(error) == 'run with on_change="keep", or another run_dir=…'

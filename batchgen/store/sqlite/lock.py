@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from batchgen.errors import RunLockedError, StateError
+from batchgen.errors import RUN_DIR, RunLockedError, StateError
 
 _RECORDING = b"recording\n"
 
@@ -36,7 +36,8 @@ class RunLock:
         except OSError as error:
             raise StateError(
                 f"{self.path} cannot be opened: {error.strerror or error}; "
-                "mend the permissions of the run directory or choose another with --run-dir"
+                "mend the permissions of the run directory or choose another with ",
+                RUN_DIR,
             ) from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

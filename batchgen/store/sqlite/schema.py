@@ -13,7 +13,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from batchgen.core.jobs.job import IN_FLIGHT, AttemptState, JobState
-from batchgen.errors import StateError
+from batchgen.errors import RUN_DIR, StateError
 from batchgen.store.sqlite.faults import typed_errors
 from batchgen.store.sqlite.states import among, is_pending, is_under_way, outside, words
 
@@ -197,12 +197,12 @@ def check_header(path: Path) -> None:
             version = connection.execute("PRAGMA user_version").fetchone()[0]
     except sqlite3.OperationalError as error:
         raise StateError(
-            f"{path} cannot be read: {error}; mend its permissions or choose another --run-dir"
+            f"{path} cannot be read: {error}; mend its permissions or choose another ", RUN_DIR
         ) from error
     except sqlite3.DatabaseError as error:
         if error.sqlite_errorcode == sqlite3.SQLITE_NOTADB:
             raise StateError(
-                f"{path} is not a SQLite file; move it away or choose another --run-dir"
+                f"{path} is not a SQLite file; move it away or choose another ", RUN_DIR
             ) from error
         log = path.with_name(f"{path.name}-wal")
         if log.exists() and log.stat().st_size:
@@ -215,7 +215,8 @@ def _refuse_foreign(path: Path, application_id: int, version: int) -> None:
     if application_id != APPLICATION_ID:
         raise StateError(
             f"{path} is the database of another program (application id {application_id:#x}); "
-            "choose another --run-dir"
+            "choose another ",
+            RUN_DIR,
         )
     if version > VERSION:
         raise StateError(
