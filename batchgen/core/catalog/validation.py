@@ -184,7 +184,7 @@ def _allowed(parameter: Parameter, value: Any) -> Iterator[Finding]:
 
 
 def _uri(parameter: Parameter, value: str) -> Iterator[Finding]:
-    if _is_web_address(value) or (value[:5].lower() == "data:" and "," in value):
+    if is_web_address(value) or (value[:5].lower() == "data:" and "," in value):
         return
     if missing(f'"{value}"'):
         return  # a local file, which was found
@@ -196,7 +196,8 @@ def _uri(parameter: Parameter, value: str) -> Iterator[Finding]:
     )
 
 
-def _is_web_address(value: str) -> bool:
+def is_web_address(value: str) -> bool:
+    """Whether a text is the address of something on the web: http(s), with a host, no blanks."""
     if any(character.isspace() or not character.isprintable() for character in value):
         return False
     try:

@@ -29,6 +29,7 @@ from batchgen.core.manifest.entry import Entry
 from batchgen.core.manifest.expansion.compile import compile_entry, merged_params, model_text
 from batchgen.core.manifest.expansion.input_files import InputFiles, InputFinder, NoInputFiles
 from batchgen.core.manifest.expansion.job_template import Draft, Recipe, RefusedError
+from batchgen.core.manifest.expansion.quick import QuickWay, quick_way
 from batchgen.core.manifest.expansion.steps import steps
 from batchgen.core.manifest.rows.row import NoSources, Sources
 from batchgen.core.manifest.schema import Manifest
@@ -57,6 +58,15 @@ class Drafts:
 
     def __iter__(self) -> Iterator[Draft | Diagnostic]:
         """Make them anew."""
+        for item in self._made(quick=False):
+            if not isinstance(item, JobSpec):
+                yield item
+
+    def quick(self) -> Iterator[JobSpec | Draft | Diagnostic]:
+        """Make them anew; a job about which there is nothing to say comes without its draft."""
+        return self._made(quick=True)
+
+    def _made(self, *, quick: bool) -> Iterator[JobSpec | Draft | Diagnostic]:
         jobs_before = 0
         for index, entry in enumerate(self._manifest.jobs):
             try:
@@ -64,11 +74,12 @@ class Drafts:
             except RefusedError as refused:
                 yield from refused.remarks
                 continue
-            jobs_before = yield from self._of_entry(recipe, entry, jobs_before)
+            way = quick_way(recipe, self._catalog) if quick and entry.repeat is None else None
+            jobs_before = yield from self._of_entry(recipe, entry, jobs_before, way)
 
     def _of_entry(
-        self, recipe: Recipe, entry: Entry, jobs_before: int
-    ) -> Generator[Draft | Diagnostic, None, int]:
+        self, recipe: Recipe, entry: Entry, jobs_before: int, way: QuickWay | None
+    ) -> Generator[JobSpec | Draft | Diagnostic, None, int]:
         """Those of one entry; returns how many jobs there are with them."""
         catalog, place = self._catalog, self._inputs.place
         index = jobs_before
@@ -76,6 +87,9 @@ class Drafts:
             index += 1
             if isinstance(step, Diagnostic):
                 yield step
+                continue
+            if way is not None and (spec := way(step[0])) is not None:
+                yield spec
                 continue
             try:
                 yield place(recipe.make(step, index, catalog))
@@ -100,10 +114,10 @@ def expand(
 
     Raises `ManifestError` at the first job that cannot be; `review` finds them all beforehand.
     """
-    for item in drafts(manifest, catalog, sources):
+    for item in Drafts(manifest, catalog, sources).quick():
         if isinstance(item, Diagnostic):
             raise ManifestError([ManifestText().tell(item)])
-        yield item.spec
+        yield item if isinstance(item, JobSpec) else item.spec
 
 
 def unused_fields(manifest: Manifest, index: int) -> frozenset[str]:

@@ -79,6 +79,16 @@ def check_stem(stem: str) -> None:
         check_reserved(last)
 
 
+def is_surely_safe(name: str) -> bool:
+    """A cheap test: it passes only names that `check_part` and `check_reserved` let pass."""
+    return (
+        _MAX_DEVICE_CHARACTERS < len(name) <= MAX_PART_BYTES
+        and "." not in name
+        and _PLAIN.fullmatch(name) is not None
+        and name.lower() not in _RESERVED_STEMS
+    )
+
+
 def check_reserved(name: str) -> None:
     """Refuse (`NameFaultError`) a name that outputs/ has a use for."""
     if name.casefold() in _RESERVED_STEMS:

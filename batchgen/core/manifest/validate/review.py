@@ -6,12 +6,12 @@ output path against those of all others.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from batchgen.core.catalog.checker import Checker
 from batchgen.core.catalog.model import Catalog
-from batchgen.core.catalog.validation import Finding, Severity, quoted
+from batchgen.core.catalog.validation import Severity, quoted
 from batchgen.core.jobs.spec import JobSpec
 from batchgen.core.manifest.expansion.compile import model_path, param_path
 from batchgen.core.manifest.expansion.expand import (
@@ -137,7 +137,7 @@ class Reviewer:
         self._notices = _Remarks()
         self._copies = EqualCopies()
         self._unknown_models: set[str] = set()
-        self._checkers: dict[str, Checker] = {}
+        self._checkers: dict[str, Checker | None] = {}
         self._ids = Duplicates()
         self._stems = Duplicates()
         # A path that ends in the id is as unique as the id.
@@ -150,23 +150,19 @@ class Reviewer:
 
     def jobs(self) -> Iterator[JobSpec]:
         """Every job that can be, made and checked as it is asked for."""
-        checkers, ids = self._checkers, self._ids
-        prices_matter = self._manifest.budget.max_spend is not None
-        for item in self._drafts:
-            if isinstance(item, Diagnostic):
+        ids = self._ids
+        for item in self._drafts.quick():
+            if isinstance(item, JobSpec):
+                spec = item
+            elif isinstance(item, Draft):
+                self._check(item)
+                spec = item.spec
+            else:
                 self._errors.add(item)
                 if self._errors.total == self._most_mistakes:
                     return
                 continue
             self.job_count += 1
-            spec = item.spec
-            checker = checkers.get(spec.model) or self._checker(item)
-            if checker is not None and (findings := checker.check(item.params)):
-                self._add_findings(item, checker, findings)
-            if item.recipe.needs_seeds and (twice := self._copies.add(item.entry, spec)):
-                self._errors.add(twice)
-            if prices_matter and spec.price_usd is None:
-                self._check_price(item)
             ids.add(spec.id)
             if not self._stems_follow_ids:
                 self._stems.add(spec.stem)
@@ -181,16 +177,24 @@ class Reviewer:
         source = self._text.source
         return Review(self._errors.problems(source), self._notices.problems(source), self.job_count)
 
-    def _checker(self, draft: Draft) -> Checker | None:
-        """What checks the params of a model that was not met before; None for an unknown one."""
-        model = self._catalog.get(draft.spec.model)
-        if model is None:
-            self._unknown_model(draft)
-            return None
-        return self._checkers.setdefault(draft.spec.model, Checker(model))
+    def _check(self, draft: Draft) -> None:
+        spec = draft.spec
+        self._check_params(draft)
+        if draft.recipe.needs_seeds and (twice := self._copies.add(draft.entry, spec)):
+            self._errors.add(twice)
+        if spec.price_usd is None and self._manifest.budget.max_spend is not None:
+            self._check_price(draft)
 
-    def _add_findings(self, draft: Draft, checker: Checker, findings: Iterable[Finding]) -> None:
-        for finding in findings:
+    def _check_params(self, draft: Draft) -> None:
+        slug = draft.spec.model
+        if slug not in self._checkers:
+            model = self._catalog.get(slug)
+            self._checkers[slug] = None if model is None else Checker(model)
+        checker = self._checkers[slug]
+        if checker is None:
+            self._unknown_model(draft)
+            return
+        for finding in checker.check(draft.params):
             path = param_path(self._manifest, draft.entry, finding.param)
             is_key = finding.param not in checker.parameters
             spot = draft.spot if finding.param in draft.recipe.varying else None

@@ -9,33 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batchgen.core.manifest.expansion.expand import drafts
-from batchgen.core.manifest.rows.row import Row, RowFault, RowLocation
 from batchgen.core.manifest.schema import parse_manifest
 from batchgen.core.manifest.text.locations import Diagnostic
 from batchgen.providers.segmind.catalog import load
+from tests.core.manifest.expansion.rows import Rows
 
 CATALOG = load()
-
-
-class Rows:
-    """One source of untyped rows; counts how often it was read."""
-
-    def __init__(self, *rows, untyped=True):
-        self._rows = rows
-        self._untyped = untyped
-        self.read_count = 0
-
-    def open(self, name):
-        return self
-
-    def rows(self):
-        self.read_count += 1
-        for number, fields in enumerate(self._rows, start=1):
-            if isinstance(fields, str):
-                yield RowFault(RowLocation("rows", number + 1), fields, "mend it")
-            else:
-                line = number + 1
-                yield Row("rows", line, number, {**fields, "row": number}, self._untyped)
 
 
 def found(source, **entry):
