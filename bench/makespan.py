@@ -72,7 +72,7 @@ def live(night: Night, seed: int = 0, learned: str | None = None) -> Outcome:
             capabilities=CAPABILITIES,
             latencies=Latencies(guesses),
         )
-        scheduler.latencies.recall(learned)
+        scheduler.latencies.load(learned)
         await Runner(scheduler, Ports(api, Segmind(), state, NoOutputs(), clock, Silent())).run()
         counts = state.stored.totals().counts
         assert counts == {"done": night.jobs}, counts

@@ -232,7 +232,7 @@ def run(source: Source, **options: Unpack[Options]) -> Summary:
         asyncio.get_running_loop()
     except RuntimeError:
         return asyncio.run(_to_the_end(Run(source, settings)))
-    return _beside(source, settings)
+    return _in_thread(source, settings)
 
 
 async def _to_the_end(opened: Run) -> Summary:
@@ -240,7 +240,7 @@ async def _to_the_end(opened: Run) -> Summary:
         return await opened.wait()
 
 
-def _beside(source: Source, settings: Settings) -> Summary:
+def _in_thread(source: Source, settings: Settings) -> Summary:
     """The same in another thread; whoever interrupts this one stops that."""
     opened = Run(source, settings)
     with ThreadPoolExecutor(1, "batchgen") as pool:

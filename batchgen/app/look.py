@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from batchgen.core.forecast.run_settings import budget_of
@@ -16,18 +15,17 @@ from batchgen.store.sqlite.queries import Overview
 from batchgen.store.sqlite.status import StatusQueries
 
 
-@dataclass(frozen=True, slots=True)
-class Beside:
-    """What is found elsewhere: the nearest deadline, and which gates are closed."""
-
-    deadline_at: float | None = None
-    waiting_for: Sequence[str] = ()
-
-
 def snapshot_of(
-    reader: StatusQueries, overview: Overview, now: float, beside: Beside
+    reader: StatusQueries,
+    overview: Overview,
+    now: float,
+    deadline_at: float | None,
+    waiting_for: Sequence[str],
 ) -> RunSnapshot:
-    """The run at an instant of its own clock. Raises `StateError`."""
+    """The run at an instant of its own clock. Raises `StateError`.
+
+    The state does not know the nearest deadline, nor which gates are closed.
+    """
     budget, limited = budget_of(overview.notes), limited_of(overview.notes, now)
     allowed = budget.requests_per_minute
     if limited is not None and limited.requests_per_minute is not None:
@@ -42,8 +40,8 @@ def snapshot_of(
         calls=_calls(overview.notes, now),
         allowed=allowed,
         limited_until=limited.until if limited else None,
-        waiting_for=tuple(beside.waiting_for),
-        deadline_at=beside.deadline_at,
+        waiting_for=tuple(waiting_for),
+        deadline_at=deadline_at,
         bytes_per_s=reader.bytes_per_s(now),
     )
 

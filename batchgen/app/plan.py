@@ -125,7 +125,7 @@ def _latencies(prospect: Prospect | None) -> Latencies:
 
     latencies = Latencies({m.slug: m.latency_s for m in catalog.load() if m.latency_s})
     if prospect is not None:
-        latencies.recall(prospect.notes.get(LATENCIES_NOTE))
+        latencies.load(prospect.notes.get(LATENCIES_NOTE))
     return latencies
 
 

@@ -28,7 +28,7 @@ def by_budget_s(reader: StatusQueries, notes: Mapping[str, str]) -> float | None
     if not forecast.models:
         return None
     latencies = Latencies({model.slug: model.latency_s for model in models if model.latency_s})
-    latencies.recall(notes.get(LATENCIES_NOTE))
+    latencies.load(notes.get(LATENCIES_NOTE))
     pace = pace_of(budget_of(notes))
     return span(works(forecast, latencies, pace), pace).time_s
 

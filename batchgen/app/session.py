@@ -137,7 +137,7 @@ class Session:
             prefetch=Prefetch(options.limit),
             wants_credits=self.service.capabilities.has_credits,
         )
-        scheduler.recall(await self.state.note(LATENCIES_NOTE), await self.state.note(PRICES_NOTE))
+        scheduler.load(await self.state.note(LATENCIES_NOTE), await self.state.note(PRICES_NOTE))
         return scheduler
 
     def exit_code(self, end: RunEnd, counts: dict[JobState, int]) -> ExitCode:

@@ -88,7 +88,7 @@ def export_files(
             )
         originals = VerifiedFiles(open_outputs(directory), folder.parts, options["skip_damaged"])
         made = _bring(export, plan, originals)
-        return _told(export, plan, originals, made)
+        return _end(export, plan, originals, made)
 
 
 def _bring(export: Export, plan: ExportPlan, originals: VerifiedFiles) -> Made:
@@ -125,7 +125,7 @@ def _card(export: Export, plan: ExportPlan) -> str:
     return parquet_card(about, plan.columns, plan.medium)
 
 
-def _told(export: Export, plan: ExportPlan, originals: VerifiedFiles, made: Made) -> int:
+def _end(export: Export, plan: ExportPlan, originals: VerifiedFiles, made: Made) -> int:
     for name in originals.damaged:
         say(f"damaged: {name}")
     if originals.damaged_count > len(originals.damaged):

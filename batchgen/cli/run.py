@@ -91,7 +91,7 @@ async def _run(request: RunRequest, manifest: ManifestFile, *, notify: bool, ser
     from batchgen.app.notifications import telling_of
     from batchgen.app.outputs import default_run_directory
     from batchgen.app.run import opened_run
-    from batchgen.cli.beside import page_beside
+    from batchgen.cli.live_page import serve_page
     from batchgen.cli.run_end import facts_of, fallen_by, finish
     from batchgen.observe.reading import reading_display
     from batchgen.system.clock import SystemClock
@@ -105,7 +105,7 @@ async def _run(request: RunRequest, manifest: ManifestFile, *, notify: bool, ser
         for notice in manifest.notices:
             say(f"note: {notice}")
         if serve:
-            await stack.enter_async_context(page_beside(directory, run.session.clock))
+            await stack.enter_async_context(serve_page(directory, run.session.clock))
         with run.display() as display:
             try:
                 end = await run.to_the_end(told.watch(display))

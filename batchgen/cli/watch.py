@@ -17,7 +17,7 @@ from anyio import TASK_STATUS_IGNORED
 from anyio.abc import TaskStatus
 
 from batchgen.app.console import say
-from batchgen.app.look import Beside, snapshot_of
+from batchgen.app.look import snapshot_of
 from batchgen.app.remaining import eta_s
 from batchgen.app.status import report_of
 from batchgen.core.progress.gate_words import gate_words
@@ -139,7 +139,7 @@ def _look(reader: StatusQueries, directory: RunDirectory, now: float, eta: _Eta)
         deadline_at = capabilities.deadline_at(overview.oldest_unfetched_at)
         told = [gate_words(gate) for gate in tail_of(directory.log).gates]
         gates = [words.short for words in told if words is not None]
-        snapshot = snapshot_of(reader, overview, now, Beside(deadline_at, gates))
+        snapshot = snapshot_of(reader, overview, now, deadline_at, gates)
         left = snapshot.total - snapshot.ended
         if gates or not left:
             return snapshot

@@ -42,8 +42,8 @@ def survey(records: Iterable[Record], layout: Layout = FILES) -> Surveyed:
     """See every record once. Memory does not grow with their number."""
     seen, names = Survey(layout), NameSurvey()
     for record in records:
-        seen.take_in(record)
-        names.take_in(record.own.get("file_name") or "")
+        seen.add(record)
+        names.add(record.own.get("file_name") or "")
     return Surveyed(seen.columns(), names)
 
 

@@ -22,12 +22,12 @@ def main() -> int:
     order: dict[str, Any] = json.load(sys.stdin)
     logging.disable(logging.CRITICAL)
     warnings.simplefilter("ignore")
-    failed = [name for name in order["env"] if not _told(name, order)]
+    failed = [name for name in order["env"] if not _notify(name, order)]
     sys.stdout.write(json.dumps(failed))
     return 0
 
 
-def _told(name: str, order: dict[str, Any]) -> bool:
+def _notify(name: str, order: dict[str, Any]) -> bool:
     import apprise  # noqa: PLC0415  an extra, and slow
 
     sender = apprise.Apprise()

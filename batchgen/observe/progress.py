@@ -70,7 +70,7 @@ class ProgressDisplay:
     def changed(self, changes: Iterable[Change]) -> None:
         """Count, and show."""
         for change in changes:
-            self.snapshots.tally.take_in(change)
+            self.snapshots.tally.apply(change)
         self._show_soon()
 
     def said(self, name: str, text: str, fields: Mapping[str, object]) -> None:

@@ -241,5 +241,5 @@ def _board(scenario: Scenario, state: MemoryState, now: float) -> SchedulerState
         gates=Gates(scenario.patience),
         latencies=Latencies({m.slug: m.latency_s for m in catalog.load() if m.latency_s}),
     )
-    scheduler.recall(ledger.note(LATENCIES_NOTE), ledger.note(PRICES_NOTE))
+    scheduler.load(ledger.note(LATENCIES_NOTE), ledger.note(PRICES_NOTE))
     return scheduler

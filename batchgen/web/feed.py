@@ -163,9 +163,9 @@ class Feed:
         """Look at the state now. Raises `StateError`."""
         looker = self._open_looker()
         found = await self._threaded(lambda: looker.look(self._watched.now(), at_last=at_last))
-        self._take_in(found)
+        self._keep(found)
 
-    def _take_in(self, found: Changes) -> None:
+    def _keep(self, found: Changes) -> None:
         if not found.is_anything:
             return
         self._number += 1

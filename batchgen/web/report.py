@@ -93,14 +93,14 @@ def _read(
             summary = summary_of(gallery, titled(directory.path), now)
             content = _Content(summary, charts_of(gallery), [], [], [])
             for job in gallery.newest(settings.most):
-                _take_in(content, job, outputs, embed=settings.embed)
+                _add_job(content, job, outputs, embed=settings.embed)
     finally:
         gallery.close()
     _refuse_too_large(content.originals)
     return content
 
 
-def _take_in(content: _Content, job: ShownJob, outputs: OutputFiles, *, embed: bool) -> None:
+def _add_job(content: _Content, job: ShownJob, outputs: OutputFiles, *, embed: bool) -> None:
     row = with_excerpts(row_of(job), outputs)
     for file, shown in zip(job.files, row.get("files", ()), strict=True):
         if file.media_type in PICTURES:

@@ -62,7 +62,7 @@ def _cut(replay, calls, points):
     """Play the calls, and stop after those with the given numbers."""
     wanted = set(points)
     for number, call in enumerate(calls):
-        replay.take_in(call)
+        replay.apply(call)
         if number in wanted:
             yield number
 
@@ -84,7 +84,7 @@ class Replay:
         self._began = [0]
         self._offsets = {}
 
-    def take_in(self, call):
+    def apply(self, call):
         handle = getattr(self, f"_{call.name}", None)
         if handle is not None:
             handle(call)

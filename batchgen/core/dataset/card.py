@@ -62,7 +62,7 @@ class NameSurvey:
         self._extensions: Counter[str] = Counter()
         self._others: Counter[str] = Counter()
 
-    def take_in(self, name: str) -> None:
+    def add(self, name: str) -> None:
         """See one name: a path whose last part ends in an extension."""
         _, *suffixes = name.rpartition("/")[2].split(".")
         if not suffixes:

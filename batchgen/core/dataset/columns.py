@@ -153,7 +153,7 @@ class Survey:
         self._characters = 0
         self._early = True
 
-    def take_in(self, record: Record) -> None:
+    def add(self, record: Record) -> None:
         """See one record."""
         own, params, row = record.own, record.params, record.row
         self._learn(ColumnSource.OWN, own, record)

@@ -155,7 +155,7 @@ def _schedules(
     if not mix:
         return {}
     believed = Latencies()
-    believed.recall(json.dumps({model: latencies.quantiles(model) for model in mix}))
+    believed.load(json.dumps({model: latencies.quantiles(model) for model in mix}))
     counted = pace.requests_per_minute if pace.scope is RateScope.ALL else None
     requests_per_s = None if counted is None else counted / RATE_WINDOW_S
     places = max(1, min(pace.concurrency, sum(mix.values())))

@@ -45,7 +45,7 @@ class Tally:
             Counter({JobState(state): n for state, n in counts.items()}), spent_usd, retention_s
         )
 
-    def take_in(self, change: Change) -> None:
+    def apply(self, change: Change) -> None:
         """Count one change."""
         before, after, at = change.before, change.after, change.event.at
         self.counts[before.state] -= 1

@@ -88,7 +88,7 @@ class HistoryRead:
         """
         return sent_at - SKEW_S / 2 >= max(self.back_to, self.from_at + DAY_S) - SKEW_S
 
-    def take_in(self, rows: Sequence[HistoryRow]) -> None:
+    def add(self, rows: Sequence[HistoryRow]) -> None:
         """One page. The read is complete at the end of the list or of the time that matters.
 
         A short page is not the end: the service may give fewer than it is asked for.

@@ -161,7 +161,7 @@ class Latencies:
         }
         return json.dumps(kept, separators=(",", ":"))
 
-    def recall(self, text: str | None) -> None:
+    def load(self, text: str | None) -> None:
         """Begin with what an earlier run learned; notes of another shape are as good as none."""
         for model, values in latencies_of({LATENCIES_NOTE: text or "{}"}).items():
             self._seen.setdefault(model, _LatencySample()).values.extend(values)

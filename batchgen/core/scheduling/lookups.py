@@ -44,7 +44,7 @@ class Lookups:
         """A page came."""
         self.fetching = False
         if self.read is not None:
-            self.read.take_in(rows)
+            self.read.add(rows)
 
     def page_failed(self, reason: str, *, not_found: bool) -> None:
         """It did not: the read ends with what it has."""

@@ -117,7 +117,7 @@ class Money:
         """The learned prices as text."""
         return json.dumps(self.learned, separators=(",", ":"))
 
-    def recall(self, text: str | None) -> None:
+    def load(self, text: str | None) -> None:
         """Begin with the prices an earlier process learned."""
         for model, usd in prices_of({PRICES_NOTE: text or "{}"}).items():
             self.learn(model, usd)

@@ -267,10 +267,10 @@ class SchedulerState:
             notes[LIMITED_NOTE] = json.dumps(known)
         return notes
 
-    def recall(self, latencies: str | None, prices: str | None) -> None:
+    def load(self, latencies: str | None, prices: str | None) -> None:
         """Begin with what earlier runs learned."""
-        self.latencies.recall(latencies)
-        self.money.recall(prices)
+        self.latencies.load(latencies)
+        self.money.load(prices)
 
     def put(self, jobs: Iterable[Job]) -> None:
         """Jobs come into memory: active ones at the start, pending ones as they are drawn."""

@@ -223,7 +223,7 @@ class ExportFolder:
         now = json.loads(json.dumps(settings))
         other = sorted(name for name in {*was, *now} if was.get(name) != now.get(name))
         if other:
-            told = (f"{n}: {_told(was.get(n))} there, {_told(now.get(n))} now" for n in other)
+            told = (f"{n}: {_shown(was.get(n))} there, {_shown(now.get(n))} now" for n in other)
             raise UserError(
                 f"{self.path} holds another export ({'; '.join(told)}).\n"
                 "    Choose another folder, or give the same options to go on with that one"
@@ -244,5 +244,5 @@ class ChangedRunError(Exception):
         self.now = now
 
 
-def _told(setting: Any) -> str:
+def _shown(setting: Any) -> str:
     return "none" if setting in (None, []) else json.dumps(setting, ensure_ascii=False)

@@ -62,7 +62,7 @@ class ShardWork:
         for number, files in numbered:
             name = f"{self.title}-{number:06d}.{self.format.extension}"
             target = self.folder.path / self.format.subfolder / name
-            told = _told(files, tell)
+            told = _counted(files, tell)
             if target.exists():
                 made.kept_count += 1
             elif self._write(target, told):
@@ -90,7 +90,7 @@ class ShardWork:
         return True
 
 
-def _told(files: Iterator[PlannedFile], tell: Tell) -> Iterator[PlannedFile]:
+def _counted(files: Iterator[PlannedFile], tell: Tell) -> Iterator[PlannedFile]:
     for file in files:
         yield file
         tell(1, file.size)

@@ -130,7 +130,7 @@ def _records(file: RowFile, lines: _Lines, reader: Iterator[list[str]]) -> Itera
         except StopIteration:
             return
         except csv.Error as error:
-            what, remedy = _told(str(error))
+            what, remedy = _explained(str(error))
             # What follows a quote that was never closed would be taken for all kinds of things.
             is_last = remedy is _UNCLOSED
             yield _Record(line, (), file.fault(line, what, remedy), is_last)
@@ -142,7 +142,7 @@ def _records(file: RowFile, lines: _Lines, reader: Iterator[list[str]]) -> Itera
             yield _Record(line, cells)
 
 
-def _told(error: str) -> tuple[str, str]:
+def _explained(error: str) -> tuple[str, str]:
     """What is wrong, in the words of the csv module, in ours; and what to do."""
     for beginning, told in _ERRORS.items():
         if error.startswith(beginning):

@@ -123,9 +123,9 @@ def _line(row: object) -> str:
     except RecursionError:
         raise RowError(f"nested deeper than {MAX_DEPTH} levels", "flatten it") from None
     except ValueError as error:  # NaN, infinite, or a value that holds itself
-        raise RowError(_told(error), "use None where there is no number") from None
+        raise RowError(_no_json(error), "use None where there is no number") from None
     except TypeError as error:
-        raise RowError(_told(error), _VALUES) from None
+        raise RowError(_no_json(error), _VALUES) from None
     parse_row(text)
     if len(text) * 4 > MAX_LINE_BYTES and len(text.encode()) > MAX_LINE_BYTES:
         remedy = "name a file by its path or its URL instead of its content"
@@ -133,5 +133,5 @@ def _line(row: object) -> str:
     return text
 
 
-def _told(error: Exception) -> str:
+def _no_json(error: Exception) -> str:
     return f"it cannot be written as JSON: {error}"

@@ -98,7 +98,7 @@ class SqliteState:
     async def _in_thread(self, work: Callable[[], T]) -> T:
         if self._turn is None:
             self._turn = anyio.CapacityLimiter(1)
-        return await to_thread.run_sync(_told(work), limiter=self._turn)
+        return await to_thread.run_sync(typed_errors()(work), limiter=self._turn)
 
     async def record(
         self,
@@ -170,13 +170,3 @@ class SqliteState:
     async def totals(self) -> Totals:
         """See `JobStore.totals`."""
         return await self._in_thread(self.ledger.totals)
-
-
-def _told(work: Callable[[], T]) -> Callable[[], T]:
-    """Reads may meet a damaged file as well."""
-
-    def guarded() -> T:
-        with typed_errors():
-            return work()
-
-    return guarded

@@ -22,7 +22,7 @@ ABOUT = About("cups", "runs/cups/outputs", "0123456789abcdef")
 def names_of(*names):
     seen = NameSurvey()
     for name in names:
-        seen.take_in(name)
+        seen.add(name)
     return seen
 
 
@@ -74,7 +74,7 @@ def test_without_a_file_the_columns_are_declared():
 def test_every_column_has_a_meaning_whatever_it_is_called():
     hostile = Record(record().own, {"a|b`c\nd": 1, "image": [1]}, {"style": "ink"})
     survey = Survey()
-    survey.take_in(hostile)
+    survey.add(hostile)
     card = tar_card(ABOUT, survey.columns(), ["png", "txt", "glb"])
     lines = [line for line in card.splitlines() if line.startswith("| `")]
     assert len(lines) == len(survey.columns().all)

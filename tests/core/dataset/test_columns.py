@@ -19,7 +19,7 @@ def record(params=None, row=None, **own):
 def columns_of(*records):
     survey = Survey()
     for one in records:
-        survey.take_in(one)
+        survey.add(one)
     return survey.columns()
 
 

@@ -84,7 +84,7 @@ def test_a_model_may_have_limits_of_its_own():
 
 def test_what_was_learned_goes_before_the_guess():
     latencies = Latencies(GUESSES)
-    latencies.recall(f'{{"slow": {[10.0] * 40}}}')
+    latencies.load(f'{{"slow": {[10.0] * 40}}}')
 
     learned = span_of({"slow": 32}, RunLimits(16, None), latencies=latencies)
 

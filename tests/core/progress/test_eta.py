@@ -56,14 +56,14 @@ def test_the_budget_says_how_long_the_rest_takes_at_least(tally, made, seconds):
 def test_the_pace_counts_where_it_is_slower():
     tally, made = left(100, 0, 4), placed(concurrency=1000)
     for second in (0, 10, 20, 30):
-        tally.take_in(apply(job(S.FETCHING), event(E.SAVED, NOW + second)))
+        tally.apply(apply(job(S.FETCHING), event(E.SAVED, NOW + second)))
     assert eta_s(tally, made, NOW + 40) == pytest.approx(100 * 10)
 
 
 def test_jobs_that_fail_are_a_pace_too():
     tally = left(100, 4)
     for second in (0, 10, 20, 30):
-        tally.take_in(apply(job(S.SUBMITTED), event(E.FAILED, NOW + second)))
+        tally.apply(apply(job(S.SUBMITTED), event(E.FAILED, NOW + second)))
     assert tally.pace_per_s(NOW + 40) == pytest.approx(0.1)
 
 
@@ -108,7 +108,7 @@ def test_what_a_display_is_told():
     tally = left(1, 1)
     tally.spent_usd = 1.5
     files = (replace(saved(), size=6_000_000),)
-    tally.take_in(apply(job(S.FETCHING), event(E.SAVED, NOW, files=files)))
+    tally.apply(apply(job(S.FETCHING), event(E.SAVED, NOW, files=files)))
     snapshot = SnapshotReader(tally, 20.0, made).read(NOW + 30)
     assert (snapshot.spent_usd, snapshot.reserved_usd, snapshot.cap_usd) == (1.5, 0.25, 20.0)
     assert (snapshot.calls, snapshot.allowed) == (1, 50)

@@ -16,7 +16,7 @@ from tests.core.builders import NOW, event, job, output
 
 
 def take(tally, state, kind, at=NOW, **changes):
-    tally.take_in(apply(job(state, **changes), event(kind, at, job_key=changes.get("key", 1))))
+    tally.apply(apply(job(state, **changes), event(kind, at, job_key=changes.get("key", 1))))
 
 
 def test_a_tally_begins_where_the_state_stands():
@@ -91,7 +91,7 @@ def test_over_any_life_the_total_stays_and_the_parts_add_up(data):
     for step in range(data.draw(st.integers(0, 30))):
         kind = data.draw(st.sampled_from(sorted(TABLE[current.state])))
         change = apply(current, event(kind, NOW + step))
-        tally.take_in(change)
+        tally.apply(change)
         current = change.after
 
         assert tally.total == 1

@@ -174,9 +174,9 @@ def test_a_comparable_body_stays_as_it_is(value):
 def test_a_read_ends_at_an_empty_page():
     read = HistoryRead(NOW, NOW - 600)
 
-    read.take_in(page(NOW, NOW - 10))
+    read.add(page(NOW, NOW - 10))
     assert not read.ended, "the service may give fewer rows than it is asked for"
-    read.take_in([])
+    read.add([])
 
     assert (read.complete, read.failed, read.page, len(read.rows)) == (True, "", 3, 2)
 
@@ -184,9 +184,9 @@ def test_a_read_ends_at_an_empty_page():
 def test_a_read_ends_where_older_rows_do_not_matter():
     read = HistoryRead(NOW, NOW - 600)
 
-    read.take_in(full_page(0, NOW))
+    read.add(full_page(0, NOW))
     assert not read.ended
-    read.take_in(full_page(100, NOW - 100, step_s=10.0))
+    read.add(full_page(100, NOW - 100, step_s=10.0))
 
     assert read.complete
 
@@ -195,7 +195,7 @@ def test_a_read_ends_where_older_rows_do_not_matter():
 def test_the_clocks_may_differ_a_little(age_s, complete):
     read = HistoryRead(NOW, NOW - 600)
 
-    read.take_in(page(NOW, NOW - 600 - age_s))
+    read.add(page(NOW, NOW - 600 - age_s))
 
     assert read.complete is complete
 
@@ -214,7 +214,7 @@ def test_the_clocks_may_differ_a_little(age_s, complete):
 def test_pages_in_disorder_may_hold_anything_further_on(instants):
     read = HistoryRead(NOW, NOW - 600)
 
-    read.take_in([*page(*instants), HistoryRow("last", "flux-pro", "{}", None)])
+    read.add([*page(*instants), HistoryRow("last", "flux-pro", "{}", None)])
 
     assert not read.ended
 
@@ -222,7 +222,7 @@ def test_pages_in_disorder_may_hold_anything_further_on(instants):
 def test_rows_without_a_time_between_others_are_no_disorder():
     read = HistoryRead(NOW, NOW - 600)
 
-    read.take_in(page(NOW, None, NOW - 9999, None))
+    read.add(page(NOW, None, NOW - 9999, None))
 
     assert read.complete
 
@@ -230,8 +230,8 @@ def test_rows_without_a_time_between_others_are_no_disorder():
 def test_a_service_that_knows_only_one_page_proves_nothing():
     read = HistoryRead(NOW, NOW - 600)
 
-    read.take_in(full_page(0, NOW))
-    read.take_in(full_page(0, NOW))
+    read.add(full_page(0, NOW))
+    read.add(full_page(0, NOW))
 
     assert (read.complete, read.failed) == (False, "the history repeats a page")
 
@@ -240,9 +240,9 @@ def test_nameless_rows_are_kept_once_and_push_on():
     read = HistoryRead(NOW, NOW - 600)
     nameless = HistoryRow("", "flux-pro", "{}", NOW)
 
-    read.take_in([nameless])
+    read.add([nameless])
     assert not read.ended
-    read.take_in([nameless])
+    read.add([nameless])
 
     assert (read.nameless, read.rows) == ({nameless}, {})
     assert read.failed
@@ -251,7 +251,7 @@ def test_nameless_rows_are_kept_once_and_push_on():
 def test_one_row_an_output_is_one_request_as_it_was_first_seen():
     read = HistoryRead(NOW, NOW - 600)
 
-    read.take_in([*page(NOW), *page(None)])
+    read.add([*page(NOW), *page(None)])
 
     assert read.rows == {"r-0": page(NOW)[0]}
 
@@ -260,7 +260,7 @@ def test_a_read_that_never_ends_is_given_up():
     read = HistoryRead(NOW, NOW - 1e9)
     for number in range(MAX_PAGES):
         assert not read.ended
-        read.take_in(full_page(number * PAGE_ROWS, NOW))
+        read.add(full_page(number * PAGE_ROWS, NOW))
 
     assert "longer than" in read.failed
     assert not read.complete
@@ -279,7 +279,7 @@ def test_a_read_that_never_ends_is_given_up():
 def test_a_page_that_is_not_there_is_the_end_only_after_a_short_one(pages, not_found, complete):
     read = HistoryRead(NOW, NOW - 600)
     for count in pages:
-        read.take_in(page(*[NOW] * count))
+        read.add(page(*[NOW] * count))
 
     read.break_off("HTTP 404", not_found=not_found)
 
@@ -304,7 +304,7 @@ def test_a_complete_read_saw_the_end_or_the_time_before(pages):
             HistoryRow(f"r-{id_}", "m", "{}", None if age is None else NOW + age)
             for id_, age in given_page
         ]
-        read.take_in(rows)
+        read.add(rows)
         if read.complete:
             assert not rows or min(
                 row.created_at for row in rows if row.created_at is not None

@@ -137,7 +137,7 @@ def test_a_next_run_takes_over_what_the_last_one_learned(seen):
             latencies.learn(model, latency_s)
     again = Latencies()
 
-    again.recall(latencies.dump())
+    again.load(latencies.dump())
 
     for model in seen:
         newest = list(latencies._seen[model].values)[-STORED_COUNT:] if seen[model] else []
@@ -147,5 +147,5 @@ def test_a_next_run_takes_over_what_the_last_one_learned(seen):
 
 def test_nothing_to_recall_is_nothing_learned():
     latencies = Latencies()
-    latencies.recall(None)
+    latencies.load(None)
     assert latencies.learned == 0

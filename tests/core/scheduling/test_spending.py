@@ -81,8 +81,8 @@ def test_jobs_of_unknown_price_need_leave_and_money_that_is_left(cap_usd, allow,
 def test_a_next_run_takes_over_the_prices():
     money, again = Money(), Money()
     money.learn("flux-pro", 0.02)
-    again.recall(money.dump())
-    again.recall(None)
+    again.load(money.dump())
+    again.load(None)
 
     assert again.learned == {"flux-pro": 0.02}
 

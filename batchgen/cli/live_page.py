@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @asynccontextmanager
-async def page_beside(directory: RunDirectory, clock: Clock) -> AsyncIterator[None]:
+async def serve_page(directory: RunDirectory, clock: Clock) -> AsyncIterator[None]:
     """Serve the run on this machine while the block works.
 
     Where that fails, it is told, and the block goes on without.

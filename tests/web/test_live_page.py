@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from batchgen.cli.beside import page_beside
+from batchgen.cli.live_page import serve_page
 from batchgen.cli.serve import DEFAULT_PORT
 from batchgen.system.clock import SystemClock
 from batchgen.system.run_directory import RunDirectory
@@ -38,7 +38,7 @@ def test_a_run_has_a_page_even_where_its_usual_port_is_taken(place, service):
 async def test_a_run_goes_on_without_its_page(tmp_path, capsys):
     (tmp_path / "state.db").write_text("no database")
     went_on = False
-    async with page_beside(RunDirectory(tmp_path), SystemClock()):
+    async with serve_page(RunDirectory(tmp_path), SystemClock()):
         went_on = True
     assert went_on
     assert "no page: " in capsys.readouterr().err
