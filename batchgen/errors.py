@@ -51,8 +51,9 @@ class BatchgenError(Exception):
 
     def speak_python(self) -> None:
         """Let the text name options as the arguments that they are in a Python program."""
-        told = (part.argument if isinstance(part, Option) else part for part in self.parts)
-        self.args = ("".join(told),)
+        if any(isinstance(part, Option) for part in self.parts):
+            told = (part.argument if isinstance(part, Option) else part for part in self.parts)
+            self.args = ("".join(told),)
 
 
 @dataclass(frozen=True, slots=True)
