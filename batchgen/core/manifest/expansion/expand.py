@@ -100,13 +100,6 @@ class Drafts:
         return index
 
 
-def drafts(
-    manifest: Manifest, catalog: Catalog, sources: Sources = NO_SOURCES
-) -> Iterator[Draft | Diagnostic]:
-    """All jobs of a manifest in the order of its text; a remark instead of one that cannot be."""
-    return iter(Drafts(manifest, catalog, sources))
-
-
 def expand(
     manifest: Manifest, catalog: Catalog, sources: Sources = NO_SOURCES
 ) -> Iterator[JobSpec]:

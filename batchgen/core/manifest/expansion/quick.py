@@ -26,7 +26,9 @@ QuickWay = Callable[[Fields], JobSpec | None]
 def quick_way(recipe: Recipe, catalog: Catalog) -> QuickWay | None:
     """That of one entry without copies, None where all of its jobs need the careful way."""
     model = catalog.get(recipe.slug)
-    if model is None or recipe.id is None or "model" in recipe.id.names or recipe.filename:
+    if model is None or recipe.filename is not None:
+        return None
+    if recipe.id is None or "model" in recipe.id.names:
         return None
     price_usd = model.price_usd if recipe.price_usd is None else recipe.price_usd
     checker = Checker(model)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from batchgen.core.jobs.spec import Mode
 from batchgen.core.manifest.expansion.expand import (
     Draft,
-    drafts,
+    Drafts,
     expand,
     unused_fields,
 )
@@ -35,7 +35,7 @@ def jobs(*entries, **parts):
 
 
 def remarks(*entries, **parts):
-    found = list(drafts(manifest(*entries, **parts), CATALOG))
+    found = list(Drafts(manifest(*entries, **parts), CATALOG))
     return [item for item in found if isinstance(item, Diagnostic)]
 
 
@@ -190,7 +190,7 @@ def test_an_entry_that_cannot_be(entry, parts, path, phrase):
 
 def test_all_that_is_wrong_with_an_entry_is_told_and_the_others_go_on():
     found = list(
-        drafts(
+        Drafts(
             manifest(
                 {"id": "{x}", "model": "m", "params": {"p": "{", "q": "}"}},
                 {"id": "good", "model": "m"},
@@ -222,7 +222,7 @@ def test_no_field_leads_out_of_outputs(values, filename, job_id):
     entry = {"model": "m", "matrix": {"v": values}, "params": {"p": "{v}"}}
     if job_id:
         entry["id"] = job_id
-    for item in drafts(manifest(entry, output={"filename": filename}), CATALOG):
+    for item in Drafts(manifest(entry, output={"filename": filename}), CATALOG):
         if isinstance(item, Diagnostic):
             assert item.path in {("jobs", 0, "id"), ("output", "filename")}
             continue
@@ -264,7 +264,7 @@ CUPS = Shelf(cups=[{"style": "ink", "seed": 7}, {"style": "oil", "seed": 8}])
 
 def from_rows(entry, sources=CUPS, **parts):
     entry = {"from": "cups", "model": "flux-pro", **entry}
-    return list(drafts(manifest(entry, **parts), CATALOG, sources))
+    return list(Drafts(manifest(entry, **parts), CATALOG, sources))
 
 
 def test_rows_fill_templates_and_are_numbered():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from batchgen.core.manifest.entry import Entry
-from batchgen.core.manifest.expansion.expand import drafts, expand
+from batchgen.core.manifest.expansion.expand import Drafts, expand
 from batchgen.core.manifest.expansion.matrix import combinations
 from batchgen.core.manifest.schema import parse_manifest
 from batchgen.core.manifest.text.locations import Diagnostic
@@ -20,7 +20,7 @@ def manifest(**entry):
 
 
 def remarks(**entry):
-    return [item for item in drafts(manifest(**entry), CATALOG) if isinstance(item, Diagnostic)]
+    return [item for item in Drafts(manifest(**entry), CATALOG) if isinstance(item, Diagnostic)]
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batchgen.core.catalog.model import Parameter, ParameterType
-from batchgen.core.manifest.expansion.expand import drafts, expand
+from batchgen.core.manifest.expansion.expand import Drafts, expand
 from batchgen.core.manifest.expansion.repeat import CopyError, seed_of_copy
 from batchgen.core.manifest.schema import parse_manifest
 from batchgen.core.manifest.text.locations import Diagnostic
@@ -78,7 +78,7 @@ def test_params_that_name_the_copy_are_left_as_they_are():
     ],
 )
 def test_copies_that_would_be_equal_are_refused(entry, path, what, remedy):
-    found = list(drafts(manifest(fox(**entry)), CATALOG))
+    found = list(Drafts(manifest(fox(**entry)), CATALOG))
     assert len(found) == 3
     assert all(isinstance(remark, Diagnostic) for remark in found)
     assert found[0].path == ("jobs", 0, *path)

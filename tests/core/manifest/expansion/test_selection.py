@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batchgen.core.manifest.expansion.expand import drafts
+from batchgen.core.manifest.expansion.expand import Drafts
 from batchgen.core.manifest.schema import parse_manifest
 from batchgen.core.manifest.text.locations import Diagnostic
 from batchgen.providers.segmind.catalog import load
@@ -20,7 +20,7 @@ CATALOG = load()
 def found(source, **entry):
     entry = {"from": "rows", "model": "flux-pro", "id": "{row}", **entry}
     manifest = parse_manifest({"version": 1, "name": "x", "jobs": [entry]})
-    return list(drafts(manifest, CATALOG, source))
+    return list(Drafts(manifest, CATALOG, source))
 
 
 def taken(source, **entry):
