@@ -89,16 +89,23 @@ class Provider(Protocol):
         """A free call that needs the key: what the account holds."""
         ...
 
-    def read_submit(self, job: Job, outcome: CallOutcome, now: float) -> Reading:
-        """What became of a POST."""
+    def read_submit(
+        self, job: Job, outcome: CallOutcome, now: float, *, wants_media: bool = False
+    ) -> Reading:
+        """What became of a POST. Of a model that makes media (`wants_media`) a result has some."""
         ...
 
     def read_status(self, job: Job, outcome: CallOutcome, now: float) -> Event:
         """What a poll says."""
         ...
 
-    def read_result(self, job: Job, outcome: CallOutcome, now: float) -> Reading:
-        """Outputs and receipt, or that there are none yet, or none at all."""
+    def read_result(
+        self, job: Job, outcome: CallOutcome, now: float, *, wants_media: bool = False
+    ) -> Reading:
+        """Outputs and receipt, or that there are none yet, or none at all.
+
+        Of a model that makes media (`wants_media`) only media are outputs.
+        """
         ...
 
     def read_record(self, job: Job, outcome: CallOutcome, now: float) -> Event:
@@ -156,9 +163,11 @@ class SaveFault(StrEnum):
 class SaveError(BatchgenError):
     """An output was not saved; nothing stands under its final name."""
 
-    def __init__(self, fault: SaveFault, detail: str) -> None:
+    def __init__(self, fault: SaveFault, detail: str, host: str = "") -> None:
+        """`host` is that of the address that failed; empty where no host is at fault."""
         self.fault = fault
         self.detail = detail
+        self.host = host
         super().__init__(f"{fault}: {detail}")
 
 
@@ -186,6 +195,13 @@ class Outputs(Protocol):
 
         Idempotent: an equal file already standing under the name is taken as saved. A different
         file there is never replaced; another free name is taken and returned.
+        """
+        ...
+
+    async def keep_answer(self, stem: str, data: bytes) -> None:
+        """Write an answer that brought no files below `rejected/` of the run, for whoever looks.
+
+        An equal file of that name is taken as kept; a different one stays beside it.
         """
         ...
 
@@ -256,7 +272,10 @@ class JobStore(Protocol):
         ...
 
     async def active(self) -> list[Job]:
-        """Every job that is neither pending nor ended, outputs and receipt included."""
+        """Every job that is neither pending nor ended, or whose files are to be fetched.
+
+        Outputs and receipt are included.
+        """
         ...
 
     async def note(self, name: str) -> str | None:

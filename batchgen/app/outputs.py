@@ -40,7 +40,9 @@ async def opened_outputs(
     if directory.bucket is None:
         from batchgen.outputs.local import FileOutputs
 
-        async with FileOutputs(directory.outputs, directory.staging, downloader) as files:
+        async with FileOutputs(
+            directory.outputs, directory.staging, downloader, directory.rejected
+        ) as files:
             await files.remove_orphans(staged)
             yield files
         return

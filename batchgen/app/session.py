@@ -136,6 +136,7 @@ class Session:
             ),
             prefetch=Prefetch(options.limit),
             wants_credits=self.service.capabilities.has_credits,
+            media_models={model.slug for model in self.service.load_catalog() if model.makes_media},
         )
         scheduler.load(await self.state.note(LATENCIES_NOTE), await self.state.note(PRICES_NOTE))
         return scheduler

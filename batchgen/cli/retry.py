@@ -26,16 +26,22 @@ _EXAMPLE = """Example:
 
 @click.command("retry", epilog=_EXAMPLE, context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("run", type=RUN)
-@click.option("--failed", is_flag=True, help="Jobs that failed (not charged) or were lost (paid).")
+@click.option(
+    "--failed",
+    is_flag=True,
+    help="Jobs that failed (not charged), were lost (paid), or whose files are to be fetched.",
+)
 @click.option("--unknown", is_flag=True, help="Jobs set aside because nothing could tell.")
+@click.option("--rejected", is_flag=True, help="Jobs that were paid for and brought no files.")
 @click.option("--id", "pattern", default="*", metavar="GLOB", help="Only jobs with such ids.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document at the end.")
 def command(**options: Any) -> int:
     """Put jobs of RUN back to pending; says beforehand what may be billed twice.
 
-    Nothing is submitted: the next `batchgen run` does that. With --id alone, failed, lost and
-    unknown jobs of those ids are meant.
+    Nothing is submitted: the next `batchgen run` does that. Files that could not be fetched so far
+    are fetched then, and not paid for again. With --id alone, all jobs of those ids are meant that
+    ended without files.
     """
     from batchgen.store.sqlite.state import SqliteState
     from batchgen.system.clock import SystemClock
@@ -60,10 +66,10 @@ def command(**options: Any) -> int:
 
 
 def _states(options: dict[str, Any]) -> list[JobState]:
-    chosen = {f"--{name}" for name in ("failed", "unknown") if options[name]}
+    every = {f"--{name}" for name in ("failed", "unknown", "rejected")}
+    chosen = {option for option in every if options[option.removeprefix("--")]}
     if not chosen and options["pattern"] == "*":
-        raise UserError("say which jobs: --failed, --unknown or --id GLOB")
-    every = {"--failed", "--unknown"}
+        raise UserError("say which jobs: --failed, --unknown, --rejected or --id GLOB")
     return [state for state in JobState if retry_option(state) in (chosen or every)]
 
 
@@ -72,7 +78,9 @@ def _as_json(chosen: RetrySelection) -> dict[str, Any]:
         "put_back": chosen.count,
         "failed": chosen.failed,
         "lost": chosen.lost,
+        "rejected": chosen.rejected,
         "looked_up_again": chosen.reopened,
+        "fetched_again": chosen.unfetched,
         "may_be_billed_twice": chosen.unclear,
         "risk_usd": round(chosen.risk_usd, 6),
     }
@@ -85,19 +93,25 @@ def _say(chosen: RetrySelection, *, err: bool) -> None:
         lines.append(f"{chosen.failed} failed job(s): were not charged, are submitted again")
     if chosen.reopened:
         lines.append(f"{chosen.reopened} job(s) with a request_id: looked up again, free")
+    if chosen.unfetched:
+        lines.append(f"{chosen.unfetched} job(s) to be fetched: their files are fetched, free")
     if chosen.unclear:
         lines.append(
             f"{chosen.unclear} unknown job(s): may already have been billed, so submitting them "
-            f"again MAY BILL THEM TWICE (up to {usd(chosen.risk_usd)} once more{chosen.unpriced})"
+            "again MAY BILL THEM TWICE"
         )
     if chosen.lost:
         lines.append(f"{chosen.lost} lost job(s): WERE PAID and will be paid again")
+    if chosen.rejected:
+        lines.append(f"{chosen.rejected} rejected job(s): WERE PAID and will be paid again")
+    if chosen.at_risk:
+        lines.append(f"all together up to {usd(chosen.risk_usd)} once more{chosen.unpriced}")
     for line in lines:
         click.echo(line, err=err)
 
 
 def _agreed(chosen: RetrySelection) -> bool:
-    if not (chosen.unclear or chosen.lost):
+    if not chosen.at_risk:
         return True
     try:
         return click.confirm("Go on?", default=False, err=True)

@@ -26,9 +26,10 @@ import anyio.to_thread
 
 from batchgen.core.jobs.job import SavedFile
 from batchgen.errors import RUN_DIR, BatchgenError, DiskError, InternalError
+from batchgen.outputs.answers import keep_answer
 from batchgen.outputs.delivery import DeliveryFolder, Package, deliver_all, stage_bytes
 from batchgen.outputs.downloads import Fetched, Sink
-from batchgen.outputs.names import STAGING_NAME
+from batchgen.outputs.names import REJECTED_NAME, STAGING_NAME
 from batchgen.outputs.part import DownloadPart
 from batchgen.ports import SaveOrder
 from batchgen.system.durable import FOLDER_FLAGS, disk_faults, sync_folder, unlink_if_there
@@ -63,11 +64,19 @@ class _Waiting:
 class FileOutputs:
     """The outputs folder of a run. An async context manager; one instance a folder."""
 
-    def __init__(self, directory: Path, staging: Path | None, downloader: Fetcher) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        staging: Path | None,
+        downloader: Fetcher,
+        rejected: Path | None = None,
+    ) -> None:
         """`staging` is where parts go, if it is on the file system of `directory`.
 
-        None, or a folder on another one: a hidden folder inside `directory`.
+        None, or a folder on another one: a hidden folder inside `directory`. `rejected` is where
+        answers without files are kept; None: beside `directory`.
         """
+        self._rejected = rejected or directory.with_name(REJECTED_NAME)
         self._directory = directory
         self._staging = staging or directory / STAGING_NAME
         self._downloader = downloader
@@ -190,6 +199,10 @@ class FileOutputs:
                 waiting.outcome.set_result(outcome)
             else:
                 waiting.outcome.set_exception(outcome)
+
+    async def keep_answer(self, stem: str, data: bytes) -> None:
+        """See `Outputs.keep_answer`. Raises `SaveError`."""
+        await self._threaded(partial(keep_answer, self._rejected, stem, data))
 
     async def free_bytes(self) -> int:
         """Free space where outputs go, in bytes, as far as this user may fill it."""

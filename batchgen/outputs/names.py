@@ -14,6 +14,8 @@ MAX_NAMES = 1000
 """How many names are tried when others are taken by different files."""
 STAGING_NAME = ".part"
 """The staging folder inside the outputs: hidden, so that data set loaders pass it by."""
+REJECTED_NAME = "rejected"
+"""The folder of a run in which answers without files are kept."""
 
 _STAGED_NAME = re.compile(r"[^/\0]+~\d+~([0-9a-f]{24})\.([a-z0-9]+)\.part")
 

@@ -27,6 +27,7 @@ from batchgen.core.scheduling.effects import (
     DiskOutcome,
     Effect,
     EffectKind,
+    FileTrouble,
     JobOutcome,
     Outcome,
     PageOutcome,
@@ -34,6 +35,7 @@ from batchgen.core.scheduling.effects import (
     StorageTrouble,
     UploadOutcome,
 )
+from batchgen.core.scheduling.file_hosts import hosts_of
 from batchgen.core.scheduling.gates import GateKind
 from batchgen.core.scheduling.policy import PATIENCE
 from batchgen.core.scheduling.spending import Money
@@ -56,10 +58,13 @@ UNKNOWN_FILE = "no local file is known to hold it any more; run again"
 _HOLDING_FAULTS: Mapping[SaveFault, GateKind | None] = {
     SaveFault.DISK_FULL: GateKind.DISK,
     SaveFault.STORE_AWAY: GateKind.DISK,
-    SaveFault.DISK_BROKEN: GateKind.HALT,
+    SaveFault.DISK_BROKEN: GateKind.STORAGE,
     SaveFault.TOO_MANY_FILES: None,
 }
 """Faults that are not the output's: the job waits. The gate each closes, if any."""
+_HOST_FAULTS = frozenset({SaveFault.TRANSIENT, SaveFault.GONE, SaveFault.BAD_CONTENT})
+"""Faults of a download that a host is at fault for, as far as one can tell."""
+_FINAL = frozenset({EventKind.RESULT, EventKind.REJECTED})
 
 
 class Effects:
@@ -95,11 +100,11 @@ class Effects:
     async def _of_job(self, effect: Effect, job: Job) -> JobOutcome:
         match effect.kind:
             case EffectKind.SUBMIT:
-                return await self._submit(job)
+                return await self._submit(effect, job)
             case EffectKind.POLL:
-                return await self._poll(job, at_once=effect.at_once)
+                return await self._poll(effect, job)
             case EffectKind.FETCH:
-                return await self._fetch(job)
+                return await self._fetch(effect, job)
             case EffectKind.RECOVER:
                 outcome = await self._call(self._provider.record_call(job.request_id))
                 event = self._provider.read_record(job, outcome, self._clock.now())
@@ -168,9 +173,10 @@ class Effects:
         held = Event(EventKind.HELD, job.key, now, retry_at=now + DENIAL_PAUSE_S)
         return JobOutcome(job.key, held, denied=True)
 
-    async def _submit(self, job: Job) -> JobOutcome:
+    async def _submit(self, effect: Effect, job: Job) -> JobOutcome:
         outcome = await self._call(self._provider.submit_call(job))
-        reading = self._provider.read_submit(job, outcome, self._clock.now())
+        now, wants_media = self._clock.now(), effect.wants_media
+        reading = self._provider.read_submit(job, outcome, now, wants_media=wants_media)
         try:
             return JobOutcome(job.key, await self._stage(job, reading))
         except SaveError as error:
@@ -178,26 +184,30 @@ class Effects:
             event = _unclear(reading.event, f"answered, but not stored: {error}")
             return JobOutcome(job.key, event, storage_trouble(error))
 
-    async def _poll(self, job: Job, *, at_once: bool) -> JobOutcome:
+    async def _poll(self, effect: Effect, job: Job) -> JobOutcome:
         outcome = await self._call(self._provider.status_call(job.request_id))
         event = self._provider.read_status(job, outcome, self._clock.now())
-        if event.kind is EventKind.FINISHED and at_once:
-            fetched = await self._fetch(job)
-            if fetched.event is not None and fetched.event.kind is EventKind.RESULT:
+        if event.kind is EventKind.FINISHED and effect.at_once:
+            fetched = await self._fetch(effect, job)
+            if fetched.event is not None and fetched.event.kind in _FINAL:
                 return fetched
             # Whatever kept the result away, an effect of its own finds it out again.
         return JobOutcome(job.key, event)
 
-    async def _fetch(self, job: Job) -> JobOutcome:
+    async def _fetch(self, effect: Effect, job: Job) -> JobOutcome:
         outcome = await self._call(self._provider.result_call(job.request_id))
-        reading = self._provider.read_result(job, outcome, self._clock.now())
+        now, wants_media = self._clock.now(), effect.wants_media
+        reading = self._provider.read_result(job, outcome, now, wants_media=wants_media)
         try:
             return JobOutcome(job.key, await self._stage(job, reading))
         except SaveError as error:
             return self._not_saved(job, error)
 
     async def _stage(self, job: Job, reading: Reading) -> Event:
-        """Media that came inside an answer goes to disk before the event is recorded."""
+        """Media that came inside an answer goes to disk before the event is recorded; so does an
+        answer that is no use as it is."""
+        if reading.kept:
+            await self._outputs.keep_answer(job.stem, reading.kept)
         if not reading.inline:
             return reading.event
         event = reading.event
@@ -237,7 +247,8 @@ class Effects:
         kind = _saving_kind(job, error.fault)
         if kind is not EventKind.TROUBLE:
             self._saved.pop(job.key, None)
-        return JobOutcome(job.key, Event(kind, job.key, now, reason=reason))
+        event = Event(kind, job.key, now, reason=reason)
+        return JobOutcome(job.key, event, file=_file_trouble(job, error, reason))
 
 
 def storage_trouble(error: SaveError) -> StorageTrouble:
@@ -283,12 +294,23 @@ def intents_of(effects: Sequence[Effect], money: Money, now: float) -> list[Even
 
 
 def _saving_kind(job: Job, fault: SaveFault) -> EventKind:
-    """The generation is paid for: the download is retried, then the URL is asked for anew."""
-    if fault in {SaveFault.FORBIDDEN_URL, SaveFault.TOO_LARGE, SaveFault.REFUSED}:
-        return EventKind.SET_ASIDE
+    """The generation is paid for: the download is retried, then the address is asked for anew.
+
+    What this machine may not fetch or keep is left to the next run, which may be allowed to.
+    """
+    if fault not in _HOST_FAULTS:
+        return EventKind.PUT_OFF
     if job.trouble < PATIENCE:
         return EventKind.TROUBLE
-    return EventKind.GONE if job.recoveries == 0 else EventKind.GIVEN_UP
+    if job.recoveries == 0:
+        return EventKind.GONE
+    return EventKind.GIVEN_UP if fault is SaveFault.GONE else EventKind.TROUBLE
+
+
+def _file_trouble(job: Job, error: SaveError, reason: str) -> FileTrouble | None:
+    """What a fault says about the host of the files; None for what is not the host's."""
+    host = error.host or min(hosts_of(job), default="")
+    return FileTrouble(host, reason) if host and error.fault in _HOST_FAULTS else None
 
 
 def owner_of(job: Job) -> str:

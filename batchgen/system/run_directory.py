@@ -58,6 +58,11 @@ class RunDirectory:
         return self.path / ".staging"
 
     @property
+    def rejected(self) -> Path:
+        """Answers that were paid for and brought no files."""
+        return self.path / "rejected"
+
+    @property
     def log(self) -> Path:
         """JSON lines of what happened."""
         return self.path / "run.log"

@@ -240,6 +240,7 @@ def _board(scenario: Scenario, state: MemoryState, now: float) -> SchedulerState
         money=money,
         gates=Gates(scenario.patience),
         latencies=Latencies({m.slug: m.latency_s for m in catalog.load() if m.latency_s}),
+        media_models={model.slug for model in catalog.load() if model.makes_media},
     )
     scheduler.load(ledger.note(LATENCIES_NOTE), ledger.note(PRICES_NOTE))
     return scheduler

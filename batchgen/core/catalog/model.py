@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Any
 
 from batchgen.core.jobs.spec import Mode
-from batchgen.core.media.formats import Family
+from batchgen.core.media.formats import FILE, TEXT, Family
 
 _LONGEST_SLIP = 100
 
@@ -76,6 +76,12 @@ class Model:
     output: Family
     parameters: Mapping[str, Parameter]
     example: Mapping[str, Any]
+
+
+    @property
+    def makes_media(self) -> bool:
+        """Whether its page says that it returns pictures, films, sounds or 3D models."""
+        return self.output not in {TEXT, FILE}
 
 
 class Catalog:

@@ -32,6 +32,10 @@ class JobDiff(StrEnum):
     """Perhaps billed; stays so until it is retried."""
     LOST = "lost"
     """Paid for, and its files are gone; stays so until it is retried."""
+    UNFETCHED = "unfetched"
+    """Paid for, and its files could not be fetched yet: tried first, and not paid for again."""
+    REJECTED = "rejected"
+    """Paid for, and what came is not what its model makes; stays so until it is retried."""
     CONTESTED = "contested"
     """Changed after it may have been paid for: nothing runs until the user decides."""
 
@@ -48,6 +52,8 @@ _OF_GROUP: Mapping[StateGroup, JobDiff] = {
     StateGroup.FAILED: JobDiff.FAILED,
     StateGroup.UNKNOWN: JobDiff.UNKNOWN,
     StateGroup.LOST: JobDiff.LOST,
+    StateGroup.UNFETCHED: JobDiff.UNFETCHED,
+    StateGroup.REJECTED: JobDiff.REJECTED,
 }
 
 

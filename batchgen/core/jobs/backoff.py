@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 
 FIRST_BACKOFF_S = 1.0
-MAX_BACKOFF_S = 60.0
+MAX_BACKOFF_S = 300.0
 FIRST_READS_S = (3.0, 10.0, 30.0, 60.0)
 """When after a doubt arose the history is asked, until the settle time. Guesses: it may lag."""
 
@@ -13,7 +13,7 @@ FIRST_READS_S = (3.0, 10.0, 30.0, 60.0)
 def backoff_at(now: float, trouble: int, salt: int) -> float:
     """The instant of the next try after `trouble` (≥ 1) fruitless ones in a row.
 
-    Full jitter over an exponential: uniform in [0.5 s, min(60 s, 1 s · 2^trouble)]. The randomness
+    Full jitter over an exponential: uniform in [0.5 s, min(300 s, 1 s · 2^trouble)]. The randomness
     is a hash of `salt` and `trouble`, so that a decision can be replayed.
     """
     ceiling = min(MAX_BACKOFF_S, FIRST_BACKOFF_S * 2.0 ** min(trouble, 10))

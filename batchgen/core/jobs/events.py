@@ -58,7 +58,11 @@ class EventKind(StrEnum):
     RETRIED = "retried"
     """The user put the job back to pending."""
     REOPENED = "reopened"
-    """The user asked to look again for an accepted request."""
+    """What is paid for is looked for, or fetched, once more."""
+    PUT_OFF = "put off"
+    """Its files cannot be fetched now; the next run tries again."""
+    REJECTED = "rejected"
+    """It is finished and billed, and what came is not what its model makes."""
 
     __hash__ = str.__hash__  # a member equals its text; Enum's own hash is Python, and slow
 
@@ -152,8 +156,9 @@ class Reading:
     """An event and the media bytes that came with it, in the order of their output index.
 
     Where `inline` has bytes at an index, the event's output at that index still lacks its staged
-    name.
+    name. `kept` is the whole body of an answer that is no use as it is.
     """
 
     event: Event
     inline: Mapping[int, bytes]
+    kept: bytes = b""

@@ -32,6 +32,10 @@ class JobState(StrEnum):
     """Nothing could tell what became of its POST; the user decides."""
     LOST = "lost"
     """It was paid for and its result can no longer be had."""
+    UNFETCHED = "unfetched"
+    """It is finished and paid for; its files could not be fetched so far. The next run tries."""
+    REJECTED = "rejected"
+    """It is finished and paid for; what came is not what its model makes."""
 
     __hash__ = str.__hash__  # a member equals its text; Enum's own hash is Python, and slow
 
@@ -51,6 +55,10 @@ class StateGroup(StrEnum):
     """It ended without files, and may have been billed."""
     LOST = "lost"
     """It ended without files, and was paid for."""
+    UNFETCHED = "unfetched"
+    """Its files are at the service, and could not be fetched so far."""
+    REJECTED = "rejected"
+    """It was paid for, and what came is no file of the kind that its model makes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +103,22 @@ GROUPS: Mapping[StateGroup, GroupTraits] = {
         retry_option="--failed",
         retry_cost="paid, and paid again",
     ),
+    StateGroup.UNFETCHED: GroupTraits(
+        "To be fetched",
+        is_end=True,
+        about="They are finished and paid for, and their files could not be fetched so far. The "
+        "next run tries them first, for nothing.",
+        retry_option="--failed",
+        retry_cost="fetched, free",
+    ),
+    StateGroup.REJECTED: GroupTraits(
+        "Rejected",
+        is_end=True,
+        about="They were paid for, and what came is no file of the kind that their model makes. "
+        "It is kept in rejected/. You decide.",
+        retry_option="--rejected",
+        retry_cost="paid, and paid again",
+    ),
 }
 """Every group, in the order of the page."""
 
@@ -131,6 +155,8 @@ STATES: Mapping[JobState, StateTraits] = {
     JobState.FAILED: StateTraits(StateGroup.FAILED, "failed"),
     JobState.UNKNOWN: StateTraits(StateGroup.UNKNOWN, "unknown: you decide", is_in_doubt=True),
     JobState.LOST: StateTraits(StateGroup.LOST, "lost"),
+    JobState.UNFETCHED: StateTraits(StateGroup.UNFETCHED, "to be fetched"),
+    JobState.REJECTED: StateTraits(StateGroup.REJECTED, "rejected: you decide"),
 }
 """Every state. SQL, summaries, messages, the page and the documents are made from these rows."""
 
@@ -188,6 +214,8 @@ class Doubt(StrEnum):
     """Nothing speaks for either."""
     SERVER_ERROR = "server error"
     """The answer was a 5xx, which is documented as not accepted."""
+    MIDDLEMAN = "middleman"
+    """Something between here and the service answered: whether it passed the POST on is open."""
     ACCEPTED = "accepted"
     """It was accepted, but its id is missing or of no use: absence cannot be proved."""
 

@@ -33,6 +33,7 @@ TABLE: Mapping[JobState, Mapping[EventKind, JobState]] = {
         _E.NOT_ACCEPTED: _S.PENDING,
         _E.REFUSED: _S.FAILED,
         _E.UNCLEAR: _S.AMBIGUOUS,
+        _E.REJECTED: _S.REJECTED,
     },
     _S.AMBIGUOUS: {
         _E.ADOPTED: _S.SUBMITTED,
@@ -54,6 +55,7 @@ TABLE: Mapping[JobState, Mapping[EventKind, JobState]] = {
         _E.GONE: _S.RECOVERING,
         _E.GIVEN_UP: _S.LOST,
         _E.SET_ASIDE: _S.UNKNOWN,
+        _E.REJECTED: _S.REJECTED,
     },
     _S.FETCHING: {
         _E.RESULT: _S.FETCHING,
@@ -65,9 +67,12 @@ TABLE: Mapping[JobState, Mapping[EventKind, JobState]] = {
         _E.GONE: _S.RECOVERING,
         _E.GIVEN_UP: _S.LOST,
         _E.SET_ASIDE: _S.UNKNOWN,
+        _E.PUT_OFF: _S.UNFETCHED,
+        _E.REJECTED: _S.REJECTED,
     },
     _S.RECOVERING: {
         _E.RECOVERED: _S.FETCHING,
+        _E.RESULT: _S.FETCHING,
         _E.RUNNING: _S.SUBMITTED,
         _E.FAILED: _S.FAILED,
         _E.TROUBLE: _S.RECOVERING,
@@ -75,11 +80,14 @@ TABLE: Mapping[JobState, Mapping[EventKind, JobState]] = {
         _E.AGAIN: _S.PENDING,
         _E.GIVEN_UP: _S.LOST,
         _E.SET_ASIDE: _S.UNKNOWN,
+        _E.REJECTED: _S.REJECTED,
     },
     _S.DONE: {_E.RETRIED: _S.PENDING},
     _S.FAILED: {_E.RETRIED: _S.PENDING},
     _S.LOST: {_E.RETRIED: _S.PENDING},
     _S.UNKNOWN: {_E.RETRIED: _S.PENDING, _E.REOPENED: _S.SUBMITTED},
+    _S.UNFETCHED: {_E.REOPENED: _S.FETCHING},
+    _S.REJECTED: {_E.RETRIED: _S.PENDING},
 }
 """state × event → state. A missing pair is illegal."""
 
@@ -91,6 +99,7 @@ _ATTEMPT: Mapping[EventKind, AttemptState] = {
     _E.NOT_ACCEPTED: AttemptState.REJECTED,
     _E.REFUSED: AttemptState.REJECTED,
     _E.UNCLEAR: AttemptState.AMBIGUOUS,
+    _E.REJECTED: AttemptState.ACKED,
     _E.ABSENT: AttemptState.ABSENT,
 }
 """What an event makes of the current attempt, where that does not depend on the state."""
@@ -98,7 +107,7 @@ _ATTEMPT: Mapping[EventKind, AttemptState] = {
 _MAY_BE_BILLED = frozenset({_E.ACKED, _E.ANSWERED, _E.UNCLEAR})
 """Events by which an attempt counts against `retry.max_attempts`."""
 
-_QUIET = frozenset({_E.TROUBLE, _E.HELD, _E.RUNNING})
+_QUIET = frozenset({_E.TROUBLE, _E.HELD, _E.RUNNING, _E.REOPENED})
 """Events that leave the last reason standing unless they bring one."""
 
 
@@ -107,6 +116,7 @@ _JOB_FIELDS = tuple(item.name for item in fields(Job))
 _values_of = attrgetter(*_JOB_FIELDS)
 _ENDS_ATTEMPT = frozenset({_S.PENDING, _S.DONE, _S.FAILED})
 _IN_DOUBT = frozenset({_S.AMBIGUOUS, _S.UNKNOWN})
+_TELLING_DOUBTS = frozenset({Doubt.SERVER_ERROR, Doubt.MIDDLEMAN})
 
 
 def apply(job: Job, event: Event) -> Change:
@@ -144,8 +154,9 @@ def _attempt_state(job: Job, event: Event) -> AttemptState | None:
 
 
 def _attempt_ends(target: JobState, event: Event) -> bool:
-    """An attempt stays live while something may still come of it: also while UNKNOWN or LOST,
-    until the user retries; so the ledger itself forbids a second POST beside it."""
+    """An attempt stays live while something may still come of it: also in an ended job that was
+    or may have been paid for, until the user retries; so the ledger itself forbids a second POST
+    beside it."""
     if event.kind is EventKind.RETRIED:
         return True
     return target in _ENDS_ATTEMPT
@@ -170,8 +181,8 @@ def _progress(before: Job, event: Event) -> dict[str, object]:
         }  # fmt: skip
     if kind is EventKind.UNCLEAR:
         doubt = event.doubt if isinstance(event, DoubtEvent) else Doubt.OPEN
-        # A 5xx that comes back for the same job says something about the job.
-        trouble = before.trouble + (doubt is Doubt.SERVER_ERROR)
+        # What comes back for the same job says something about the job.
+        trouble = before.trouble + (doubt in _TELLING_DOUBTS)
         return {
             "trouble": trouble, "unclear_at": event.at, "doubt": doubt,
             "due_at": event.at + FIRST_READS_S[0],
@@ -181,7 +192,9 @@ def _progress(before: Job, event: Event) -> dict[str, object]:
     if kind is EventKind.GONE:
         return {"recoveries": before.recoveries + 1, "trouble": 0, "due_at": event.at}
     if kind is EventKind.RETRIED or kind is EventKind.REOPENED:
-        return {"trouble": 0, "recoveries": 0, "due_at": 0.0, "outputs": ()}
+        # The addresses of files that could not be fetched are all there is.
+        outputs = before.outputs if before.state is JobState.UNFETCHED else ()
+        return {"trouble": 0, "recoveries": 0, "due_at": 0.0, "outputs": outputs}
     return {"trouble": 0, "due_at": event.retry_at or event.at}
 
 
@@ -215,8 +228,11 @@ def _facts(before: Job, target: JobState, event: Event) -> dict[str, object]:
 def found_at_start(job: Job, now: float) -> Event | None:
     """What a job left by an earlier process needs before the planner may see it.
 
-    An intent without an outcome is unclear: its POST may have left before the process died.
+    An intent without an outcome is unclear: its POST may have left before the process died. Files
+    that could not be fetched are tried again.
     """
+    if job.state is JobState.UNFETCHED:
+        return Event(EventKind.REOPENED, job.key, now)
     if job.state is not JobState.SUBMITTING:
         return None
     door = "v1 call" if job.api is Mode.BLOCKING else "submit"

@@ -37,12 +37,15 @@ class Signal(StrEnum):
     LOST = "reset or timeout after the first byte left"
     UNREADABLE = "2xx, unreadable or without what it must carry"
     REDIRECT = "3xx"
-    BAD_REQUEST = "400 and other 4xx"
+    MIDDLEMAN = "a page or code that is not the service's own"
+    NOT_NOW = "421, 423, 425"
+    BAD_REQUEST = "400, 413, 415"
     KEY_REFUSED = "401"
     FORBIDDEN = "403"
     NOT_FOUND = "404"
     WRONG_METHOD = "405"
-    NO_CREDITS = "406 credits, limit, unknown text"
+    NO_CREDITS = "402; 406 credits, limit"
+    REFUSED_UNTOLD = "406 unknown text"
     WRONG_CONTENT_TYPE = "406 content type"
     PARAMETER_REFUSED = "406 parameter refused"
     RETIRED = "410"
@@ -72,9 +75,8 @@ class Treatment(StrEnum):
     PROCEED = "proceed"
     """Read the body."""
     RETRY = "retry"
-    """Try again, with backoff or at the instant the service named; no attempt is spent."""
-    RETRY_THEN_SET_ASIDE = "retry, then set aside"
-    """Try again a bounded number of times, then leave the decision to the user."""
+    """Try again, ever more rarely, or at the instant the service named; no attempt is spent. Age
+    alone ends it: after its hour a request is looked for in the history."""
     RETRY_THEN_FINAL = "retry, then final"
     """Try again a bounded number of times; then every job that needs it ends."""
     AMBIGUOUS = "ambiguous"
@@ -85,22 +87,21 @@ class Treatment(StrEnum):
     """The job ends: it can never succeed as it stands."""
     GATE_KEY = "gate: key"
     """Hold everything until the key is accepted again."""
-    GATE_KEY_OR_MODEL = "gate: key; closes the model if a free GET shows the key is good"
-    """Refused for the account or for this model: a free call tells which."""
+    SUSPECT = "job, model or account"
+    """Refused for the job, the model or the account: what passes beside it tells which."""
     GATE_HISTORY = "gate: history"
     """Hold lookups in the history; whoever needs one waits, everything else goes on."""
     GATE_CREDITS = "gate: credits"
     """Hold submits: the account is empty or at its limit."""
-    CLOSE_MODEL = "close the model"
-    """Submit nothing more of this model in this run."""
     HALT = "halt"
     """Our bug or a wrong configuration: stop, resumable."""
     BODY = "the body decides"
-    """A body that says FAILED ends the job; any other is retried, then set aside."""
+    """A body that says FAILED ends the job; any other is retried."""
     BY_AGE = "by age"
-    """Young: retry. Old, or gone for good: ask the history."""
+    """Within its hour: retry, and ask the history beside it. After it: the history decides."""
     NO_PROOF = "absent, which proves nothing"
-    """Not in the history (yet): retry, then the policy decides."""
+    """Not in the history (yet): retry; after the hour, and beside a later request of ours that the
+    history does show, the policy decides."""
 
 
 _T = Treatment
@@ -118,30 +119,33 @@ def _row(*treatments: Treatment) -> Mapping[CallKind, Treatment]:
     return dict(zip(_COLUMNS, treatments, strict=True))
 
 
-_ASIDE = _T.RETRY_THEN_SET_ASIDE
+_GETS_RETRY = (_T.RETRY,) * 4
 
 TABLE: Mapping[Signal, Mapping[CallKind, Treatment]] = {
     Signal.OK: _row(*[_T.PROCEED] * 6),
     Signal.NOT_SENT: _row(*[_T.RETRY] * 6),
-    Signal.LOST: _row(_T.AMBIGUOUS, *[_T.RETRY] * 5),
-    Signal.UNREADABLE: _row(
-        _T.AMBIGUOUS, _ASIDE, _T.BY_AGE, _T.RETRY, _T.RETRY, _T.RETRY_THEN_FINAL
+    Signal.LOST: _row(_T.AMBIGUOUS, *_GETS_RETRY, _T.RETRY),
+    Signal.UNREADABLE: _row(_T.AMBIGUOUS, *_GETS_RETRY, _T.RETRY_THEN_FINAL),
+    Signal.REDIRECT: _row(_T.AMBIGUOUS, *_GETS_RETRY, _T.RETRY),
+    Signal.MIDDLEMAN: _row(_T.AMBIGUOUS, *_GETS_RETRY, _T.RETRY),
+    Signal.NOT_NOW: _row(*[_T.RETRY] * 6),
+    Signal.BAD_REQUEST: _row(_T.FINAL, *_GETS_RETRY, _T.FINAL),
+    Signal.KEY_REFUSED: _row(
+        *[_T.GATE_KEY] * 3, _T.GATE_HISTORY, _T.RETRY, _T.GATE_KEY
     ),
-    Signal.REDIRECT: _row(*[_T.HALT] * 6),
-    Signal.BAD_REQUEST: _row(_T.FINAL, _ASIDE, _ASIDE, _ASIDE, _T.RETRY, _T.FINAL),
-    Signal.KEY_REFUSED: _row(*[_T.GATE_KEY] * 3, _T.GATE_HISTORY, *[_T.GATE_KEY] * 2),
     Signal.FORBIDDEN: _row(
-        _T.GATE_KEY_OR_MODEL, *[_T.GATE_KEY] * 2, _T.GATE_HISTORY, *[_T.GATE_KEY] * 2
+        _T.SUSPECT, *[_T.GATE_KEY] * 2, _T.GATE_HISTORY, _T.RETRY, _T.GATE_KEY
     ),
-    Signal.NOT_FOUND: _row(_T.CLOSE_MODEL, _T.BY_AGE, _T.BY_AGE, _T.NO_PROOF, _T.RETRY, _T.HALT),
-    Signal.WRONG_METHOD: _row(*[_T.HALT] * 6),
+    Signal.NOT_FOUND: _row(_T.SUSPECT, _T.BY_AGE, _T.BY_AGE, _T.NO_PROOF, _T.RETRY, _T.RETRY),
+    Signal.WRONG_METHOD: _row(*[_T.RETRY] * 6),
     Signal.NO_CREDITS: _row(*[_T.GATE_CREDITS] * 6),
-    Signal.WRONG_CONTENT_TYPE: _row(_T.HALT, _ASIDE, _ASIDE, _ASIDE, _T.RETRY, _T.HALT),
-    Signal.PARAMETER_REFUSED: _row(_T.FINAL, _ASIDE, _ASIDE, _ASIDE, _T.RETRY, _T.HALT),
-    Signal.RETIRED: _row(_T.CLOSE_MODEL, _T.BY_AGE, _T.BY_AGE, _T.NO_PROOF, _T.RETRY, _T.HALT),
+    Signal.REFUSED_UNTOLD: _row(_T.SUSPECT, *_GETS_RETRY, _T.RETRY),
+    Signal.WRONG_CONTENT_TYPE: _row(_T.HALT, *_GETS_RETRY, _T.HALT),
+    Signal.PARAMETER_REFUSED: _row(_T.FINAL, *_GETS_RETRY, _T.RETRY),
+    Signal.RETIRED: _row(_T.SUSPECT, _T.BY_AGE, _T.BY_AGE, _T.NO_PROOF, _T.RETRY, _T.RETRY),
     Signal.UNPROCESSABLE: _row(_T.FINAL, _T.BODY, _T.BODY, _T.RETRY, _T.RETRY, _T.FINAL),
     Signal.RATE_LIMITED: _row(*[_T.RETRY] * 6),
-    Signal.SERVER_ERROR: _row(_T.AMBIGUOUS_OR_RETRY, *[_T.RETRY] * 5),
-    Signal.GATEWAY_TIMEOUT: _row(_T.AMBIGUOUS, *[_T.RETRY] * 5),
+    Signal.SERVER_ERROR: _row(_T.AMBIGUOUS_OR_RETRY, *_GETS_RETRY, _T.RETRY),
+    Signal.GATEWAY_TIMEOUT: _row(_T.AMBIGUOUS, *_GETS_RETRY, _T.RETRY),
 }
 """signal × call → treatment."""

@@ -38,7 +38,13 @@ GATE_WORDS: Mapping[GateKind, GateWords] = {
     GateKind.DISK: GateWords(
         "disk full", "the disk is full; waiting for space", "there is no space for outputs"
     ),
-    GateKind.HALT: GateWords("stopping", "stopping"),
+    GateKind.FILES: GateWords(
+        "no files",
+        "files cannot be fetched; trying again, nothing more is submitted meanwhile",
+        "finished files cannot be fetched",
+    ),
+    GateKind.STORAGE: GateWords("stopping", "stopping"),
+    GateKind.HALT: GateWords("stopping", "nothing more is submitted, what is paid for is collected"),
     GateKind.TIME: GateWords(
         "time is over", "nothing more is submitted, what is paid for is collected"
     ),

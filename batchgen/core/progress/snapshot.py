@@ -10,13 +10,23 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from batchgen.core.common.formatting import size_text
-from batchgen.core.jobs.job import COMING_HOME, ENDED, IN_FLIGHT, JobState, StateGroup, states_of
+from batchgen.core.jobs.job import (
+    COMING_HOME,
+    ENDED,
+    GROUPS,
+    IN_FLIGHT,
+    JobState,
+    StateGroup,
+    states_of,
+)
 from batchgen.core.progress.tally import duration
 
 SOON_S = 600.0
 """A deadline so near comes before everything else."""
 _BETWEEN = ", "
-_WITHOUT_FILES = (StateGroup.FAILED, StateGroup.UNKNOWN, StateGroup.LOST)
+_WITHOUT_FILES = tuple(
+    group for group in StateGroup if GROUPS[group].is_end and group is not StateGroup.DONE
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from batchgen.core.common.exit_codes import ExitCode
 from batchgen.core.jobs.job import Job, JobState
+from batchgen.core.jobs.outcomes import CallKind
 from batchgen.core.scheduling.effects import Effect, EffectKind
 from batchgen.core.scheduling.gates import Gate, GateKind
 from batchgen.core.scheduling.queues import QueueKind
@@ -23,7 +24,7 @@ class Verdict(StrEnum):
     """A gate or a limit ends the run before its jobs; it can be resumed."""
 
 
-_ENDING_GATES = (GateKind.CREDITS, GateKind.SPEND_CAP, GateKind.TIME)
+_ENDING_GATES = (GateKind.CREDITS, GateKind.SPEND_CAP, GateKind.TIME, GateKind.HALT)
 """Gates that let what is under way come home, and end the run when nothing is."""
 
 
@@ -41,22 +42,40 @@ def ending(
         return Verdict.STOP, closed[GateKind.STOP]
     gate = scheduler.gates.lost_patience(now)
     saving = any(effect.kind is EffectKind.SAVE for effect in effects)
-    if gate is not None and not saving:
+    if gate is not None and not saving and not _collects(scheduler, gate):
         return Verdict.STOP, gate
     active = len(scheduler.jobs) - scheduler.queues.counts[JobState.PENDING]
     if _only_history_is_missing(scheduler, active, now):
         return Verdict.STOP, closed[GateKind.HISTORY]
+    without_files = scheduler.gates.without_files(now)
+    if without_files is not None and len(scheduler.queues[QueueKind.SAVE]) == active:
+        return Verdict.STOP, without_files
     if active or effects:
         return Verdict.GO_ON, None
     if scheduler.all_drawn and not _open_pending(scheduler):
         return Verdict.COMPLETE, None
     for kind in _ENDING_GATES:
         if kind in closed:
+            if kind is GateKind.CREDITS and _is_worth_a_try(scheduler, closed[kind], now):
+                return Verdict.GO_ON, None
             return Verdict.STOP, closed[kind]
     no_uploads = scheduler.gates.without_uploads(now)
     if no_uploads is not None and _next_pending(scheduler, now) is None:
         return Verdict.STOP, no_uploads
     return _out_of_money(scheduler, now)
+
+
+def _collects(scheduler: SchedulerState, gate: Gate) -> bool:
+    """Whether what was paid for still comes home, although nothing can be submitted."""
+    counts = scheduler.queues.counts
+    waits = counts[JobState.SUBMITTED] + counts[JobState.FETCHING]
+    comes = CallKind.RESULT not in scheduler.gates.outages.down
+    return gate.kind is GateKind.OUTAGE and comes and bool(waits)
+
+
+def _is_worth_a_try(scheduler: SchedulerState, gate: Gate, now: float) -> bool:
+    """Credits may have been reserved for what ran: now that nothing does, one submit tells."""
+    return not gate.probed_idle and _next_pending(scheduler, now) is not None
 
 
 def _open_pending(scheduler: SchedulerState) -> int:

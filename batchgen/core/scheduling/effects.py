@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
 from batchgen.core.jobs.events import Event
 from batchgen.core.jobs.job import Job
-from batchgen.core.jobs.outcomes import Response
+from batchgen.core.jobs.outcomes import CallKind, Response
 from batchgen.core.jobs.placeholders import Content
 from batchgen.core.jobs.spec import InputFile
 from batchgen.core.reconciliation.history import HistoryRead, HistoryRow
@@ -33,9 +33,22 @@ class EffectKind(StrEnum):
     CREDITS = "credits"
     """Ask what the account holds, once, to compare it with what the jobs will cost."""
     PROBE = "probe"
-    """A free GET while the key or the service is in doubt."""
+    """A free GET while a refusal may be the key's fault."""
     CHECK_DISK = "check disk"
     """A look at the free space while it is short."""
+
+
+_CALLS: Mapping[EffectKind, CallKind] = {
+    EffectKind.SUBMIT: CallKind.SUBMIT,
+    EffectKind.UPLOAD: CallKind.UPLOAD,
+    EffectKind.POLL: CallKind.STATUS,
+    EffectKind.FETCH: CallKind.RESULT,
+    EffectKind.RECOVER: CallKind.HISTORY,
+    EffectKind.READ_HISTORY: CallKind.HISTORY,
+    EffectKind.CONFIRM: CallKind.HISTORY,
+    EffectKind.CREDITS: CallKind.CREDITS,
+    EffectKind.PROBE: CallKind.CREDITS,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +69,13 @@ class Effect:
     """Of a poll: where requests are not limited, a result that is there is fetched with it."""
     content: Content | None = None
     files: tuple[InputFile, ...] = ()
+    wants_media: bool = False
+    """Of a submit or a result: whether its model is known to make media."""
+
+    @property
+    def call(self) -> CallKind | None:
+        """The call it makes; None for what asks the service nothing."""
+        return _CALLS.get(self.kind)
 
     @property
     def model(self) -> str:
@@ -76,6 +96,14 @@ class StorageTrouble:
 
 
 @dataclass(frozen=True, slots=True)
+class FileTrouble:
+    """A host did not bring a file of a job, and why."""
+
+    host: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class JobOutcome:
     """How an effect about a job ended. `event` is None where it was cut off; `denied` says that a
     row of the history is not this job's."""
@@ -84,6 +112,7 @@ class JobOutcome:
     event: Event | None = None
     storage: StorageTrouble | None = None
     denied: bool = False
+    file: FileTrouble | None = None
 
 
 @dataclass(frozen=True, slots=True)

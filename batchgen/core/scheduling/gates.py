@@ -1,16 +1,20 @@
 """Gates: reasons outside the jobs to hold effects back. They never move a job.
 
-A gate is closed by what calls report and opened by what they report later; a free GET probes where
-nothing else may run. How long the run waits at a gate before it stops is `Patience`.
+A gate is closed by what calls report and opened by the same calls: while it is closed, one of them
+at a time is let through. How long the run waits at a gate before it stops is `Patience`.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from batchgen.core.jobs.outcomes import TABLE, CallKind, Response, Signal, Treatment
 from batchgen.core.net.http import Host
+from batchgen.core.scheduling.outages import FRUITLESS, Outages
+from batchgen.core.scheduling.refusals import Refusals
 
 
 class GateKind(StrEnum):
@@ -23,15 +27,19 @@ class GateKind(StrEnum):
     SPEND_CAP = "spend cap"
     """`max_spend` does not suffice for the next job: nothing is submitted."""
     OUTAGE = "outage"
-    """The service does not answer, or only with server errors."""
+    """Submits or results are not answered, or only with server errors."""
     HISTORY = "history"
     """The account's history does not answer; holds back nothing by itself."""
     UPLOADS = "uploads"
     """Input files cannot be uploaded; holds back nothing but the jobs that need them."""
+    FILES = "files"
+    """A host does not bring the files; holds back the models whose files it holds."""
     DISK = "disk"
     """No space for outputs, or their object store is away."""
+    STORAGE = "storage"
+    """The place of the outputs is broken: nothing may be stored any more."""
     HALT = "halt"
-    """Our bug or a wrong configuration."""
+    """Our bug: nothing is submitted; what is paid for is collected first."""
     TIME = "time"
     """`max_duration` is nearly over: what is paid for is collected, nothing is submitted."""
     STOP = "stop"
@@ -43,46 +51,51 @@ class Patience:
     """How long a run waits at a gate before it stops and can be resumed, in seconds.
 
     Guesses, chosen for a night: a service that was never reached is a wrong address or no network,
-    one that was reached comes back.
+    one that was reached comes back, and so does a key that worked. Files stand for days.
     """
 
     outage_s: float = 2 * 3600.0
     first_contact_s: float = 30.0
     disk_s: float = 60.0
     history_s: float = 600.0
-    key_probes: int = 3
+    files_s: float = 4 * 3600.0
 
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """One closed gate: since when, why, how often probed in vain, and when to probe next."""
+    """One closed gate: since when, why, how often probed in vain, and when to probe next.
+
+    `probed_idle` says that it was probed when nothing else was under way.
+    """
 
     kind: GateKind
     reason: str
     since_at: float
     probe_at: float
     probes: int = 0
+    call: CallKind | None = None
+    """The call that closed it."""
+    probed_idle: bool = False
 
 
 DISK_CHECK_S = 5.0
 """Between two looks at the free space."""
 OUTAGE_AFTER = 3
-"""Fruitless calls in a row, none successful between, that make an outage."""
+"""Fruitless calls in a row to the history or for uploads, none successful between, that close their
+gates."""
 _MAX_PROBE_DELAY_S = 60.0
-_OUTAGE_SIGNALS = frozenset(
-    {Signal.NOT_SENT, Signal.LOST, Signal.SERVER_ERROR, Signal.GATEWAY_TIMEOUT}
-)
-
+_FIRST_CREDITS_PROBE_S, _MAX_CREDITS_PROBE_S = 60.0, 600.0
 
 _HOSTS = {CallKind.HISTORY: Host.HISTORY, CallKind.UPLOAD: Host.UPLOAD}
 """Where calls go that do not go to the API itself."""
-_OUTAGES = {
-    Host.API: GateKind.OUTAGE,
-    Host.HISTORY: GateKind.HISTORY,
-    Host.UPLOAD: GateKind.UPLOADS,
-}
-"""What closes when a host does not answer."""
-_HOLDING_NOTHING = frozenset({GateKind.HISTORY, GateKind.UPLOADS})
+_OUTAGES = {Host.HISTORY: GateKind.HISTORY, Host.UPLOAD: GateKind.UPLOADS}
+"""What closes when a host beside the API does not answer."""
+_HOLDING_NOTHING = frozenset({GateKind.HISTORY, GateKind.UPLOADS, GateKind.FILES})
+_PROBED_BY_SUBMITS = frozenset({GateKind.KEY, GateKind.CREDITS, GateKind.OUTAGE})
+_WITH_KEY = frozenset({CallKind.SUBMIT, CallKind.STATUS, CallKind.RESULT, CallKind.UPLOAD})
+"""Calls that a job needs, and whose success shows that the key is good."""
+_NEEDED = (CallKind.SUBMIT, CallKind.RESULT)
+"""Calls without which nothing gets on; where the status fails, the result is asked instead."""
 
 
 @dataclass(slots=True)
@@ -91,125 +104,219 @@ class Gates:
 
     patience: Patience = field(default_factory=Patience)
     closed: dict[GateKind, Gate] = field(default_factory=dict)
-    closed_models: dict[str, str] = field(default_factory=dict)
-    """slug → reason."""
-    doubted_model: str = ""
-    """The model whose 403 may be the key's fault or the model's; the next probe tells."""
+    refusals: Refusals = field(default_factory=Refusals)
+    outages: Outages = field(default_factory=Outages)
+    wants_probe: bool = False
+    """Whether a free call is to tell if the key is good, since a model refused it."""
     _fruitless: dict[Host, int] = field(default_factory=dict)
     _reached: set[Host] = field(default_factory=set)
     _key_worked: bool = False
 
-    def observe(self, response: Response, model: str = "") -> None:
-        """Learn from what came of a call about a model, if it was about one."""
+    @property
+    def closed_models(self) -> Mapping[str, str]:
+        """slug → why it takes no jobs."""
+        return self.refusals.closed_models
+
+    def observe(self, response: Response, model: str = "", job_key: int = 0) -> None:
+        """Learn from what came of a call about a model and a job, if it was about one."""
         host = _HOSTS.get(response.call, Host.API)
-        unreadable_history = host is Host.HISTORY and response.signal is Signal.UNREADABLE
-        if response.signal in _OUTAGE_SIGNALS or unreadable_history:
-            self._count_fruitless(host, response)
-            return
-        treatment = TABLE[response.signal][response.call]
-        if treatment is Treatment.GATE_HISTORY:
+        if host is not Host.API:
+            self._observe_beside(host, response)
+        else:
+            self.outages.observe(response, job_key)
+            self._sync_outage()
+            if response.signal in FRUITLESS:
+                return
+            self._reached.add(host)
+        self._treat(TABLE[response.signal][response.call], response, model, job_key)
+
+    def _observe_beside(self, host: Host, response: Response) -> None:
+        """Hosts beside the API have one gate each."""
+        kind = _OUTAGES[host]
+        if response.signal in FRUITLESS:
+            count = self._fruitless[host] = self._fruitless.get(host, 0) + 1
+            if count >= OUTAGE_AFTER:
+                self.close(kind, response.reason, response.at)
+        elif TABLE[response.signal][response.call] is Treatment.GATE_HISTORY:
             self.close(GateKind.HISTORY, response.reason, response.at)
-            return
-        self._fruitless[host] = 0
-        self._reached.add(host)
-        self.open(_OUTAGES[host])
-        self._treat(treatment, response, model)
+        else:
+            self._fruitless[host] = 0
+            self._reached.add(host)
+            self.open(kind)
 
-    def _treat(self, treatment: Treatment, response: Response, model: str) -> None:
-        if response.signal is Signal.OK and response.call is not CallKind.HISTORY:
-            self._key_worked = True
-            self.open(GateKind.KEY)
+    def _sync_outage(self) -> None:
+        """The gate that people see stands for the calls that nothing gets on without."""
+        outage = self.outages.first(_NEEDED)
+        if outage is None:
+            self.open(GateKind.OUTAGE)
+        elif GateKind.OUTAGE not in self.closed:
+            self.close(GateKind.OUTAGE, outage.reason, outage.since_at)
+
+    def _treat(self, treatment: Treatment, response: Response, model: str, job_key: int) -> None:
+        call = response.call
+        if response.signal is Signal.OK:
+            self._succeeded(call)
         elif treatment is Treatment.GATE_KEY:
-            self.close(GateKind.KEY, response.reason, response.at)
-        elif treatment is Treatment.GATE_KEY_OR_MODEL:
-            self.doubted_model = model
-            self.close(GateKind.KEY, response.reason, response.at)
+            self._refuse_key(response)
+        elif call is CallKind.CREDITS and response.signal in {
+            Signal.KEY_REFUSED,
+            Signal.FORBIDDEN,
+        }:
+            self._doubt_key(response)
         elif treatment is Treatment.GATE_CREDITS:
-            self.close(GateKind.CREDITS, response.reason, response.at)
-        elif treatment is Treatment.CLOSE_MODEL:
-            self.closed_models.setdefault(model, response.reason)
+            self._refuse_credits(response)
+        elif treatment is Treatment.SUSPECT:
+            self._suspect(response, model, job_key)
         elif treatment is Treatment.HALT:
-            self.close(GateKind.HALT, response.reason, response.at)
+            self.close(GateKind.HALT, response.reason, response.at, call)
 
-    def _count_fruitless(self, host: Host, response: Response) -> None:
-        count = self._fruitless[host] = self._fruitless.get(host, 0) + 1
-        if count >= OUTAGE_AFTER:
-            self.close(_OUTAGES[host], response.reason, response.at)
+    def _succeeded(self, call: CallKind) -> None:
+        gate = self.closed.get(GateKind.CREDITS)
+        if gate is not None and call in {gate.call, CallKind.SUBMIT}:
+            self.open(GateKind.CREDITS)
+        if call not in _WITH_KEY:
+            return
+        self._key_worked = True
+        gate = self.closed.pop(GateKind.KEY, None)
+        if gate is not None and gate.call in _WITH_KEY and gate.call not in {call, CallKind.UPLOAD}:
+            # The key is good for one call and not for another: that one alone is held.
+            self.outages.mark(gate.call, gate.reason, gate.since_at)
+            self._sync_outage()
 
-    def close(self, kind: GateKind, reason: str, now: float) -> None:
+    def _refuse_key(self, response: Response) -> None:
+        gate = self.closed.get(GateKind.KEY)
+        if gate is None:
+            self.close(GateKind.KEY, response.reason, response.at, response.call)
+        elif response.at >= gate.probe_at:
+            delay_s = min(_MAX_PROBE_DELAY_S, 2.0 ** (gate.probes + 1))
+            self.closed[GateKind.KEY] = replace(
+                gate, probe_at=response.at + delay_s, probes=gate.probes + 1
+            )
+
+    def _doubt_key(self, response: Response) -> None:
+        """The call for the credits is a courtesy, which a good key may be refused: the next call of
+        a job tells, one at a time."""
+        self.wants_probe = False
+        if not self._key_worked and GateKind.KEY not in self.closed:
+            self.refusals.models.clear()  # it was the key, as far as anybody can tell
+            self.close(GateKind.KEY, response.reason, response.at, CallKind.SUBMIT)
+            self.put_off(GateKind.KEY, response.at, probes=0)
+
+    def _refuse_credits(self, response: Response) -> None:
+        gate = self.closed.get(GateKind.CREDITS)
+        if gate is None:
+            self.close(GateKind.CREDITS, response.reason, response.at, response.call)
+            self.put_off(GateKind.CREDITS, response.at + _FIRST_CREDITS_PROBE_S, probes=0)
+        elif response.at >= gate.probe_at or gate.probed_idle:
+            delay_s = min(_MAX_CREDITS_PROBE_S, _FIRST_CREDITS_PROBE_S * 2.0 ** (gate.probes + 1))
+            self.put_off(GateKind.CREDITS, response.at + delay_s)
+
+    def _suspect(self, response: Response, model: str, job_key: int) -> None:
+        self.refusals.refuse_job(job_key, response.at)
+        if response.signal is Signal.REFUSED_UNTOLD:
+            self._refuse_credits(response)
+        elif response.signal is Signal.FORBIDDEN and GateKind.KEY in self.closed:
+            self._refuse_key(response)
+        else:
+            self.refusals.refuse_model(model, response.reason, response.at)
+            self.wants_probe = response.signal is Signal.FORBIDDEN and not self._key_worked
+
+    def accepted(self, job_key: int, model: str, at: float) -> None:
+        """A submit was accepted."""
+        self.refusals.passed(job_key, model, at)
+
+    def close(self, kind: GateKind, reason: str, now: float, call: CallKind | None = None) -> None:
         """Close a gate; a closed one keeps its beginning."""
         if kind not in self.closed:
-            self.closed[kind] = Gate(kind, reason, now, now + 1.0)
+            self.closed[kind] = Gate(kind, reason, now, now + 1.0, call=call)
 
     def open(self, kind: GateKind) -> None:
         """Open a gate, if it is closed."""
         self.closed.pop(kind, None)
 
-    def probed(self, response: Response) -> None:
-        """Take in the outcome of a probe: a good one also tells whose fault a 403 was."""
-        good = response.signal is Signal.OK
-        if good and self.doubted_model:
-            gate = self.closed.get(GateKind.KEY)
-            self.closed_models[self.doubted_model] = gate.reason if gate else "HTTP 403"
-        if good:
-            self.doubted_model = ""
-        self.observe(response)
-        for kind in (GateKind.KEY, GateKind.OUTAGE):
-            gate = self.closed.get(kind)
-            if gate is not None:
-                delay = min(_MAX_PROBE_DELAY_S, 2.0 ** (gate.probes + 1))
-                # Only an answer counts against the key: an unreachable service says nothing of it.
-                counts = kind is GateKind.OUTAGE or response.signal not in _OUTAGE_SIGNALS
-                probes = gate.probes + counts
-                self.closed[kind] = replace(gate, probe_at=response.at + delay, probes=probes)
-
-    def put_off(self, kind: GateKind, at: float) -> None:
-        """Look at a closed gate again at `at`."""
+    def put_off(self, kind: GateKind, at: float, *, probes: int = 1) -> None:
+        """Look at a closed gate again at `at`; it was probed so many times more."""
         gate = self.closed.get(kind)
         if gate is not None:
-            self.closed[kind] = replace(gate, probe_at=at, probes=gate.probes + 1)
+            self.closed[kind] = replace(gate, probe_at=at, probes=gate.probes + probes)
 
-    def probe_at(self) -> float | None:
-        """When the next free GET should look whether the service answers again."""
-        waiting = [
-            self.closed[kind].probe_at
-            for kind in (GateKind.KEY, GateKind.OUTAGE)
-            if kind in self.closed
-        ]
-        return min(waiting) if waiting else None
+    def submitted(self, *, idle: bool) -> None:
+        """A submit left. While credits are doubted it is a probe; `idle`: nothing else ran."""
+        gate = self.closed.get(GateKind.CREDITS)
+        if gate is not None:
+            self.closed[GateKind.CREDITS] = replace(gate, probed_idle=idle)
 
     def holds_calls(self) -> bool:
-        """Whether no call to the API may start (probes aside)."""
-        return bool(self.closed.keys() & {GateKind.KEY, GateKind.OUTAGE, GateKind.HALT})
+        """Whether no call to the API may start at all."""
+        return GateKind.STORAGE in self.closed
+
+    def lets_through(self, call: CallKind, now: float) -> bool:
+        """Whether a call may be made now, if need be as the only one of its kind."""
+        key = self.closed.get(GateKind.KEY)
+        return not (
+            self.holds_calls()
+            or (key is not None and call is not CallKind.CREDITS and now < key.probe_at)
+            or self.outages.is_held(call, now)
+        )
+
+    def is_probe(self, call: CallKind) -> bool:
+        """Whether a call may only be made while no other of its kind is under way."""
+        return GateKind.KEY in self.closed or call in self.outages.down
+
+    def submits_allowed(self, now: float, *, idle: bool) -> float:
+        """How many submits may leave now: any number, none, or one as a probe.
+
+        `idle` says that nothing else is under way.
+        """
+        closed = self.closed.keys() - _HOLDING_NOTHING
+        if not closed and CallKind.SUBMIT not in self.outages.down:
+            return math.inf
+        if closed - _PROBED_BY_SUBMITS or not self.lets_through(CallKind.SUBMIT, now):
+            return 0
+        if GateKind.OUTAGE in closed and CallKind.SUBMIT not in self.outages.down:
+            return 0  # results do not come
+        credits_gate = self.closed.get(GateKind.CREDITS)
+        if credits_gate is None:
+            return 1
+        return int(now >= credits_gate.probe_at or (idle and not credits_gate.probed_idle))
+
+    def probe_at(self) -> float | None:
+        """When the next call may be tried at a closed gate."""
+        gates = [self.closed[kind] for kind in (GateKind.KEY, GateKind.CREDITS) if kind in self.closed]
+        waiting = [gate.probe_at for gate in gates]
+        waiting += [outage.probe_at for outage in self.outages.down.values()]
+        return min(waiting, default=None)
 
     def holds_submits(self) -> bool:
-        """Whether nothing new may be submitted."""
+        """Whether nothing new may be submitted, probes aside."""
         return bool(self.closed.keys() - _HOLDING_NOTHING)
 
     def holds_saves(self) -> bool:
         """Whether nothing may be written to the outputs."""
-        return bool(self.closed.keys() & {GateKind.DISK, GateKind.HALT})
+        return bool(self.closed.keys() & {GateKind.DISK, GateKind.STORAGE})
 
     def lost_patience(self, now: float) -> Gate | None:
         """The gate at which the run should stop waiting, if there is one."""
         for kind, gate in self.closed.items():
-            if kind is GateKind.HALT:
+            if kind is GateKind.STORAGE:
                 return gate
-            if kind is GateKind.KEY and self._key_is_bad(gate):
+            if kind is GateKind.KEY and not self._key_worked and gate.probes:
                 return gate
             limit = self._limit_s(kind)
             if limit is not None and now - gate.since_at >= limit:
                 return gate
         return None
 
-    def _key_is_bad(self, gate: Gate) -> bool:
-        """A key that worked is probed again before it is given up; one that never did is not."""
-        return gate.probes >= (self.patience.key_probes if self._key_worked else 1)
-
     def without_uploads(self, now: float) -> Gate | None:
         """The gate, if files could not be uploaded for so long that nobody waits for it alone."""
         gate = self.closed.get(GateKind.UPLOADS)
         gave_up = gate is not None and now - gate.since_at >= self._outage_s(Host.UPLOAD)
+        return gate if gave_up else None
+
+    def without_files(self, now: float) -> Gate | None:
+        """The gate, if files could not be fetched for so long that nobody waits for them alone."""
+        gate = self.closed.get(GateKind.FILES)
+        gave_up = gate is not None and now - gate.since_at >= self.patience.files_s
         return gate if gave_up else None
 
     def _outage_s(self, host: Host) -> float:
@@ -219,4 +326,6 @@ class Gates:
     def _limit_s(self, kind: GateKind) -> float | None:
         if kind is GateKind.OUTAGE:
             return self._outage_s(Host.API)
+        if kind is GateKind.KEY:
+            return self.patience.outage_s
         return self.patience.disk_s if kind is GateKind.DISK else None

@@ -30,6 +30,11 @@ class Lookups:
     They no longer take a slot of the concurrency: otherwise the later submit that is to prove their
     absence might never find a slot itself.
     """
+    shown_at: float = 0.0
+    """When the latest request of ours left that the history was seen to show."""
+    wants_control: set[int] = field(default_factory=set)
+    """Jobs whose record is gone, by key: that the history does not know them counts once it shows a
+    later request of ours."""
     denials: Counter[str] = field(default_factory=Counter)
     """How often the history denied that a listed request_id is ours."""
 
@@ -84,6 +89,10 @@ class Lookups:
     def miss(self, job_key: int) -> None:
         """A complete read does not show this job."""
         self.unlisted.add(job_key)
+
+    def show(self, sent_at: float) -> None:
+        """The history shows a request of ours that left then."""
+        self.shown_at = max(self.shown_at, sent_at)
 
     def settle(self, job_key: int) -> None:
         """The job is not ambiguous any more."""

@@ -20,9 +20,10 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from batchgen.core.jobs.job import Job
+from batchgen.core.jobs.outcomes import CallKind
 from batchgen.core.jobs.placeholders import Content, missing
 from batchgen.core.jobs.policies import RateScope
 from batchgen.core.jobs.spec import Mode
@@ -30,6 +31,7 @@ from batchgen.core.reconciliation.reconcile import needs_lookup
 from batchgen.core.scheduling.capacity import Slots, Submits
 from batchgen.core.scheduling.completion import Verdict, ending
 from batchgen.core.scheduling.effects import Effect, EffectKind
+from batchgen.core.scheduling.file_hosts import hosts_of
 from batchgen.core.scheduling.gates import Gate, GateKind
 from batchgen.core.scheduling.poll_schedule import MAX_INTERVAL_S
 from batchgen.core.scheduling.prefetch import MAX_STOCK
@@ -38,6 +40,9 @@ from batchgen.core.scheduling.state import SchedulerState
 from batchgen.core.scheduling.tick import submit_share
 from batchgen.core.scheduling.uploads import UPLOADS_AT_ONCE
 
+CALL_OF = {EffectKind.POLL: CallKind.STATUS, EffectKind.FETCH: CallKind.RESULT}
+RESULT_AFTER = 2
+"""After so many fruitless polls in a row the result is asked for instead, every other time."""
 SCOUTS = 3
 """Of a model without a single result, so many requests are asked for at once: what they tell
 is true of the others as well."""
@@ -78,6 +83,10 @@ class _Pass:
         self.effects: list[Effect] = []
         self.wakes: list[float] = []
         self.submits = Submits(scheduler.limits.concurrency - scheduler.in_flight)
+        self.out = Counter(scheduler.calls_out.values())
+        """Calls about jobs that are under way, and those just decided on."""
+        self.probed: set[str] = set()
+        """Closed hosts of files that a download just decided on will try."""
         self.uploads: set[Content] = set()
 
     def decide(self) -> PlannedEffects:
@@ -90,7 +99,7 @@ class _Pass:
 
     def _draws(self) -> tuple[int, tuple[tuple[str, int], ...]]:
         scheduler = self.scheduler
-        if scheduler.gates.holds_submits():
+        if not self._submits_allowed():
             return 0, ()
         closed, limits, prefetch = (
             scheduler.gates.closed_models.keys(),
@@ -117,6 +126,23 @@ class _Pass:
         self._probe()
         self._check_disk()
 
+    def _lets(self, call: CallKind) -> bool:
+        """Whether a call may be made now; at a closed gate one at a time."""
+        gates = self.scheduler.gates
+        if not gates.lets_through(call, self.now):
+            return False
+        if GateKind.KEY in gates.closed:
+            return not self.out.total()
+        return not (gates.is_probe(call) and self.out[call])
+
+    def _submits_allowed(self) -> float:
+        """How many submits may leave beside those under way, as far as gates are concerned."""
+        idle = not self.scheduler.in_flight
+        allowed = self.scheduler.gates.submits_allowed(self.now, idle=idle)
+        if allowed == math.inf:
+            return allowed
+        return max(0.0, allowed - self.out[CallKind.SUBMIT]) if self._lets(CallKind.SUBMIT) else 0
+
     def _due(self, line: QueueKind) -> Iterator[Job]:
         """Jobs whose instant has come; the next one is remembered for the next look."""
         queue = self.scheduler.queues[line]
@@ -127,13 +153,18 @@ class _Pass:
             yield self.scheduler.jobs[key]
 
     def _start(self, kind: EffectKind, job: Job | None) -> bool:
-        """Start an effect that takes a slot, if there is one."""
+        """Start an effect that takes a slot, if there is one and its call is let through."""
+        effect = Effect(kind, job)
+        if effect.call is not None and not self._lets(effect.call):
+            return False
         counts = kind is EffectKind.SUBMIT or self.scheduler.limits.rate_scope is RateScope.ALL
         if counts and not self.slots.take(job):
             return False
         unlimited = not (counts and self.slots.are_limited(job))
         at_once = kind is EffectKind.POLL and unlimited and not self.scheduler.gates.holds_saves()
-        self.effects.append(Effect(kind, job, counts, at_once=at_once))
+        self.effects.append(replace(effect, counts=counts, at_once=at_once))
+        if effect.call is not None and job is not None:
+            self.out[effect.call] += 1
         return True
 
     def _start_all(self, kind: EffectKind, line: QueueKind) -> None:
@@ -148,8 +179,23 @@ class _Pass:
         for job in self._due(QueueKind.SAVE):
             if places <= 0:
                 return
+            if self.scheduler.hosts.closed and not self._may_download(job):
+                continue
             places -= 1
             self.effects.append(Effect(EffectKind.SAVE, job, counts=False))
+
+    def _may_download(self, job: Job) -> bool:
+        """Whether the hosts of its files are open, or this download is the probe of a closed one."""
+        hosts = self.scheduler.hosts
+        closed = hosts_of(job) & hosts.closed.keys()
+        at = hosts.next_try_at(job, self.now)
+        if at is None or not closed.isdisjoint(self.probed):
+            return False
+        if at > self.now:
+            self.wakes.append(at)
+            return False
+        self.probed |= closed
+        return True
 
     def _fetches(self) -> None:
         if not self.scheduler.gates.holds_saves():
@@ -158,16 +204,28 @@ class _Pass:
     def _polls(self) -> None:
         scheduler = self.scheduler
         if scheduler.limits.rate_scope is RateScope.SUBMIT or scheduler.rate.allowed is None:
-            self._start_all(EffectKind.POLL, QueueKind.POLL)
+            for job in self._due(QueueKind.POLL):
+                if not self._ask(job) and self.slots.wanted:
+                    return
             return
         unknown: list[Job] = []
         for job in self._due(QueueKind.POLL):
             is_late = self.now - job.sent_at >= scheduler.polls.last_chance_s
             if not (is_late or scheduler.latencies.has_result(job.model)):
                 unknown.append(job)
-            elif not self._start(EffectKind.POLL, job) and self.slots.wanted:
+            elif not self._ask(job) and self.slots.wanted:
                 return
         self._scout(unknown)
+
+    def _ask(self, job: Job) -> bool:
+        """Ask for the state of a request, or for its result where the state is not to be had."""
+        kinds = [EffectKind.POLL, EffectKind.FETCH]
+        if job.trouble >= RESULT_AFTER and job.trouble % 2:
+            kinds.reverse()
+        if self.scheduler.gates.holds_saves():
+            kinds.remove(EffectKind.FETCH)  # what an answer brings could not be kept
+        kind = next((kind for kind in kinds if self._lets(CALL_OF[kind])), None)
+        return kind is not None and self._start(kind, job)
 
     def _scout(self, unknown: list[Job]) -> None:
         """A few requests of each unknown model; those never asked for first, so that one that
@@ -181,13 +239,14 @@ class _Pass:
             news_at = job.sent_at + min(SCOUT_STEP * seen_s, seen_s + MAX_INTERVAL_S)
             if news_at > self.now:
                 self.wakes.append(news_at)  # another one was seen to run at this age
-            elif out[job.model] < SCOUTS and self._start(EffectKind.POLL, job):
+            elif out[job.model] < SCOUTS and self._ask(job):
                 out[job.model] += 1
 
     def _lookups(self) -> None:
         """Candidates are confirmed; a due job starts a read, which then serves all of them."""
-        scheduler, by_list = self.scheduler, False
-        self._start_all(EffectKind.RECOVER, QueueKind.RECOVER)
+        scheduler = self.scheduler
+        by_list = bool(scheduler.lookups.wants_control)
+        self._recoveries()
         for job in self._due(QueueKind.LOOKUP):
             if job.key in scheduler.lookups.candidates:
                 self._start(EffectKind.CONFIRM, job)
@@ -198,18 +257,29 @@ class _Pass:
         if not scheduler.lookups.fetching and (scheduler.lookups.read is not None or by_list):
             self._start(EffectKind.READ_HISTORY, None)
 
+    def _recoveries(self) -> None:
+        """The history is asked for results that are gone, and within the hour the result in turn."""
+        capabilities = self.scheduler.capabilities
+        for job in self._due(QueueKind.RECOVER):
+            is_young = self.now - job.sent_at < capabilities.retention_s
+            by_result = not capabilities.has_history or (is_young and job.trouble % 2)
+            by_result = by_result and job.api is Mode.QUEUED
+            kind = EffectKind.FETCH if by_result else EffectKind.RECOVER
+            if not self._start(kind, job) and self.slots.wanted:
+                return
+
     def _submits_wait(self) -> bool:
         """Whether nothing may be submitted just now, whatever it is."""
         scheduler = self.scheduler
         waiting_files = len(scheduler.queues[QueueKind.SAVE]) + scheduler.queues.saving
         lags = waiting_files >= BACKLOG_FACTOR * scheduler.limits.save_concurrency
-        return lags or scheduler.wants_credits or scheduler.gates.holds_submits()
+        return lags or scheduler.wants_credits or not self._submits_allowed()
 
     def _submits(self, at_most: int) -> None:
         scheduler, sums = self.scheduler, self.submits
         if self._submits_wait() or at_most <= 0:
             return
-        at_most += len(sums.keys)
+        at_most = int(min(at_most, self._submits_allowed()) + len(sums.keys))
         waiting = {model for model, count in scheduler.queues.pending.items() if count}
         for job in self._due(QueueKind.SUBMIT):
             if sums.held >= waiting:
@@ -268,8 +338,8 @@ class _Pass:
     def _is_held_back(self, job: Job, price_usd: float | None) -> bool:
         """Whether this job has to wait while others need not."""
         scheduler, model, begun = self.scheduler, job.model, self.submits.models
-        if model in scheduler.gates.closed_models:
-            return True  # drawn before its model was closed
+        if scheduler.hosts.holds(model) or not self._takes_jobs(model):
+            return True
         in_flight = scheduler.queues.in_flight[model] + begun[model]
         if in_flight >= scheduler.limits.models.get(model, math.inf):
             return True
@@ -282,13 +352,23 @@ class _Pass:
         polled = scheduler.queues.polled + self.submits.polled
         return job.api is Mode.QUEUED and polled >= scheduler.polls.drainable(model)
 
-    def _probe(self) -> None:
-        at = self.scheduler.gates.probe_at()
-        if at is None or self.scheduler.probing or self.scheduler.gates.lost_patience(self.now):
-            return
+    def _takes_jobs(self, model: str) -> bool:
+        """Whether a model is not closed; one that refused a job is tried with one at a time."""
+        at = self.scheduler.gates.refusals.probe_at(model)
+        if not at:
+            return True
         if at > self.now:
             self.wakes.append(at)
-        else:
+            return False
+        is_tried = any(of == model for of, _ in self.scheduler.posting)
+        return not (is_tried or self.submits.models[model])
+
+    def _probe(self) -> None:
+        gates = self.scheduler.gates
+        at = gates.probe_at()
+        if at is not None:
+            self.wakes.append(at)
+        if gates.wants_probe and not self.scheduler.probing:
             self._start(EffectKind.PROBE, None)
 
     def _check_disk(self) -> None:

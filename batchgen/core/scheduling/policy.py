@@ -1,35 +1,53 @@
 """What the user's policies make of an event: about results that are gone and submits that are
-proved absent; and of waiting for too long."""
+proved absent; and of waiting for too long.
+
+Age alone decides that something is gone, never the number of tries: within the hour of a request
+nothing is given up, and of what is finished nothing as long as its files may stand.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
-from batchgen.core.jobs.events import Event, EventKind
-from batchgen.core.jobs.job import Job, JobState
+from batchgen.core.jobs.backoff import backoff_at
+from batchgen.core.jobs.capabilities import Capabilities
+from batchgen.core.jobs.events import AnswerEvent, Event, EventKind
+from batchgen.core.jobs.job import Doubt, Job, JobState, Output
 from batchgen.core.jobs.outcomes import Signal
 from batchgen.core.jobs.policies import Limits, OnExpired, WhenAbsent
 
 PATIENCE = 5
-"""Fruitless tries in a row before a strange answer is believed. With the backoff about 30 s."""
+"""Fruitless tries in a row before another source is asked as well. With the backoff about 30 s."""
+REFUSALS = 2
+"""So often a middleman must refuse a job, and let others pass, before it is the job's trouble."""
+BUSY_TRIES = 20
+"""So often a job may be told to come later (421, 423, 425). With the backoff more than an hour."""
 STRAGGLER_S = 600.0
 """How long after its window a request may still be called running. A guess."""
 HOPELESS_WINDOWS = 2
 """After so many windows a request that even the history calls unfinished is left to the user. A
 guess."""
+FETCH_S = 2 * 3600.0
+"""How long after its submit the files of a job are tried for in one run, while those of other jobs
+come. The next run tries again."""
 _LOOKED_UP = frozenset({JobState.RECOVERING, JobState.AMBIGUOUS})
 _ANSWERED = frozenset({Signal.OK, Signal.UNPROCESSABLE})
 """A history that does not answer says nothing about a request, however old."""
+_TEXT_TYPES = frozenset({"text/plain", "application/json"})
 
 
-def by_policy(job: Job, event: Event, limits: Limits) -> Event:
+def by_policy(job: Job, event: Event, limits: Limits, retention_s: float) -> Event:
     """The event as the policies of the run want it."""
-    if event.kind is EventKind.GONE and limits.on_expired is OnExpired.FAIL:
+    is_over = event.at - job.sent_at >= retention_s and not job.outputs
+    if event.kind is EventKind.GONE and limits.on_expired is OnExpired.FAIL and is_over:
         return replace(event, kind=EventKind.GIVEN_UP, reason=f"{event.reason}; on_expired: fail")
     if event.kind is EventKind.GIVEN_UP and job.state is JobState.RECOVERING:
         return _expired(job, event, limits)
     if event.kind is EventKind.ABSENT:
         return _absent(job, event, limits)
+    if event.kind is EventKind.NOT_ACCEPTED and job.trouble >= BUSY_TRIES:
+        return replace(event, kind=EventKind.REFUSED, retry_at=0.0)
     return event
 
 
@@ -43,7 +61,8 @@ def _expired(job: Job, event: Event, limits: Limits) -> Event:
 
 def _absent(job: Job, event: Event, limits: Limits) -> Event:
     """A submit proved absent goes out again, unless the policy or its own record forbids."""
-    if job.trouble >= PATIENCE:
+    most = REFUSALS if job.doubt is Doubt.MIDDLEMAN else PATIENCE
+    if job.trouble >= most:
         reason = f"{job.reason}; refused {job.trouble} times in a row"
         return replace(event, kind=EventKind.REFUSED, reason=reason)
     if limits.when_absent is WhenAbsent.HOLD:
@@ -52,21 +71,73 @@ def _absent(job: Job, event: Event, limits: Limits) -> Event:
     return event
 
 
-def overdue(job: Job, event: Event, retention_s: float) -> Event:
+def overdue(job: Job, event: Event, retention_s: float, *, silent: bool = False) -> Event:
     """An event as it stands, unless the job has been unfinished for too long to wait on.
 
-    A request still called running after its window is asked of the history; one that is unfinished
-    there as well is left to the user, with its id.
+    A request that nothing final is told of after its window is asked of the history; one that is
+    unfinished there as well is left to the user, with its id. `silent` says that the history
+    answers nobody, which says nothing about a request.
     """
     age_s = event.at - job.sent_at
-    if event.kind is EventKind.RUNNING and age_s > retention_s + STRAGGLER_S:
+    is_late = age_s > retention_s + STRAGGLER_S
+    if event.kind is EventKind.RUNNING and is_late:
         return replace(event, kind=EventKind.GONE, reason="still running after its hour")
+    if event.kind is not EventKind.TROUBLE:
+        return event
+    is_open = job.state is JobState.FETCHING and not job.outputs
+    if is_late and (job.state is JobState.SUBMITTED or is_open):
+        return replace(event, kind=EventKind.GONE)
     answered = event.response is not None and event.response.signal in _ANSWERED
     if (
-        event.kind is EventKind.TROUBLE
-        and answered
-        and job.state in _LOOKED_UP
+        job.state in _LOOKED_UP
+        and (answered or not silent)
         and age_s > HOPELESS_WINDOWS * retention_s
     ):
         return replace(event, kind=EventKind.SET_ASIDE)
     return event
+
+
+def put_off(job: Job, event: Event, capabilities: Capabilities) -> Event:
+    """A download that was fruitless (TROUBLE), or whose address brings nothing any more (GIVEN_UP):
+    it goes on, is left to the next run, or is lost once the days of the file are over."""
+    age_s = event.at - job.sent_at
+    if event.kind is EventKind.GIVEN_UP and age_s >= capabilities.file_retention_s:
+        return event
+    is_tired = job.trouble >= PATIENCE and job.recoveries > 0
+    kind = EventKind.PUT_OFF if is_tired and age_s >= FETCH_S else EventKind.TROUBLE
+    return replace(event, kind=kind)
+
+
+def with_known_address(job: Job, event: Event) -> Event:
+    """No source names another address of files whose old one is known: that one is tried again."""
+    asked_all = job.trouble > 0 and event.kind in {EventKind.TROUBLE, EventKind.SET_ASIDE}
+    if not (asked_all or event.kind is EventKind.GIVEN_UP):
+        return event
+    return AnswerEvent(
+        EventKind.RECOVERED,
+        job.key,
+        event.at,
+        event.reason,
+        backoff_at(event.at, PATIENCE, job.key),
+        event.response,
+    )
+
+
+def without_control(job: Job, event: Event, shown_at: float, capabilities: Capabilities) -> Event:
+    """A record that is gone (GIVEN_UP): that the history does not know it counts only beside a
+    later request of ours that it does show; `shown_at` is when the latest such left."""
+    age_s = event.at - job.sent_at
+    listed = event.response is not None and event.response.signal is Signal.OK
+    if listed or shown_at > job.sent_at or not capabilities.has_history:
+        return event
+    if age_s >= capabilities.file_retention_s:
+        return event
+    if age_s <= HOPELESS_WINDOWS * capabilities.retention_s:
+        return replace(event, kind=EventKind.TROUBLE)
+    reason = f"{event.reason}; the history shows no later request of ours, so it proves nothing"
+    return replace(event, kind=EventKind.SET_ASIDE, reason=reason)
+
+
+def has_media(outputs: Iterable[Output]) -> bool:
+    """Whether there are files among some outputs, beside texts that came inside an answer."""
+    return any(output.url or output.media_type not in _TEXT_TYPES for output in outputs)

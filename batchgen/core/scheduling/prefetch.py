@@ -55,6 +55,13 @@ class Prefetch:
         drawn.ended = self.quota == 0 or len(jobs) < asked
         drawn.last_key = jobs[-1].key if jobs else drawn.last_key
 
+    def rewind(self, count: int) -> None:
+        """Draw from the beginning again: so many jobs were let go that may be submitted now."""
+        if self.quota is not None:
+            self.quota += count
+        for drawn in (self.others, *self.models.values()):
+            drawn.last_key, drawn.ended = 0, False
+
     def has_ended(self, closed_models: Collection[str]) -> bool:
         """Whether the record holds no other pending jobs, those of closed models aside."""
         still_open = self.models.keys() - closed_models

@@ -17,7 +17,7 @@ from itertools import takewhile
 from batchgen.core.jobs.capabilities import Capabilities
 from batchgen.core.jobs.events import Change, Event, EventKind
 from batchgen.core.jobs.job import IN_FLIGHT, Job, JobState
-from batchgen.core.jobs.outcomes import Response, Signal
+from batchgen.core.jobs.outcomes import TABLE, CallKind, Response, Signal, Treatment
 from batchgen.core.jobs.placeholders import Content, Uploaded, placed, waiting_for
 from batchgen.core.jobs.policies import Limits
 from batchgen.core.jobs.spec import Mode
@@ -41,11 +41,19 @@ from batchgen.core.scheduling.effects import (
     StorageTrouble,
     UploadOutcome,
 )
+from batchgen.core.scheduling.file_hosts import FileHosts, hosts_of
 from batchgen.core.scheduling.gates import DISK_CHECK_S, GateKind, Gates
 from batchgen.core.scheduling.latency import Latencies
 from batchgen.core.scheduling.learned import LATENCIES_NOTE, LIMITED_NOTE, PRICES_NOTE
 from batchgen.core.scheduling.lookups import Lookups
-from batchgen.core.scheduling.policy import by_policy, overdue
+from batchgen.core.scheduling.policy import (
+    by_policy,
+    has_media,
+    overdue,
+    put_off,
+    with_known_address,
+    without_control,
+)
 from batchgen.core.scheduling.poll_schedule import PollScheduler
 from batchgen.core.scheduling.prefetch import Prefetch
 from batchgen.core.scheduling.queues import JobQueues, QueueKind
@@ -53,6 +61,7 @@ from batchgen.core.scheduling.rate_limit import RATE_WINDOW_S, Rates, RateWindow
 from batchgen.core.scheduling.spending import Money
 from batchgen.core.scheduling.uploads import UploadQueue
 
+_FRUITLESS = frozenset({EventKind.TROUBLE, EventKind.GIVEN_UP})
 _TELLING = frozenset({EventKind.RESULT, EventKind.ANSWERED})
 _ACKED = frozenset({EventKind.ACKED, EventKind.ADOPTED, EventKind.RUNNING, EventKind.REOPENED})
 
@@ -73,6 +82,11 @@ class SchedulerState:
     uploads: UploadQueue = field(default_factory=UploadQueue)
     prefetch: Prefetch = field(default_factory=Prefetch)
     lookups: Lookups = field(default_factory=Lookups)
+    hosts: FileHosts = field(default_factory=FileHosts)
+    media_models: set[str] = field(default_factory=set)
+    """Models that make media, as the catalogue says or their results have shown."""
+    calls_out: dict[int, CallKind] = field(default_factory=dict)
+    """The calls under way that are about a job, by its key."""
     probing: bool = False
     """Whether a free GET, or a look at the disk, is under way."""
     wants_credits: bool = False
@@ -113,8 +127,11 @@ class SchedulerState:
         """An effect starts; returns it with all that it is about."""
         if effect.counts:
             self.rates.start(effect.model)
+        if effect.job is not None:
+            self._begin(effect, effect.job)
         if effect.kind is EffectKind.READ_HISTORY:
-            oldest_at = min((job.sent_at for job in self.ambiguous), default=now)
+            wanted = (self.jobs[key].sent_at for key in self.lookups.wants_control & self.jobs.keys())
+            oldest_at = min((*wanted, *(job.sent_at for job in self.ambiguous)), default=now)
             return replace(effect, read=self.lookups.begin_page(oldest_at, now))
         if effect.content is not None:
             self.uploads.begin(effect.content)
@@ -124,10 +141,20 @@ class SchedulerState:
             key = effect.job.key
             self.queues.begin(key)
             if effect.kind is EffectKind.SUBMIT:
-                return replace(effect, job=self.jobs[key])  # with its intent
+                effect = replace(effect, job=self.jobs[key])  # with its intent
             if effect.kind is EffectKind.CONFIRM:
                 return replace(effect, request_id=self.lookups.candidates.get(key, ""))
+            return replace(effect, wants_media=effect.model in self.media_models)
         return effect
+
+    def _begin(self, effect: Effect, job: Job) -> None:
+        if effect.call is not None:
+            self.calls_out[job.key] = effect.call
+        if effect.kind is EffectKind.SAVE:
+            self.hosts.begin(job)
+        elif effect.kind is EffectKind.SUBMIT:
+            # The job itself is in flight already, with its intent.
+            self.gates.submitted(idle=self.in_flight <= 1)
 
     def digest(self, outcomes: Iterable[Outcome], now: float) -> tuple[list[Event], list[Uploaded]]:
         """Effects ended. Takes in what needs no record; returns what is to be recorded first."""
@@ -156,10 +183,25 @@ class SchedulerState:
 
     def _job_ended(self, outcome: JobOutcome, now: float) -> None:
         self.queues.release(outcome.job_key)
+        self.calls_out.pop(outcome.job_key, None)
+        self.hosts.end(outcome.job_key)
+        if outcome.file is not None:
+            self.hosts.failed(outcome.file.host, outcome.job_key, outcome.file.reason, now)
+            self._sync_files(now)
         if outcome.denied:
             self.lookups.deny(outcome.job_key)
         if outcome.storage is not None:
             self._storage_failed(outcome.storage, now)
+
+    def _sync_files(self, now: float) -> None:
+        """The gate that people see stands for all hosts that bring nothing."""
+        first = self.hosts.first()
+        if first is None:
+            self.gates.open(GateKind.FILES)
+        else:
+            host, gate = first
+            reason = f"files of {host} cannot be fetched: {gate.reason}"
+            self.gates.close(GateKind.FILES, reason, now)
 
     def _storage_failed(self, trouble: StorageTrouble, now: float) -> None:
         if trouble.too_many_files:
@@ -200,8 +242,9 @@ class SchedulerState:
         self.probing = False
         if outcome.kind is EffectKind.CREDITS:
             self.wants_credits = outcome.response is None
+        self.gates.wants_probe = False
         if outcome.response is not None:
-            self.gates.probed(outcome.response)
+            self.gates.observe(outcome.response)
 
     def _disk_seen(self, outcome: DiskOutcome, now: float) -> None:
         self.probing = False
@@ -241,8 +284,15 @@ class SchedulerState:
             self.posting,
             GateKind.HISTORY in self.gates.closed,
         )
+        self._learn_control(read, own)
         findings = decide(jobs, read, own, self.lookups.foreign, policy)
         return [event for finding in findings if (event := self._concluded(finding, now))]
+
+    def _learn_control(self, read: HistoryRead, own: Mapping[str, OwnRequest]) -> None:
+        """Requests of ours that the history shows: it has caught up with them."""
+        shown = [request.sent_at for id_, request in own.items() if id_ in read.rows]
+        self.lookups.show(max(shown, default=0.0))
+        self.lookups.wants_control.clear()
 
     def _concluded(self, finding: HistoryFinding, now: float) -> Event | None:
         key = finding.job.key
@@ -284,6 +334,10 @@ class SchedulerState:
         """Bring everything that moves with time to an instant; `tick` alone calls this."""
         self.queues.advance(now)
         self.rates.advance(now)
+        if self.hosts.closed:
+            fetching = self._standing(JobState.FETCHING)
+            self.hosts.keep({host for job in fetching for host in hosts_of(job)})
+            self._sync_files(now)
         while self.submitted_at and self.submitted_at[0] <= now - RATE_WINDOW_S:
             self.submitted_at.popleft()
 
@@ -292,17 +346,49 @@ class SchedulerState:
 
         `job` is the job as it stands before the event, which may be newer than the one here.
         """
-        event = overdue(job, event, self.capabilities.retention_s)
-        if event.kind is EventKind.GONE and not self.capabilities.has_history:
-            event = replace(event, kind=EventKind.GIVEN_UP)
-        event = by_policy(job, event, self.limits)
-        if event.kind not in _ACKED or event.retry_at:
+        silent = GateKind.HISTORY in self.gates.closed
+        event = overdue(job, event, self.capabilities.retention_s, silent=silent)
+        event = self._of_sources(job, event)
+        retention_s = self.capabilities.retention_s
+        event = by_policy(job, self._refused(job, event), self.limits, retention_s)
+        if event.kind not in _ACKED or event.retry_at or job.state is JobState.UNFETCHED:
             return event
         is_running = event.kind is EventKind.RUNNING
         asked = replace(job, polls=job.polls + is_running, sent_at=job.sent_at or event.at)
         not_done_at = event.at if is_running else asked.sent_at
         poll_at = self.polls.next_poll_at(asked, not_done_at)
         return replace(event, retry_at=max(event.at, poll_at))
+
+    def _refused(self, job: Job, event: Event) -> Event:
+        """A refused submit that is the job's own fault ends it: others pass, and it does not."""
+        response = event.response
+        if event.kind is not EventKind.NOT_ACCEPTED or response is None:
+            return event
+        if TABLE[response.signal][response.call] is not Treatment.SUSPECT:
+            return event
+        model = "" if response.signal is Signal.REFUSED_UNTOLD else job.model
+        if not self.gates.refusals.is_the_jobs(job.key, model):
+            return event
+        reason = f"{event.reason}; refused again while other jobs pass"
+        return replace(event, kind=EventKind.REFUSED, reason=reason, retry_at=0.0)
+
+    def _of_sources(self, job: Job, event: Event) -> Event:
+        """What is paid for is given up only when every source says so, and its days are over."""
+        if job.state is JobState.FETCHING and job.outputs and event.kind in _FRUITLESS:
+            is_old = event.at - job.sent_at >= self.capabilities.file_retention_s
+            if is_old or hosts_of(job).isdisjoint(self.hosts.closed):
+                return put_off(job, event, self.capabilities)
+            return replace(event, kind=EventKind.TROUBLE)
+        if job.state is not JobState.RECOVERING:
+            return event
+        if job.outputs:
+            return with_known_address(job, event)
+        if event.kind is not EventKind.GIVEN_UP:
+            return event
+        event = without_control(job, event, self.lookups.shown_at, self.capabilities)
+        if event.kind is EventKind.TROUBLE:
+            self.lookups.wants_control.add(job.key)
+        return event
 
     def apply(self, changes: Sequence[Change]) -> None:
         """Changes that are on disk become part of the view, and something is learned from them.
@@ -320,8 +406,16 @@ class SchedulerState:
     def _apply(self, change: Change) -> None:
         job, response = change.after, change.event.response
         if response is not None:
-            self.gates.observe(response, job.model)
+            self.gates.observe(response, job.model, job.key)
             self._observe_limit(response)
+        if change.event.kind in {EventKind.ACKED, EventKind.ANSWERED}:
+            self._accepted(job, change.event.at)
+        if change.files:
+            self.hosts.brought(hosts_of(change.before))
+            self._sync_files(change.event.at)
+        elif job.outputs is not change.before.outputs:
+            self.hosts.named(job)
+        self._learn_history(change)
         self._learn(change)
         self.money.account(job, paid_in_vain=change.event.kind is EventKind.AGAIN)
         if change.event.kind is EventKind.INTENDED:
@@ -339,6 +433,22 @@ class SchedulerState:
             self.hold_back(job)
         else:
             self.queues.put(job)
+
+    def _accepted(self, job: Job, at: float) -> None:
+        """A submit passed: a model that took no jobs takes them again."""
+        was_closed = job.model in self.gates.closed_models
+        self.gates.accepted(job.key, job.model, at)
+        if was_closed:
+            self.prefetch.rewind(self.held.pop(job.model, 0))
+
+    def _learn_history(self, change: Change) -> None:
+        """A request of ours that the history shows by its id: it has caught up with that one."""
+        response = change.event.response
+        shown = {EventKind.RECOVERED, EventKind.ADOPTED, EventKind.FAILED}
+        if response is None or response.call is not CallKind.HISTORY:
+            return
+        if response.signal is Signal.OK and change.event.kind in shown:
+            self.lookups.show(change.before.sent_at)
 
     def _observe_limit(self, response: Response) -> None:
         """A 429 is the account's, not the job's: nothing counted starts before its reset."""
@@ -365,15 +475,23 @@ class SchedulerState:
         """So many pending jobs were asked for, of one model or of all others, and these came."""
         self.prefetch.drew(model, jobs, asked)
         for job in jobs:
+            if job.key in self.jobs:
+                continue  # drawn before its model was closed
             if job.model in self.gates.closed_models:
                 self.hold_back(job)
             else:
                 self.put([redated(job, now, self.capabilities.retention_s)])
 
     def hold_back(self, job: Job) -> None:
-        """Let go of a pending job of a closed model; it stays pending in the record."""
+        """Let go of a pending job of a closed model; it stays pending in the record.
+
+        One stays here, to be tried later on.
+        """
         self.queues.drop(job.key)
-        self.held[job.model] += 1
+        if self.queues.pending[job.model]:
+            self.held[job.model] += 1
+        else:
+            self.queues.put(job)
 
     def _learn(self, change: Change) -> None:
         event, job = change.event, change.after
@@ -384,6 +502,8 @@ class SchedulerState:
             if event.kind is EventKind.ACKED:
                 self.polls.accepted(job, event.at)
         answer = change.answer
+        if event.kind in _TELLING and answer is not None and has_media(answer.outputs):
+            self.media_models.add(job.model)
         if event.kind in _TELLING and answer is not None and answer.receipt is not None:
             receipt = answer.receipt
             if receipt.cost_usd is not None:

@@ -46,7 +46,7 @@ class RemoteOutputs:
         self._marker = ObjectContent.of(marker_of(run_id), "application/json")
         # A folder of its own name: what a run with another record left means other jobs.
         self._outbox = directory.outbox / run_id
-        self._files = FileOutputs(self._outbox, directory.staging, downloader)
+        self._files = FileOutputs(self._outbox, directory.staging, downloader, directory.rejected)
         self._stack = AsyncExitStack()
         self._found: dict[str, str] = {}
         self._here: dict[str, SavedFile] = {}
@@ -73,6 +73,10 @@ class RemoteOutputs:
     async def stage(self, owner: str, index: int, data: bytes) -> str:
         """Write bytes durably into staging, at home; see `Outputs.stage`."""
         return await self._files.stage(owner, index, data)
+
+    async def keep_answer(self, stem: str, data: bytes) -> None:
+        """Answers without files are kept at home; see `Outputs.keep_answer`."""
+        await self._files.keep_answer(stem, data)
 
     async def remove_orphans(self, keep: AbstractSet[str]) -> int:
         """Delete the parts of a process that died, except the staged files named; their count."""

@@ -18,21 +18,40 @@ _BY_FAULT: Mapping[NetFault, Signal] = {
 
 
 _BY_STATUS: Mapping[int, Signal] = {
+    400: Signal.BAD_REQUEST,
     401: Signal.KEY_REFUSED,
+    402: Signal.NO_CREDITS,
     403: Signal.FORBIDDEN,
     404: Signal.NOT_FOUND,
     405: Signal.WRONG_METHOD,
     410: Signal.RETIRED,
+    413: Signal.BAD_REQUEST,
+    415: Signal.BAD_REQUEST,
+    421: Signal.NOT_NOW,
     422: Signal.UNPROCESSABLE,
+    423: Signal.NOT_NOW,
+    425: Signal.NOT_NOW,
     429: Signal.RATE_LIMITED,
     504: Signal.GATEWAY_TIMEOUT,
 }
+_ANYBODYS = frozenset({401, 402, 421, 423, 425, 429})
+"""Codes that mean the same from whoever answers: nothing was accepted, and nothing is wrong with
+the job. Any other 4xx counts only with the service's own error in its body."""
+
+OWN_KEYS = frozenset({
+    "error", "error_description", "message", "detail", "status", "request_id", "metrics",
+    "status_url", "response_url", "poll_url", "model_status", "credits", "data",
+})  # fmt: skip
+"""The keys of the service's answers, whatever they are about (`docs/service.md`)."""
 
 
 _CONTENT_TYPE_WORDS = ("content-type", "content type")
 
 
 _CREDIT_WORDS = ("credit", "balance", "spend", "quota", "billing", "payment")
+
+
+_LIMIT_WORDS = ("rate limit", "too many requests", "rate_limit")
 
 
 _PARAMETER_WORDS = (
@@ -54,7 +73,7 @@ def signal_of(outcome: Answer | TransportError) -> Signal:
 
 
 def _signal_of_fault(error: TransportError) -> Signal:
-    """An error code that arrived counts even when its body did not: it was not accepted."""
+    """An error code that arrived counts even when its body did not; whose it is, nobody knows."""
     if error.status >= 300:
         return _signal_of_status(error.status, None)
     return _BY_FAULT[error.fault]
@@ -63,31 +82,46 @@ def _signal_of_fault(error: TransportError) -> Signal:
 def _signal_of_status(status: int, answer: Answer | None) -> Signal:
     if 200 <= status < 300:
         return Signal.OK
-    if status == 406:
-        return _signal_of_406(error_text(answer) if answer else "")
-    if status in _BY_STATUS:
-        return _BY_STATUS[status]
     if 300 <= status < 400:
         return Signal.REDIRECT
     if status >= 500:
-        return Signal.SERVER_ERROR
+        return _BY_STATUS.get(status, Signal.SERVER_ERROR)
     # 1xx never reaches us as a final answer; what is left is 4xx.
-    return Signal.BAD_REQUEST
+    is_own = answer is not None and not OWN_KEYS.isdisjoint(answer.object())
+    if not is_own and status not in _ANYBODYS:
+        return Signal.MIDDLEMAN
+    if status == 406:
+        return signal_of_words(error_text(answer) if answer else "")
+    return _BY_STATUS.get(status, Signal.MIDDLEMAN)
 
 
-def _signal_of_406(text: str) -> Signal:
-    """406 has several meanings, told apart by the message only; a text nobody knows holds submits.
+def signal_of_words(text: str) -> Signal:
+    """What a refusal is about, as far as its words say: those of a 406, or of an error under 200.
 
     Credit words win over parameter words: "spend limit must be raised" is about money.
     """
     lowered = text.lower()
     if any(word in lowered for word in _CONTENT_TYPE_WORDS):
         return Signal.WRONG_CONTENT_TYPE
+    if any(word in lowered for word in _LIMIT_WORDS):
+        return Signal.RATE_LIMITED
     if any(word in lowered for word in _CREDIT_WORDS):
         return Signal.NO_CREDITS
     if any(word in lowered for word in _PARAMETER_WORDS):
         return Signal.PARAMETER_REFUSED
-    return Signal.NO_CREDITS
+    return Signal.REFUSED_UNTOLD
+
+
+def is_page(answer: Answer) -> bool:
+    """Whether a 2xx brought something that is not the service's: a page, or JSON of somebody else.
+
+    What only broke off is not a page.
+    """
+    try:
+        value = answer.json()
+    except ValueError:
+        return answer.body.lstrip()[:1] == b"<" or "html" in answer.headers.get("content-type", "")
+    return not isinstance(value, dict) or OWN_KEYS.isdisjoint(value)
 
 
 def error_text(answer: Answer) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from enum import StrEnum
 from typing import Any, TypeGuard
 
 from batchgen.core.common.text import printable
@@ -19,35 +20,92 @@ from batchgen.core.jobs.spec import Mode
 from batchgen.core.media.formats import sniff
 from batchgen.core.net.http import Answer, CallOutcome
 from batchgen.errors import TransportError
-from batchgen.providers.segmind.errors import signal_of
+from batchgen.providers.segmind.errors import error_text, is_page, signal_of, signal_of_words
 from batchgen.providers.segmind.outputs import (
     MEDIA_KEYS,
     FoundOutput,
     TooManyOutputsError,
-    find_outputs,
+    find_media,
     is_url,
+    text_of,
+    why_no_output,
 )
 from batchgen.providers.segmind.receipts import amount, read_receipt
-from batchgen.providers.segmind.treatments import failed_call
+from batchgen.providers.segmind.treatments import failed_call, is_over
 
-RUNNING_STATES = ("QUEUED", "PROCESSING")
+class StateWord(StrEnum):
+    """What a state means, whatever word is used for it."""
+
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+
+
+_WORDS: Mapping[str, StateWord] = {
+    **dict.fromkeys(
+        ("queued", "pending", "processing", "running", "in_progress", "in_queue", "starting"),
+        StateWord.RUNNING,
+    ),
+    **dict.fromkeys(
+        ("completed", "complete", "succeeded", "success", "successful", "done", "finished"),
+        StateWord.COMPLETED,
+    ),
+    **dict.fromkeys(
+        ("failed", "failure", "error", "errored", "cancelled", "canceled", "expired", "timeout",
+         "timed_out"),
+        StateWord.FAILED,
+    ),
+}  # fmt: skip
+"""QUEUED, PROCESSING, COMPLETED and FAILED are documented; the others are what other services of
+the kind say."""
 _BODY_DECIDES = frozenset({Signal.OK, Signal.UNPROCESSABLE})
 """Where a body's FAILED is the job's. A refused key or a full window is never, whatever it says."""
 MAX_REQUEST_ID_CHARACTERS = 200
 
 
-def read_submit(job: Job, outcome: CallOutcome, now: float) -> Reading:
-    """What became of a POST, v2 or v1."""
+def word_of(body: Mapping[str, Any]) -> StateWord | None:
+    """What the state of a body means; None where it tells none."""
+    state = body.get("status")
+    if not (isinstance(state, str) and state.strip()):
+        return None
+    return _WORDS.get(state.strip().casefold(), StateWord.UNKNOWN)
+
+
+def signal_of_answer(outcome: CallOutcome) -> Signal:
+    """The signal of an answer that should be the service's JSON; its 200 may be somebody else's, or
+    hold an error that its words tell apart."""
     signal = signal_of(outcome)
+    if signal is not Signal.OK or isinstance(outcome, TransportError):
+        return signal
+    if is_page(outcome):
+        return Signal.MIDDLEMAN
+    body = outcome.object()
+    if body.get("error") and "request_id" not in body and word_of(body) is None:
+        told = signal_of_words(error_text(outcome))
+        return told if told in _TOLD_UNDER_200 else Signal.UNREADABLE
+    return signal
+
+
+_TOLD_UNDER_200 = frozenset({Signal.RATE_LIMITED, Signal.NO_CREDITS})
+
+
+def read_submit(
+    job: Job, outcome: CallOutcome, now: float, *, wants_media: bool = False
+) -> Reading:
+    """What became of a POST, v2 or v1. Of a model that makes media (`wants_media`) a v1 answer
+    must bring some."""
+    is_v1 = job.api is Mode.BLOCKING
+    signal = _signal_of_media(outcome) if is_v1 else signal_of_answer(outcome)
     if signal is not Signal.OK or isinstance(outcome, TransportError):
         event = failed_call(CallKind.SUBMIT, job, outcome, signal, now)
         return Reading(_keep_id(job, event, outcome), {})
-    if job.api is Mode.BLOCKING:
+    if is_v1:
         body = outcome.object()
-        if body.get("status") == "FAILED":
+        if word_of(body) is StateWord.FAILED:
             refused = replace(_failed(job, body, now, CallKind.SUBMIT), kind=EventKind.REFUSED)
             return Reading(refused, {})
-        return _final(job, outcome, body, now, CallKind.SUBMIT)
+        return _final(job, outcome, body, now, CallKind.SUBMIT, wants_media=wants_media)
     request_id = outcome.object().get("request_id")
     if not _is_request_id(request_id):
         reason = "the service accepted the submit but named no request_id"
@@ -59,64 +117,107 @@ def read_submit(job: Job, outcome: CallOutcome, now: float) -> Reading:
 def read_status(job: Job, outcome: CallOutcome, now: float) -> Event:
     """What a poll says."""
     body = outcome.object() if isinstance(outcome, Answer) else {}
-    state = body.get("status")
-    signal = signal_of(outcome)
-    if state == "FAILED" and signal in _BODY_DECIDES:
+    word = word_of(body)
+    if word is StateWord.FAILED and signal_of(outcome) in _BODY_DECIDES:
         return _failed(job, body, now, CallKind.STATUS)
+    signal = signal_of_answer(outcome)
     if signal is not Signal.OK:
         return failed_call(CallKind.STATUS, job, outcome, signal, now)
-    if state == "COMPLETED":
+    if word is StateWord.COMPLETED:
         finished = _answer(EventKind.FINISHED, job, now, CallKind.STATUS)
         return replace(finished, receipt=read_receipt(body))
-    if state in RUNNING_STATES:
+    if word is StateWord.RUNNING:
         return _event(EventKind.RUNNING, job, now, CallKind.STATUS)
-    if isinstance(state, str) and state:
-        # A state nobody documented is not terminal: the hour decides in the end.
-        reason = f"the service calls the request {printable(state, 60)!r}"
-        return _event(EventKind.RUNNING, job, now, CallKind.STATUS, reason)
+    if word is StateWord.UNKNOWN:
+        # Not terminal as far as anybody knows: the result is asked in turn, and the hour decides.
+        reason = f"the service calls the request {printable(str(body['status']), 60)!r}"
+        return _event(EventKind.TROUBLE, job, now, CallKind.STATUS, reason)
     return failed_call(CallKind.STATUS, job, outcome, Signal.UNREADABLE, now)
 
 
-def read_result(job: Job, outcome: CallOutcome, now: float) -> Reading:
-    """What the final body says: outputs and receipt, or that it is not final after all."""
+def read_result(
+    job: Job, outcome: CallOutcome, now: float, *, wants_media: bool = False
+) -> Reading:
+    """What the final body says: outputs and receipt, or that it is not final after all.
+
+    Of a model that makes media (`wants_media`) it must name some.
+    """
     body = outcome.object() if isinstance(outcome, Answer) else {}
-    signal = signal_of(outcome)
-    if body.get("status") == "FAILED" and signal in _BODY_DECIDES:
+    if word_of(body) is StateWord.FAILED and signal_of(outcome) in _BODY_DECIDES:
         return Reading(_failed(job, body, now, CallKind.RESULT), {})
+    signal = _signal_of_media(outcome)
     if signal is not Signal.OK or isinstance(outcome, TransportError):
         return Reading(failed_call(CallKind.RESULT, job, outcome, signal, now), {})
     if _still_running(body):
-        reason = "completed by its status, still running by its result"
-        return Reading(_event(EventKind.RUNNING, job, now, CallKind.RESULT, reason), {})
-    return _final(job, outcome, body, now, CallKind.RESULT)
+        return Reading(_too_early(job, body, now), {})
+    return _final(job, outcome, body, now, CallKind.RESULT, wants_media=wants_media)
+
+
+def _signal_of_media(outcome: CallOutcome) -> Signal:
+    """The signal of an answer that is the service's JSON, or the media itself."""
+    if isinstance(outcome, Answer) and 200 <= outcome.status < 300 and _raw_media(outcome):
+        return Signal.OK
+    signal = signal_of_answer(outcome)
+    if signal is not Signal.MIDDLEMAN or not isinstance(outcome, Answer):
+        return signal
+    is_result = 200 <= outcome.status < 300 and not outcome.object().keys().isdisjoint(MEDIA_KEYS)
+    return Signal.OK if is_result else signal
+
+
+def _too_early(job: Job, body: dict[str, Any], now: float) -> Event:
+    """Running, as far as the word is known; else the next call asks the other way."""
+    reason = f"its result calls it {printable(str(body['status']), 60)!r}"
+    kind = EventKind.RUNNING if word_of(body) is StateWord.RUNNING else EventKind.TROUBLE
+    return _event(kind, job, now, CallKind.RESULT, reason)
 
 
 def _still_running(body: dict[str, Any]) -> bool:
     """Asked too early: a state that is not terminal, and no media yet under an unknown one."""
-    state = body.get("status")
-    if state in RUNNING_STATES:
+    word = word_of(body)
+    if word is StateWord.RUNNING:
         return True
-    unknown = isinstance(state, str) and state not in {"", "COMPLETED"}
-    return unknown and not any(body.get(key) for key in MEDIA_KEYS)
+    return word is StateWord.UNKNOWN and not any(body.get(key) for key in MEDIA_KEYS)
 
 
-def _final(job: Job, answer: Answer, body: dict[str, Any], now: float, call: CallKind) -> Reading:
+def _final(  # noqa: PLR0913  one answer's whole circumstances
+    job: Job,
+    answer: Answer,
+    body: dict[str, Any],
+    now: float,
+    call: CallKind,
+    *,
+    wants_media: bool,
+) -> Reading:
     """A 200 that should carry the result: media bytes, or JSON (`body`) in any of its shapes."""
-    kind = EventKind.ANSWERED if call is CallKind.SUBMIT else EventKind.RESULT
+    if not body and not _raw_media(answer):
+        return _no_result(job, answer, now, call, "the result cannot be read")
     try:
-        found = find_outputs(body) if body else _raw_media(answer)
+        found = find_media(body) if body else _raw_media(answer)
     except TooManyOutputsError as error:
-        return _no_result(job, answer, now, call, str(error))
+        return _rejected(job, answer, now, call, str(error))
     if not found:
-        return _no_result(job, answer, now, call, "the result names no output")
+        refusal = why_no_output(body, wants_media=wants_media)
+        if refusal:
+            return _rejected(job, answer, now, call, refusal)
+        found = text_of(body)
+    kind = EventKind.ANSWERED if call is CallKind.SUBMIT else EventKind.RESULT
     outputs, inline = _numbered(found)
-    event = replace(
+    return Reading(replace(_told(kind, job, answer, now, call), outputs=outputs), inline)
+
+
+def _told(kind: EventKind, job: Job, answer: Answer, now: float, call: CallKind) -> AnswerEvent:
+    """A final answer: the receipt, and of v1 the id."""
+    return replace(
         _answer(kind, job, now, call),
         request_id=_header_id(answer.headers) if call is CallKind.SUBMIT else "",
-        outputs=outputs,
-        receipt=read_receipt(body, answer.headers),
+        receipt=read_receipt(answer.object(), answer.headers),
     )
-    return Reading(event, inline)
+
+
+def _rejected(job: Job, answer: Answer, now: float, call: CallKind, reason: str) -> Reading:
+    """Finished and billed, and no file will ever come of it: all that it said is kept."""
+    event = replace(_told(EventKind.REJECTED, job, answer, now, call), reason=reason)
+    return Reading(event, {}, kept=answer.body)
 
 
 def _no_result(job: Job, answer: Answer, now: float, call: CallKind, reason: str) -> Reading:
@@ -150,8 +251,9 @@ def read_record(job: Job, outcome: CallOutcome, now: float) -> Event:
     if _is_of_another(row, job):
         row = {}
     status = row.get("model_status")
+    word = word_of({"status": status})
     urls = [url for url in _row_urls(row) if is_url(url)]
-    if status == "FAILED":
+    if word is StateWord.FAILED:
         return _failed(job, row, now, CallKind.HISTORY)
     if urls:
         return replace(
@@ -161,9 +263,10 @@ def read_record(job: Job, outcome: CallOutcome, now: float) -> Event:
         )
     if row:
         reason = f"the history says {printable(str(status), 40)!r} and names no file"
-        if status != "COMPLETED":
+        if word is not StateWord.COMPLETED:
             return _event(EventKind.TROUBLE, job, now, CallKind.HISTORY, reason)
-        return failed_call(CallKind.HISTORY, job, outcome, Signal.NOT_FOUND, now, reason)
+        kind = EventKind.GIVEN_UP if is_over(job, now) else EventKind.TROUBLE
+        return _event(kind, job, now, CallKind.HISTORY, reason)
     return failed_call(CallKind.HISTORY, job, outcome, Signal.NOT_FOUND, now)
 
 
@@ -197,7 +300,7 @@ def read_confirmation(job: Job, request_id: str, outcome: CallOutcome, now: floa
     row = history_row(outcome)
     if row.get("request_id", request_id) != request_id or not row:
         return None
-    if job.api is Mode.BLOCKING or row.get("model_status") == "FAILED":
+    if job.api is Mode.BLOCKING or word_of({"status": row.get("model_status")}) is StateWord.FAILED:
         event = read_record(job, outcome, now)
         return replace(event, request_id=request_id) if isinstance(event, AnswerEvent) else event
     reason = "found in the account's history"

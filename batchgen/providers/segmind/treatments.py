@@ -20,12 +20,21 @@ WINDOW_S = 3600.0
 """The service forgets a request an hour after it was submitted (its model pages say so)."""
 MIN_RESET_S, MAX_RESET_S, DEFAULT_RESET_S = 1.0, 600.0, 5.0
 """Bounds of a wait after a 429, and the wait where no header names one. Guesses."""
-MAX_LAG_S = 180.0
-"""How long the history may need to know an id that an answer named. A guess."""
+FILES_S = 7 * 86_400.0
+"""Finished files stand so long after their end (its documentation says so)."""
+SLACK_S = 300.0
+"""So much later than the hour a record counts as gone: its clock began when the submit arrived,
+and deletion is lazy. A guess."""
+MAX_LAG_S = 600.0
+"""How long the history may need to know an id that a v1 answer named. A guess."""
 HISTORY_PAUSE_S = 30.0
 """Between lookups while the history refuses them."""
-MAX_RECOVERIES = 1
-"""A result is asked of the history once; what it names is all there is."""
+SUSPECT_PAUSE_S = 120.0
+"""A job that was refused for nobody knows what waits so long: others show whose fault it is."""
+MIN_LOOKUP_S, MAX_LOOKUP_S = 2.0, 60.0
+"""Bounds of the wait after a lookup of an ambiguous submit that brought nothing."""
+NO_CREDITS_PAUSE_S = 30.0
+"""Between calls that are not submits, where these are refused for want of credits."""
 
 
 def failed_call(  # noqa: PLR0913  one call's whole circumstances
@@ -54,8 +63,13 @@ def failed_call(  # noqa: PLR0913  one call's whole circumstances
 def _doubt(signal: Signal, outcome: CallOutcome) -> Doubt:
     """A 2xx, whole or broken off, is accepted as far as anybody can tell: absence is not believed.
 
-    `signal` may say more than the status: an answer without what it must carry is unreadable.
+    `signal` may say more than the status: an answer without what it must carry is unreadable, a
+    page of somebody else says nothing, and so does an error under 200.
     """
+    if signal in {Signal.MIDDLEMAN, Signal.REDIRECT}:
+        return Doubt.MIDDLEMAN
+    if not isinstance(outcome, TransportError) and outcome.object().get("error"):
+        return Doubt.SERVER_ERROR if signal is Signal.SERVER_ERROR else Doubt.OPEN
     if 200 <= outcome.status < 300 or signal is Signal.UNREADABLE:
         return Doubt.ACCEPTED
     return Doubt.SERVER_ERROR if signal is Signal.SERVER_ERROR else Doubt.OPEN
@@ -79,10 +93,7 @@ def _get_kind(job: Job, treatment: Treatment, now: float) -> EventKind:
         return EventKind.HELD
     if treatment is Treatment.BY_AGE:
         return _by_age(job, now)
-    patient = job.trouble < PATIENCE
-    if treatment in {Treatment.RETRY_THEN_SET_ASIDE, Treatment.BODY} and not patient:
-        return EventKind.GIVEN_UP if job.state is JobState.RECOVERING else EventKind.SET_ASIDE
-    if treatment is Treatment.NO_PROOF and not patient:
+    if treatment is Treatment.NO_PROOF:
         return _unlisted(job, now)
     return EventKind.TROUBLE
 
@@ -90,36 +101,47 @@ def _get_kind(job: Job, treatment: Treatment, now: float) -> EventKind:
 def _unlisted(job: Job, now: float) -> EventKind:
     """The history does not know an id: a young one may come, an old one will not."""
     if job.state is JobState.RECOVERING:
-        return EventKind.GIVEN_UP
+        return EventKind.GIVEN_UP if is_over(job, now) else EventKind.TROUBLE
     return EventKind.SET_ASIDE if now - job.unclear_at > MAX_LAG_S else EventKind.TROUBLE
 
 
 def _by_age(job: Job, now: float) -> EventKind:
-    """A 404: within the hour it may be a record that is not visible yet; after it, it is gone."""
-    if now - job.sent_at < WINDOW_S and job.trouble < PATIENCE:
-        return EventKind.TROUBLE
-    if job.recoveries < MAX_RECOVERIES:
-        return EventKind.GONE
-    return EventKind.GIVEN_UP if job.state is JobState.FETCHING else EventKind.SET_ASIDE
+    """A 404: within the hour it may be a record that is not visible yet; after it, it is gone.
+
+    Of a request that is finished the history is asked as well, meanwhile.
+    """
+    if job.state is JobState.RECOVERING:
+        return EventKind.TROUBLE  # the history is asked in turn, and says when that is all
+    asks_history = job.state is JobState.FETCHING and job.trouble >= PATIENCE
+    return EventKind.GONE if is_over(job, now) or asks_history else EventKind.TROUBLE
 
 
-_COUNTED = frozenset({Treatment.RETRY_THEN_SET_ASIDE, Treatment.BODY, Treatment.BY_AGE,
-                      Treatment.NO_PROOF, Treatment.AMBIGUOUS_OR_RETRY})  # fmt: skip
-"""Treatments whose repetition says something about the job; the others leave its count alone."""
+def is_over(job: Job, now: float) -> bool:
+    """Whether the hour of a request is surely over."""
+    return now - job.sent_at >= WINDOW_S + SLACK_S
 
 
 def _retry_at(
     job: Job, treatment: Treatment, signal: Signal, outcome: CallOutcome, now: float
 ) -> float:
+    """The next try; 0 where the number of fruitless tries says when, and one more is counted."""
     if signal is Signal.RATE_LIMITED:
         return now + reset_wait_s(outcome.headers, now)
     if treatment is Treatment.GATE_HISTORY:
         return now + HISTORY_PAUSE_S
-    if treatment in _COUNTED:
-        return 0.0
-    if treatment in {Treatment.RETRY, Treatment.AMBIGUOUS}:
-        return backoff_at(now, 2, job.key ^ int(now * 1000))
-    return now
+    if treatment is Treatment.SUSPECT:
+        return now + SUSPECT_PAUSE_S
+    if treatment is Treatment.GATE_CREDITS and job.request_id:
+        return now + NO_CREDITS_PAUSE_S
+    if job.state is JobState.SUBMITTING:
+        counted = signal in {Signal.NOT_NOW, Signal.WRONG_METHOD}
+        return 0.0 if counted else backoff_at(now, 2, job.key ^ int(now * 1000))
+    if treatment in _HOLDING:
+        return now
+    if job.state is JobState.AMBIGUOUS:
+        # Its count is that of refused submits. A quarter of the time passed, within bounds.
+        return now + min(MAX_LOOKUP_S, max(MIN_LOOKUP_S, (now - job.unclear_at) / 4))
+    return 0.0
 
 
 def describe(signal: Signal, outcome: CallOutcome) -> str:
@@ -130,6 +152,10 @@ def describe(signal: Signal, outcome: CallOutcome) -> str:
     text = error_text(outcome)
     if signal is Signal.UNREADABLE:
         return f"HTTP {outcome.status} with an answer that cannot be read"
+    if signal is Signal.MIDDLEMAN and not text:
+        return f"HTTP {outcome.status} with a page that is not the service's own"
+    if signal is Signal.REDIRECT:
+        return f"HTTP {outcome.status}, a redirect, which is not followed with an API key"
     return f"HTTP {outcome.status}" + (f": {text}" if text else "")
 
 

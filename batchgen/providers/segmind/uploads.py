@@ -10,6 +10,11 @@ from batchgen.providers.segmind.errors import signal_of
 from batchgen.providers.segmind.treatments import describe, reset_wait_s
 
 
+_ADDRESS_KEYS = ("file_urls", "urls", "fileUrls", "file_url", "url")
+"""The official client reads the first, the service's storage pages show the second; clients in the
+wild rely on either."""
+
+
 def read_upload(outcome: CallOutcome, now: float) -> tuple[Response, str]:
     """What came of an upload, and the address of the content; empty where it is not there."""
     signal = signal_of(outcome)
@@ -29,8 +34,9 @@ def _address(body: dict[str, object]) -> str:
 
     An address of this machine or network may pass: nothing of ours fetches it.
     """
-    urls = body.get("file_urls")
-    if not isinstance(urls, list) or len(urls) != 1 or not isinstance(urls[0], str):
+    told = next((body[key] for key in _ADDRESS_KEYS if body.get(key)), None)
+    urls = told if isinstance(told, list) else [told]
+    if len(urls) != 1 or not isinstance(urls[0], str):
         return ""
     url = urls[0]
     fit = url.isascii() and url.isprintable() and check_media_url(url, allow_private=True) is None

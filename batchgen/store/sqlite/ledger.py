@@ -204,10 +204,11 @@ class Ledger:
         return [placed_job(self.connection, job_of(row)) for row in rows]
 
     def active(self) -> list[Job]:
-        """Every job that is neither pending nor ended."""
+        """Every job that is neither pending nor ended, and those whose files are to be fetched."""
         rows = self.connection.execute(
             f"SELECT {JOB_COLUMNS} FROM jobs INDEXED BY jobs_active WHERE {is_under_way()} "
-            "ORDER BY key"
+            f"UNION ALL SELECT {JOB_COLUMNS} FROM jobs INDEXED BY jobs_by_state "
+            f"WHERE {among([JobState.UNFETCHED])} ORDER BY 1"
         ).fetchall()
         jobs = [job_of(row, outputs_of(self.connection, row[0])) for row in rows]
         return [placed_job(self.connection, job) for job in jobs]

@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from batchgen.core.jobs.events import Event, EventKind
 from batchgen.core.jobs.job import STATES, Job, JobState, StateGroup
 from batchgen.core.jobs.lifecycle import apply
+from batchgen.core.scheduling.learned import PRICES_NOTE, prices_of
 from batchgen.store.sqlite.faults import typed_errors
 from batchgen.store.sqlite.ledger import Ledger
 from batchgen.store.sqlite.rows import JOB_COLUMNS, job_of
@@ -21,15 +22,18 @@ _CHUNK = 1_000
 class RetrySelection:
     """Jobs to be put back, by what that means for money.
 
-    `unclear` may have been billed without our knowing, `lost` were paid; `reopened` are only looked
-    up again. `risk_usd` is what submitting `unclear` and `lost` again may cost once more.
+    `unclear` may have been billed without our knowing, `lost` and `rejected` were paid; `reopened`
+    are only looked up again, `unfetched` only fetched. `risk_usd` is what submitting `unclear`,
+    `lost` and `rejected` again may cost once more.
     """
 
     jobs: tuple[Job, ...]
     failed: int
     unclear: int
     lost: int
+    rejected: int
     reopened: int
+    unfetched: int
     risk_usd: float
     unpriced_count: int
 
@@ -37,6 +41,11 @@ class RetrySelection:
     def count(self) -> int:
         """All of them."""
         return len(self.jobs)
+
+    @property
+    def at_risk(self) -> int:
+        """Those that may be paid for twice."""
+        return self.unclear + self.lost + self.rejected
 
     @property
     def unpriced(self) -> str:
@@ -64,16 +73,25 @@ class Retrier:
         jobs = [job for row in rows if fnmatchcase((job := job_of(row)).id, pattern)]
         unclear = [job for job in _in_group(jobs, StateGroup.UNKNOWN) if not _is_reopened(job)]
         lost = _in_group(jobs, StateGroup.LOST)
-        at_risk = [*unclear, *lost]
+        rejected = _in_group(jobs, StateGroup.REJECTED)
+        at_risk = [*unclear, *lost, *rejected]
         return RetrySelection(
             jobs=tuple(jobs),
             failed=len(_in_group(jobs, StateGroup.FAILED)),
             unclear=len(unclear),
             lost=len(lost),
-            reopened=sum(_is_reopened(job) for job in jobs),
-            risk_usd=sum(job.price_usd or 0.0 for job in at_risk),
-            unpriced_count=sum(job.price_usd is None for job in at_risk),
+            rejected=len(rejected),
+            reopened=sum(_is_reopened(job) for job in jobs if job.state is JobState.UNKNOWN),
+            unfetched=len(_in_group(jobs, StateGroup.UNFETCHED)),
+            risk_usd=sum(price for job in at_risk if (price := self._price_usd(job)) is not None),
+            unpriced_count=sum(self._price_usd(job) is None for job in at_risk),
         )
+
+    def _price_usd(self, job: Job) -> float | None:
+        """What a job is told to cost, else what the last one of its model did cost."""
+        if job.price_usd is not None:
+            return job.price_usd
+        return prices_of({PRICES_NOTE: self._ledger.note(PRICES_NOTE) or "{}"}).get(job.model)
 
     def put_back(self, chosen: RetrySelection, now: float) -> None:
         """Record it, in chunks of durable transactions."""
@@ -92,4 +110,5 @@ def _in_group(jobs: Iterable[Job], group: StateGroup) -> list[Job]:
 
 def _is_reopened(job: Job) -> bool:
     """An accepted request is asked for again before anything is paid for again."""
-    return job.state is JobState.UNKNOWN and bool(job.request_id)
+    known = job.state is JobState.UNKNOWN and bool(job.request_id)
+    return known or job.state is JobState.UNFETCHED

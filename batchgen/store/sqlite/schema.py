@@ -18,9 +18,9 @@ from batchgen.store.sqlite.faults import typed_errors
 from batchgen.store.sqlite.states import among, is_pending, is_under_way, outside, words
 
 APPLICATION_ID = 0x42474E31  # "BGN1"
-VERSION = 3
+VERSION = 4
 """Of the schema: 1 had other indexes, so that every draw sorted all pending jobs; 2 knew no input
-files."""
+files; 3 had neither jobs to be fetched nor rejected ones."""
 
 _JOURNAL_MAGIC = bytes.fromhex("d9d505f920a163d7")
 CHECKED_BYTES = 64 * 2**20
@@ -155,9 +155,30 @@ WHEN NOT (
 BEGIN SELECT RAISE(ABORT, 'an attempt cannot go back'); END;
 """
 
+_STATES_OF_3 = (
+    "state IN ('pending', 'submitting', 'submitted', 'fetching', 'recovering', 'ambiguous', 'done', "
+    "'failed', 'unknown', 'lost')"
+)
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+_STATES_OF_4 = f"""
+PRAGMA writable_schema = ON;
+UPDATE sqlite_schema
+SET sql = replace(sql, {_quoted(_STATES_OF_3)}, {_quoted(among(JobState))})
+WHERE type = 'table' AND name = 'jobs';
+PRAGMA writable_schema = RESET;
+"""
+"""A wider check does not touch the rows of the table, which may be a million: the second procedure
+of https://sqlite.org/lang_altertable.html, section 7."""
+
 _MIGRATIONS: Mapping[int, str] = {
     1: f"DROP INDEX jobs_by_state;{_INDEXES_OF_2}",
     2: _INPUTS_OF_3,
+    3: _STATES_OF_4,
 }
 """What makes a schema of one version into that of the next."""
 

@@ -1,0 +1,74 @@
+"""Whose fault a refused submit is: the job's, its model's or the account's.
+
+One refusal cannot tell. So the job waits, another one is let through, and what becomes of that one
+tells: where it passes, the first job is at fault once it is refused again; where it is refused as
+well, minutes later, the model takes no jobs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+MODEL_PAUSE_S = 60.0
+"""After its first refusal a model is let through again so much later."""
+MODEL_LATER_S = 900.0
+"""A model that takes no jobs is asked again so often, while the run has something else to do."""
+
+
+@dataclass(slots=True)
+class Refusal:
+    """Why a model refused a job, and when the next one may try. `closed`: it did so twice."""
+
+    reason: str
+    probe_at: float
+    closed: bool = False
+
+
+@dataclass(slots=True)
+class Refusals:
+    """Fed with refused and accepted submits."""
+
+    pause_s: float = MODEL_PAUSE_S
+    models: dict[str, Refusal] = field(default_factory=dict)
+    _jobs: dict[int, float] = field(default_factory=dict)
+    """When a job was refused last, by key."""
+    _passed_at: dict[str, float] = field(default_factory=dict)
+    """When a submit was accepted last, by model."""
+
+    @property
+    def closed_models(self) -> Mapping[str, str]:
+        """The models that take no jobs, and why."""
+        return {model: known.reason for model, known in self.models.items() if known.closed}
+
+    def is_the_jobs(self, job_key: int, model: str) -> bool:
+        """Whether one more refusal of this job is its own fault: it was refused before, and another
+        job of its model (empty: of any) has passed since."""
+        refused_at = self._jobs.get(job_key)
+        if refused_at is None:
+            return False
+        passed = [self._passed_at.get(model, 0.0)] if model else self._passed_at.values()
+        return max(passed, default=0.0) > refused_at
+
+    def refuse_job(self, job_key: int, at: float) -> None:
+        """A submit of this job was refused."""
+        self._jobs[job_key] = at
+
+    def refuse_model(self, model: str, reason: str, at: float) -> None:
+        """A submit of this model was refused, perhaps for its sake."""
+        known = self.models.get(model)
+        if known is None:
+            self.models[model] = Refusal(reason, at + self.pause_s)
+        elif at >= known.probe_at:  # what was under way at the first refusal says no more than it
+            self.models[model] = Refusal(reason, at + MODEL_LATER_S, closed=True)
+
+    def passed(self, job_key: int, model: str, at: float) -> None:
+        """A submit was accepted: the model takes jobs."""
+        self._jobs.pop(job_key, None)
+        self._passed_at[model] = at
+        self.models.pop(model, None)
+
+    def probe_at(self, model: str) -> float:
+        """From when on one job of the model may be submitted; 0 where nothing speaks against it."""
+        known = self.models.get(model)
+        return 0.0 if known is None else known.probe_at
