@@ -25,6 +25,7 @@ from batchgen.core.progress.log_events import FIELDS, JOB_FIELDS, LogEvent, log_
 from batchgen.core.scheduling.gates import GateKind
 from batchgen.providers.segmind.simulator.config import SimulatorConfig
 from batchgen.providers.segmind.simulator.fault_rules import (
+    CdnHost,
     Endpoint,
     FaultKind,
     FaultRule,
@@ -277,7 +278,7 @@ _KINDS: Mapping[str, Callable[[Mapping[str, Any], Mapping[str, Any]], str]] = {
 }
 
 
-def _settings(owner: type[BaseModel]) -> str:
+def _settings(owner: type[BaseModel], heading: str = "setting") -> str:
     told = attribute_meanings(owner)
     rows = []
     for name, field in owner.model_fields.items():
@@ -287,7 +288,7 @@ def _settings(owner: type[BaseModel]) -> str:
         chosen = " or ".join(f"`{choice}`" for choice in choices)
         meaning = " ".join(filter(None, (told.get(name, ""), chosen and f"({chosen})")))
         rows.append((f"`{name}`", shown, meaning))
-    return table(("setting", "default", "meaning"), rows)
+    return table((heading, "default", "meaning"), rows)
 
 
 def simulator_settings() -> str:
@@ -297,19 +298,13 @@ def simulator_settings() -> str:
 
 def fault_rules() -> str:
     """What a fault rule is made of: its keys, the places and the kinds."""
-    keys = table(
-        ("key of a rule", "default"),
-        [
-            (
-                f"`{name}`",
-                "required"
-                if field.is_required()
-                else code(field.get_default(call_default_factory=True)),
-            )
-            for name, field in FaultRule.model_fields.items()
-        ],
-    )
-    kinds = [(Endpoint, "`where`"), (FaultKind, "`kind`"), (ResetHeader, "`reset`")]
+    keys = _settings(FaultRule, "key of a rule")
+    kinds = [
+        (Endpoint, "`where`"),
+        (FaultKind, "`kind`"),
+        (CdnHost, "`host`"),
+        (ResetHeader, "`reset`"),
+    ]
     return "\n\n".join([keys, *(_meanings(kind, heading) for kind, heading in kinds)])
 
 

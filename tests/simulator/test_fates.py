@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 import aiohttp
 import pytest
 
+from batchgen.providers.segmind.simulator.brotli import stored
 from batchgen.providers.segmind.simulator.http.server import serve
 from tests.simulator.callers import KEY
 from tests.simulator.http_callers import (
@@ -20,6 +21,8 @@ from tests.simulator.http_callers import (
     split,
     submit_raw,
 )
+
+CLOSE = "connection: close"
 
 
 @pytest.mark.parametrize("kind", ["drop_before", "drop_after"])
@@ -97,6 +100,56 @@ async def test_downloads_can_be_short_with_and_without_length(kind):
         _, _, whole = await download(url)
         assert part == whole[: len(whole) // 2]
         assert ("content-length" in headers) == (kind == "cut")
+
+
+async def test_a_body_can_be_longer_than_its_length():
+    async with serve(config(faults=[{"where": "cdn", "kind": "wrong_length"}])) as running:
+        path = urlsplit(await finished(running)).path
+        _, headers, body = split(await raw(running.cdn_url, path=path))
+        assert int(headers["content-length"]) == len(body) // 2
+
+
+async def test_all_of_a_file_can_come_as_a_part():
+    async with serve(config(faults=[{"where": "cdn", "kind": "partial"}])) as running:
+        url = await finished(running)
+        status, headers, data = await download(url)
+        assert (status, data[:4]) == (206, b"\x89PNG")
+        assert headers["Content-Range"] == f"bytes 0-{len(data) - 1}/{len(data)}"
+
+
+@pytest.mark.parametrize(
+    ("body", "packed"),
+    [
+        (b"", b"\x06"),
+        # Unpacked by another implementation once (`brotliDecompressSync` of Node).
+        (b"cup", b"\x20\x00\x10cup\x03"),
+        (b"x" * 65537, b"\xf0\xff\x1f" + b"x" * 65536 + b"\x00\x00\x08x\x03"),
+    ],
+)
+async def test_an_answer_can_come_in_brotli(body, packed):
+    assert stored(body) == packed
+    answer = {"where": "any", "kind": "answer", "body": body.decode(), "count": 1}
+    faults = [answer, {"where": "credits", "kind": "brotli"}]
+    async with serve(config(faults=faults)) as running:
+        asked = {"path": "/v1/get-user-credits", "headers": [f"x-api-key: {KEY}", CLOSE]}
+        plain, squeezed = [await raw(running.url, **asked) for _ in range(2)]
+    assert split(plain)[2] == body
+    _, headers, data = split(squeezed)
+    assert headers["content-encoding"] == "br"
+    assert int(headers["content-length"]) == len(data)
+    assert data.endswith(b"\x03")
+
+
+@pytest.mark.parametrize("status", [204, 403, 444, 460, 499, 520])
+async def test_answers_of_middlemen_arrive_as_they_are_told(status):
+    told = {"status": status, "headers": {"X-Cache": "no"}, "header_bytes": 9000}
+    faults = [{"where": "any", "kind": "answer", **told, "body": "<h1>no</h1>"}]
+    async with serve(config(faults=faults)) as running:
+        line, headers, body = split(await raw(running.url, headers=[CLOSE]))
+        assert line.split()[1] == str(status)
+        assert (headers["x-cache"], len(headers["x-padding"])) == ("no", 9000)
+        assert body == (b"" if status == 204 else b"<h1>no</h1>")
+        assert running.service.ledger.bills == []
 
 
 async def test_slow_answers_and_v1_latencies_take_their_time():

@@ -32,9 +32,15 @@ SUBMITS = [
     ("cut_silently", {}, 200, DeliveryFault.CUT_SILENTLY, 1),
     ("garbled", {}, 200, DeliveryFault.GARBLED, 1),
     ("drip", {}, 200, DeliveryFault.DRIP, 1),
+    ("brotli", {}, 200, DeliveryFault.BROTLI, 1),
+    ("wrong_length", {}, 200, DeliveryFault.WRONG_LENGTH, 1),
+    ("headers", {}, 200, DeliveryFault.WHOLE, 1),
+    ("answer", {"status": 408}, 408, DeliveryFault.WHOLE, 0),
+    ("answer", {"status": 499, "accepted": True}, 499, DeliveryFault.WHOLE, 1),
     ("slow", {}, 200, DeliveryFault.WHOLE, 1),
     ("400", {}, 400, DeliveryFault.WHOLE, 0),
     ("401", {}, 401, DeliveryFault.WHOLE, 0),
+    ("402", {}, 402, DeliveryFault.WHOLE, 0),
     ("403", {}, 403, DeliveryFault.WHOLE, 0),
     ("404", {}, 404, DeliveryFault.WHOLE, 0),
     ("405", {}, 405, DeliveryFault.WHOLE, 0),
@@ -68,8 +74,9 @@ def test_a_submit_that_meets_a_fault(kind, more, status, fate, accepted):
 
 
 def test_every_fault_of_a_submit_is_in_the_table():
-    elsewhere = {"unknown_state", "backwards", "no_output", "many_outputs", "hostile_url"}
-    assert {row[0] for row in SUBMITS} == set(FaultKind) - elsewhere - {"html_as_png"}
+    results = {"no_output", "many_outputs", "hostile_url", "output_fields"}
+    elsewhere = results | {"unknown_state", "backwards", "html_as_png", "partial"}
+    assert {row[0] for row in SUBMITS} == set(FaultKind) - elsewhere
 
 
 def test_gateways_answer_html_and_others_json():
@@ -131,6 +138,106 @@ def test_a_rule_is_for_some_models_only():
     assert [client.result(i).status for i in (others, its)] == [200, 500]
     urls = (f"{CDN}/outputs/{others}/0.png", f"{CDN}/outputs/{its}/0.webp")
     assert [client.download(url).status for url in urls] == [200, 500]
+
+
+@pytest.mark.parametrize(
+    ("rule", "content_type", "body"),
+    [
+        ({}, "text/plain; charset=utf-8", b""),
+        ({"body": "go away"}, "text/plain; charset=utf-8", b"go away"),
+        ({"body": " <html>busy</html>"}, "text/html; charset=utf-8", b" <html>busy</html>"),
+        ({"body": {"error": "busy"}}, "application/json", b'{"error":"busy"}'),
+        ({"body": [], "content_type": "text/x"}, "text/x", b"[]"),
+        ({"body": None, "headers": {"Content-Type": "a/b"}}, "a/b", b"null"),
+    ],
+)
+@pytest.mark.parametrize("accepted", [False, True])
+def test_an_answer_can_be_spelled_out(rule, content_type, body, accepted):
+    told = {"kind": "answer", "status": 460, "accepted": accepted, **rule}
+    reply = faulty({"where": "any", **told}).submit()
+    assert (reply.status, reply.headers["content-type"], reply.body) == (460, content_type, body)
+
+
+def test_headers_can_be_added_and_large():
+    rule = {"where": "any", "headers": {"Retry-After": "7"}, "header_bytes": 9000}
+    client = faulty({**rule, "kind": "headers", "count": 1}, {**rule, "kind": "answer"})
+    for _ in range(2):
+        headers = client.get("/v1/get-user-credits").headers
+        assert (headers["retry-after"], len(headers["x-padding"])) == ("7", 9000)
+
+
+def test_a_rule_is_for_the_jobs_whose_body_holds_a_text():
+    rules = [
+        {"where": place, "kind": "403", "text": "teapot"}
+        for place in ("submit", "poll", "result", "history", "cdn")
+    ]
+    client = faulty(*rules[1:], latency_jitter=0)
+    others, its = client.accepted(prompt="a cup"), client.accepted(prompt="a teapot")
+    client.later(10)
+    assert [client.poll(i).status for i in (others, its)] == [200, 403]
+    assert [client.result(i).status for i in (others, its)] == [200, 403]
+    record = "/inference-request/request-history/"
+    assert [client.get(record + i).status for i in (others, its)] == [200, 403]
+    assert client.history().status == 200
+    urls = [f"{CDN}/outputs/{i}/0.png" for i in (others, its)]
+    assert [client.download(url).status for url in urls] == [200, 403]
+    client.service.replace_faults([FaultRule.model_validate(rules[0])])
+    assert [client.submit(prompt=f"a {word}").status for word in ("cup", "teapot")] == [200, 403]
+
+
+def test_a_rule_is_for_requests_of_some_age():
+    aged = {"kind": "404", "age_min_s": 15, "age_max_s": 30}
+    client = faulty({"where": "any", **aged}, {"where": "cdn", "kind": "404", "age_max_s": 8})
+    request_id = client.accepted()
+    seen = []
+    for _ in range(4):
+        client.later(10)
+        url = f"{CDN}/outputs/{request_id}/0.png"
+        calls = (client.result(request_id), client.download(url), client.history())
+        seen.append([reply.status for reply in calls])
+    # The file is finished after 10 s; a page of the history is about no request.
+    assert seen == [[200, 404, 200], [404, 200, 200], [200, 200, 200], [200, 200, 200]]
+
+
+def test_a_rule_is_for_pages_of_the_history_or_for_records_only():
+    client = faulty(
+        {"where": "history_list", "kind": "http_500", "count": 1},
+        {"where": "history_record", "kind": "http_503", "count": 1},
+    )
+    record = "/inference-request/request-history/" + client.accepted()
+    client.later(5)
+    assert [client.get(record).status for _ in range(2)] == [503, 200]
+    assert [client.history().status for _ in range(2)] == [500, 200]
+
+
+def test_a_rule_fires_at_every_so_manieth_call():
+    client = faulty({"where": "credits", "kind": "http_500", "after": 1, "every": 3, "count": 2})
+    seen = [client.get("/v1/get-user-credits").status for _ in range(11)]
+    assert seen == [200, 200, 200, 500, 200, 200, 500, 200, 200, 200, 200]
+
+
+def test_a_rule_counts_for_each_request_by_itself():
+    def rule(place):
+        return {"where": place, "kind": "404", "count": 2, "per_request": True}
+
+    client = faulty(rule("poll"), rule("cdn"))
+    ids = [client.accepted() for _ in range(2)]
+    client.later(10)
+    assert [client.poll(i).status for i in ids * 3] == [404] * 4 + [200] * 2
+    urls = [f"{CDN}/outputs/{i}/0.png" for i in ids]
+    assert [client.download(url).status for url in urls * 3] == [404] * 4 + [200] * 2
+    client.service.replace_faults([FaultRule.model_validate(rule("submit"))])
+    prompts = ["a cup", "a pot"] * 3
+    assert [client.submit(prompt=p).status for p in prompts] == [404] * 4 + [200] * 2
+
+
+def test_the_cdn_can_send_all_as_a_part():
+    client = faulty({"where": "cdn", "kind": "partial", "count": 1})
+    url = f"{CDN}/outputs/{client.accepted()}/0.png"
+    client.later(10)
+    first, second = client.download(url), client.download(url)
+    assert (first.status, second.status) == (206, 200)
+    assert first.body == second.body
 
 
 def test_probabilities_are_kept_and_repeat_with_the_seed():
@@ -198,17 +305,20 @@ def test_polls_can_go_backwards_or_say_what_nobody_knows():
     client = faulty(
         {"where": "poll", "kind": "backwards", "after": 1, "count": 1},
         {"where": "poll", "kind": "unknown_state", "after": 1, "count": 1},
+        {"where": "poll", "kind": "unknown_state", "after": 1, "count": 1, "body": "Succeeded"},
     )
     request_id = client.accepted()
     client.later(10)
-    states = [read(client.poll(request_id))["status"] for _ in range(4)]
-    assert states == ["COMPLETED", "QUEUED", "THROTTLED", "COMPLETED"]
+    states = [read(client.poll(request_id))["status"] for _ in range(5)]
+    assert states == ["COMPLETED", "QUEUED", "THROTTLED", "Succeeded", "COMPLETED"]
 
 
 @pytest.mark.parametrize(
     ("kind", "more", "check"),
     [
         ("no_output", {}, lambda output: output is None),
+        ("output_fields", {"body": {"output": []}}, lambda output: output == []),
+        ("output_fields", {"body": {"output": "", "nsfw": True}}, lambda output: output == ""),
         ("many_outputs", {}, lambda output: len(set(output)) == 10_000),
         ("hostile_url", {}, lambda output: output == "file:///etc/passwd"),
         ("hostile_url", {"location": "http://10.0.0.1/"}, lambda o: o == "http://10.0.0.1/"),
@@ -238,7 +348,14 @@ def test_slow_answers_leave_late_and_are_dated_so():
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"where": "submit"}, {"where": "submit", "kind": "x"}, {"where": "submit", "probability": 2}],
+    [
+        {"where": "submit"},
+        {"where": "submit", "kind": "x"},
+        {"where": "submit", "kind": "500", "probability": 2},
+        {"where": "result", "kind": "output_fields", "body": "text"},
+        {"where": "any", "kind": "answer", "status": 199},
+        {"where": "cdn", "kind": "404", "host": "cdn3"},
+    ],
 )
 def test_rules_are_checked(wrong):
     with pytest.raises(ValidationError):

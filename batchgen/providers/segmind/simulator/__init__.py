@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from batchgen.providers.segmind.simulator.config import ModelSettings, OutputShape, SimulatorConfig
 from batchgen.providers.segmind.simulator.fault_rules import (
+    CdnHost,
     Endpoint,
     FaultKind,
     FaultRule,
@@ -28,6 +29,7 @@ from batchgen.providers.segmind.simulator.service import Service
 __all__ = [
     "Bill",
     "BillingLedger",
+    "CdnHost",
     "DeliveryFault",
     "Endpoint",
     "FaultKind",

@@ -18,6 +18,7 @@ from batchgen.providers.segmind.simulator.messages import Reply
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
 JSON = "application/json"
+PLAIN = "text/plain; charset=utf-8"
 HTML = "text/html; charset=utf-8"
 
 REASONS: Mapping[int, str] = {

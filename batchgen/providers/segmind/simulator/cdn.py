@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from batchgen.providers.segmind.simulator import faults
 from batchgen.providers.segmind.simulator.answers import error_reply, html_reply
 from batchgen.providers.segmind.simulator.desk import Context
@@ -27,7 +29,7 @@ class Cdn:
             return error_reply(400, "The API key must not be sent here")
         if request.method not in ("GET", "HEAD"):
             return html_reply(405)
-        rule = self._rules.meet(Endpoint.CDN, self._model_at(request.path), now)
+        rule = None if self._rules.is_empty else self._rules.meet(self._subject(request, now), now)
         refused = faults.refusal(rule, request, self._shelf.cdn, now) if rule else None
         if refused:
             return refused
@@ -51,7 +53,11 @@ class Cdn:
         ref = self._shelf.ref(bill, index)
         return ref if path.endswith(f".{ref.format}") else None
 
-    def _model_at(self, path: str) -> str:
-        named = read_media_path(path)
+    def _subject(self, request: ReceivedRequest, now: float) -> faults.Subject:
+        named = read_media_path(request.path)
         bill = self._ledger.bill(named[0]) if named else None
-        return bill.model if bill else ""
+        about = faults.Subject(Endpoint.CDN, key=request.path, host=request.host)
+        if bill is None:
+            return about
+        age_s = max(0.0, now - bill.finished_at)
+        return replace(about, model=bill.model, text=bill.body, age_s=age_s)

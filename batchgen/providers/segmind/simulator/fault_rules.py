@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 
 def as_text(value: Any) -> Any:
@@ -30,6 +30,10 @@ class Endpoint(StrEnum):
     """GET /v2/requests/{id}"""
     HISTORY = "history"
     """GET /inference-request/request-history, a page or one request"""
+    HISTORY_LIST = "history_list"
+    """In rules only: a page of the history"""
+    HISTORY_RECORD = "history_record"
+    """In rules only: the history of one request"""
     CREDITS = "credits"
     """GET /v1/get-user-credits"""
     UPLOAD = "upload"
@@ -67,10 +71,23 @@ class FaultKind(StrEnum):
     """Processed; a few bytes at a time."""
     SLOW = "slow"
     """Processed; the answer leaves `delay_s` late."""
+    ANSWER = "answer"
+    """Any call: the answer is `status`, `body`, `headers` and `content_type`; processed first if
+    `accepted`."""
+    HEADERS = "headers"
+    """Processed; `headers` beside its own, and one of `header_bytes` bytes."""
+    BROTLI = "brotli"
+    """Processed; `Content-Encoding: br`, for which nobody asked."""
+    WRONG_LENGTH = "wrong_length"
+    """Processed; the whole body, under a Content-Length of half of it."""
+    PARTIAL = "partial"
+    """CDN: 206 and all of the file, although no part was asked for."""
     HTTP_400 = "400"
     """Malformed, it says."""
     HTTP_401 = "401"
     """The key is refused."""
+    HTTP_402 = "402"
+    """Insufficient credits, as the v2 calls say it."""
     HTTP_403 = "403"
     """Not for this account."""
     HTTP_404 = "404"
@@ -104,17 +121,28 @@ class FaultKind(StrEnum):
     DUPLICATE_ID = "duplicate_id"
     """Submits: accepted, but the answer names the request_id of the job before."""
     UNKNOWN_STATE = "unknown_state"
-    """Polls: a state nobody documented."""
+    """Polls: a state nobody documented; THROTTLED, or what `body` says."""
     BACKWARDS = "backwards"
     """Polls: QUEUED, whatever was said before."""
     NO_OUTPUT = "no_output"
     """Results: COMPLETED without any output."""
+    OUTPUT_FIELDS = "output_fields"
+    """Results: COMPLETED with the fields of `body`, an object, instead of the outputs."""
     MANY_OUTPUTS = "many_outputs"
     """Results: ten thousand URLs."""
     HOSTILE_URL = "hostile_url"
     """Results: the output is `location`, or else a file: URL."""
     HTML_AS_MEDIA = "html_as_png"
     """CDN: an error page under 200 and the type of a picture."""
+
+
+class CdnHost(StrEnum):
+    """The hosts at which files stand."""
+
+    CDN = "cdn"
+    """The usual one"""
+    CDN2 = "cdn2"
+    """The other one: see `second_cdn_every` and `second_cdn_models`"""
 
 
 class ResetHeader(StrEnum):
@@ -133,21 +161,58 @@ class ResetHeader(StrEnum):
 class FaultRule(BaseModel):
     """One way in which calls go wrong. Of several rules the first that fires decides.
 
-    The rule leaves the first `after` calls alone, fires `count` times at most (None: always), only
-    for `models` (empty: all), and only from `since_s` until `until_s` after the service's start.
+    A rule concerns the calls that fit all its conditions. Of these it leaves the first `after`
+    alone, fires at each `every`-th of the others, and `count` times at most.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     where: Endpoint
     kind: Annotated[FaultKind, BeforeValidator(as_text)]
+    models: frozenset[str] = frozenset()
+    """Condition: the models it is for; none named: all."""
+    text: str = ""
+    """Condition: the job's body holds this text."""
+    since_s: Seconds = 0.0
+    """Condition: so long after the service's start."""
+    until_s: Seconds | None = None
+    """Condition: not so long after it any more."""
+    age_min_s: Seconds | None = None
+    """Condition: the request was submitted so long ago; at the CDN: it was finished so long ago."""
+    age_max_s: Seconds | None = None
+    """Condition: not so long ago yet."""
+    host: CdnHost | None = None
+    """Condition: which of the two hosts of the CDN was asked."""
     probability: Probability = 1.0
     after: Annotated[int, Field(ge=0)] = 0
+    every: Annotated[int, Field(ge=1)] = 1
     count: Annotated[int, Field(ge=0)] | None = None
-    models: frozenset[str] = frozenset()
+    """null: without an end."""
+    per_request: bool = False
+    """Whether `after`, `every` and `count` count for each request by itself: submits of one body,
+    GETs about one request, downloads of one file."""
     accepted: bool = False
+    """Whether the call is processed (and billed) before it goes wrong, where the kind leaves it
+    open."""
+    status: Annotated[int, Field(ge=200, le=599)] = 200
+    """`answer`: the status."""
+    body: Any = ""
+    """`answer`: text as it is, anything else as JSON."""
+    content_type: str = ""
+    """`answer`: empty for the usual one of HTML, text or JSON."""
+    headers: dict[str, str] = Field(default_factory=dict)
+    """`answer` and `headers`."""
+    header_bytes: Annotated[int, Field(ge=0, le=2**20)] = 0
+    """`answer` and `headers`: the size of one more header; 0: none."""
     delay_s: Seconds = 5.0
+    """`ghost` and `slow`."""
     reset: ResetHeader = ResetHeader.TRUE
+    """`429`."""
     location: str = ""
-    since_s: Seconds = 0.0
-    until_s: Seconds | None = None
+    """`redirect` and `hostile_url`."""
+
+    @model_validator(mode="after")
+    def _has_fields(self) -> Self:
+        if self.kind is FaultKind.OUTPUT_FIELDS and not isinstance(self.body, dict):
+            raise ValueError("body: an object is needed for output_fields")
+        return self

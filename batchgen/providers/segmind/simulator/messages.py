@@ -8,25 +8,34 @@ from enum import StrEnum
 from typing import Any
 
 from batchgen.core.media.formats import BY_EXTENSION, TEXT
+from batchgen.providers.segmind.simulator.fault_rules import CdnHost
 
 
 @dataclass(frozen=True, slots=True)
 class Urls:
-    """The origins (`scheme://host:port`) that are written into bodies: API and CDN."""
+    """The origins (`scheme://host:port`) that are written into bodies: API and CDN.
+
+    `cdn2` is the CDN's other origin, where only some files stand; empty: there is none.
+    """
 
     api: str
     cdn: str
+    cdn2: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class ReceivedRequest:
-    """One HTTP request. `path` is decoded and without query; `headers` has lower-case names."""
+    """One HTTP request. `path` is decoded and without query; `headers` has lower-case names.
+
+    `host` is which one of the CDN was asked.
+    """
 
     method: str
     path: str
     query: Mapping[str, str] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
+    host: CdnHost = CdnHost.CDN
 
 
 class DeliveryFault(StrEnum):
@@ -46,6 +55,10 @@ class DeliveryFault(StrEnum):
     """Processed; half of the body without a length, then a clean close: it looks whole."""
     GARBLED = "garbled"
     """Processed; a 200 whose body is unreadable. `Reply.body` already is what arrives."""
+    WRONG_LENGTH = "wrong length"
+    """Processed; half of the length is promised, all of the body is sent."""
+    BROTLI = "brotli"
+    """Processed; the body is compressed on its way, which nobody asked for."""
     DRIP = "drip"
     """Processed; the body is sent a few bytes at a time, slower than anyone should wait."""
 

@@ -52,7 +52,7 @@ class ResultWriter:
         """The answer to a poll; when the job FAILED, 422 with a body (or as configured)."""
         state = bill.state_at(view.now)
         if view.is_under(FaultKind.UNKNOWN_STATE):
-            state = "THROTTLED"
+            state = str(view.rule.body if view.rule and view.rule.body else "THROTTLED")
         if view.is_under(FaultKind.BACKWARDS):
             state = "QUEUED"
         if state == "FAILED":

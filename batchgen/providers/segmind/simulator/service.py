@@ -86,7 +86,9 @@ class Service:
         route = read_route(request.path)
         if route.place is Endpoint.SUBMIT and self.config.teammate_probability:
             self._imitate(route, request, now)
-        rule = self._faults.meet(route.place, self._model_of(route), now)
+        rule = None
+        if not self._faults.is_empty:
+            rule = self._faults.meet(self._subject(route, request, now), now)
         return self._answer(ReceivedCall(route, request, now, rule))
 
     def cdn(self, request: ReceivedRequest, now: float) -> Reply:
@@ -173,11 +175,15 @@ class Service:
         heapq.heappush(self._ghosts, (call.now + rule.delay_s, self._ghost_count, call.request))
         return Reply(0, {}, b"", fate=DeliveryFault.DROP_AFTER)
 
-    def _model_of(self, route: Route) -> str:
+    def _subject(self, route: Route, request: ReceivedRequest, now: float) -> faults.Subject:
         if route.place in _POSTS:
-            return route.name
+            body = request.body.decode("utf-8", "replace")
+            return faults.Subject(route.place, route.name, body, key=body)
         bill = self.ledger.bill(route.name) if route.name else None
-        return bill.model if bill else ""
+        if bill is None:
+            return faults.Subject(route.place, key=route.name)
+        age_s = now - bill.accepted_at
+        return faults.Subject(route.place, bill.model, bill.body, age_s, bill.request_id)
 
     def _imitate(self, route: Route, request: ReceivedRequest, now: float) -> None:
         """A team-mate's twin of a submit, whatever becomes of the submit itself."""

@@ -10,22 +10,29 @@ import re
 import socket
 import struct
 from collections.abc import Mapping
+from dataclasses import replace
 from http import HTTPStatus
 
 from aiohttp import web
 
+from batchgen.providers.segmind.simulator.brotli import stored
 from batchgen.providers.segmind.simulator.messages import DeliveryFault, Reply
 
 SERVER = "batchgen-simulator"
 DRIP_BYTES = 16
 DRIP_EVERY_S = 0.25
 
+_WHOLE = (DeliveryFault.WHOLE, DeliveryFault.GARBLED, DeliveryFault.BROTLI)
+_KNOWN_STATUSES = frozenset(HTTPStatus)
 _RANGE = re.compile(r"bytes=(\d{0,15})-(\d{0,15})")
 
 
 async def deliver(request: web.BaseRequest, reply: Reply, body: bytes) -> web.StreamResponse:
     """Let a reply, whose body has become bytes, meet its fate on the connection of its request."""
-    if reply.fate in (DeliveryFault.WHOLE, DeliveryFault.GARBLED):
+    if reply.fate is DeliveryFault.BROTLI:
+        reply = replace(reply, headers={**reply.headers, "content-encoding": "br"})
+        body = stored(body)
+    if reply.fate in _WHOLE:
         headers = {**reply.headers, "server": SERVER}
         return web.Response(status=reply.status, headers=headers, body=body)
     transport = request.transport
@@ -42,13 +49,16 @@ async def _break(transport: asyncio.Transport, reply: Reply, body: bytes) -> Non
     if reply.fate is DeliveryFault.DROP_AFTER:
         transport.close()
         return
-    length = None if reply.fate is DeliveryFault.CUT_SILENTLY else len(body)
+    halved = len(body) // 2 if reply.fate is DeliveryFault.WRONG_LENGTH else len(body)
+    length = None if reply.fate is DeliveryFault.CUT_SILENTLY else halved
     transport.write(_head(reply, length))
     if reply.fate is DeliveryFault.STALL:
         # Cancelled when the client leaves or the server ends.
         await asyncio.Event().wait()
     if reply.fate is DeliveryFault.DRIP:
         await _drip(transport, body)
+    elif reply.fate is DeliveryFault.WRONG_LENGTH:
+        transport.write(body)
     else:
         transport.write(body[: len(body) // 2])
     transport.close()
@@ -72,9 +82,17 @@ def _head(reply: Reply, length: int | None) -> bytes:
     headers = {**reply.headers, "server": SERVER, "connection": "close"}
     if length is not None:
         headers["content-length"] = str(length)
-    lines = [f"HTTP/1.1 {reply.status} {HTTPStatus(reply.status).phrase}"]
+    phrase = HTTPStatus(reply.status).phrase if reply.status in _KNOWN_STATUSES else ""
+    lines = [f"HTTP/1.1 {reply.status} {phrase}"]
     lines.extend(f"{name}: {value}" for name, value in headers.items())
     return "\r\n".join([*lines, "", ""]).encode("latin-1")
+
+
+def whole_part(reply: Reply, body: bytes) -> Reply:
+    """All of a body as the answer to a Range that nobody asked for."""
+    return replace(
+        reply, headers={**reply.headers, "content-range": f"bytes 0-{len(body) - 1}/{len(body)}"}
+    )
 
 
 def ranged(asked: Mapping[str, str], reply: Reply, body: bytes) -> tuple[Reply, bytes]:

@@ -24,7 +24,7 @@ from aiohttp import web
 from batchgen.errors import Problem, UserError
 from batchgen.providers.segmind.simulator.answers import error_reply
 from batchgen.providers.segmind.simulator.config import SimulatorConfig
-from batchgen.providers.segmind.simulator.http.delivery import deliver, ranged
+from batchgen.providers.segmind.simulator.http.delivery import deliver, ranged, whole_part
 from batchgen.providers.segmind.simulator.http.routes import CONTROL
 from batchgen.providers.segmind.simulator.journal import Journal
 from batchgen.providers.segmind.simulator.media.studio import MediaRenderer
@@ -42,6 +42,8 @@ MAX_BODY_BYTES = 256 * 2**20
 SHUTDOWN_S = 0.5
 """How long answers under way may take when the server ends."""
 _BACKLOG = 1024
+_PARTIAL = 206
+_WITH_MEDIA = (200, _PARTIAL)
 
 Clock = Callable[[], float]
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
@@ -125,9 +127,11 @@ class _Doors:
     async def cdn(self, request: web.BaseRequest) -> web.StreamResponse:
         asked = await _read(request)
         reply = self.service.cdn(asked, self.clock())
-        if reply.status != 200 or not isinstance(reply.body, MediaRef):
+        if reply.status not in _WITH_MEDIA or not isinstance(reply.body, MediaRef):
             return await self._send(request, reply)
         body = await self.studio.render_aside(reply.body)
+        if reply.status == _PARTIAL:
+            return await self._send(request, whole_part(reply, body))
         delay_s = reply.delay_s
         reply, body = ranged(asked.headers, reply, body)
         if request.method == "HEAD":

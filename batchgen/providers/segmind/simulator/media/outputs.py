@@ -29,6 +29,8 @@ def output_fields(
     kind = rule.kind if rule else None
     if kind is FaultKind.NO_OUTPUT:
         return {"output": None}
+    if rule and kind is FaultKind.OUTPUT_FIELDS:
+        return dict(rule.body)
     if rule and kind is FaultKind.HOSTILE_URL:
         return {"output": rule.location or "file:///etc/passwd"}
     if kind is FaultKind.MANY_OUTPUTS:
