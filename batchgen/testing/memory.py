@@ -13,9 +13,9 @@ from batchgen.core.jobs.events import Change
 from batchgen.core.jobs.job import Job, Outlook, SavedFile, Totals
 from batchgen.core.jobs.placeholders import Content, Uploaded
 from batchgen.core.jobs.spec import InputFile
-from batchgen.core.media.formats import sniff
 from batchgen.core.reconciliation.history import OwnRequest
 from batchgen.errors import DiskFullError
+from batchgen.outputs.inspection import inspect, of_bytes
 from batchgen.ports import InputLostError, SaveError, SaveFault, SaveOrder
 from batchgen.store.sqlite.memory import MemoryLedger
 from batchgen.testing.world import Disk, World
@@ -131,18 +131,17 @@ class MemoryOutputs:
         self._need_space()
         data = await self._bytes(order)
         self.world.step("before rename")
-        kind = sniff(data[:4096])
-        if kind is None and not order.output.staged:
-            raise SaveError(SaveFault.BAD_CONTENT, "an error page")
-        extension = kind.extension if kind is not None else "txt"
-        name = f"{order.stem}.{extension}"
+        output = order.output
+        ours = bool(output.staged)
+        found = inspect(len(data), of_bytes(data), output.media_type, ours=ours, confirmed=True)
+        kind = found.media_type
+        name = f"{order.stem}.{kind.extension}"
         if self.files.get(name, data) != data:
             raise SaveError(SaveFault.BAD_CONTENT, f"{name} stands there with other bytes")
         self.files[name] = data
         self.world.step("after rename")
-        media_type = kind.mime if kind is not None else "text/plain"
         digest = hashlib.sha256(data).hexdigest()
-        return SavedFile(order.output.index, name, len(data), digest, media_type)
+        return SavedFile(output.index, name, len(data), digest, kind.mime)
 
     async def keep_answer(self, stem: str, data: bytes) -> None:
         """See `Outputs.keep_answer`."""

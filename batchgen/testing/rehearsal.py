@@ -30,7 +30,7 @@ from batchgen.testing.service_api import ServiceApi
 from batchgen.testing.virtual_time import START_AT, VirtualClock, run_virtual
 from batchgen.testing.world import Disk, Killed, World
 
-URLS = Urls("https://api.segmind.test", "https://cdn.segmind.test")
+URLS = Urls("https://api.segmind.test", "https://cdn.segmind.test", "https://cdn2.segmind.test")
 MAX_PROCESSES = 200
 GIVE_UP_S = 24 * 3600.0
 ABANDONED_AFTER_STEPS = 3

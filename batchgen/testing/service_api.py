@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import heapq
 import json
-from urllib.parse import unquote
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import anyio
 
 from batchgen.core.jobs.placeholders import MARK
+from batchgen.core.net.decompression import Inflater
 from batchgen.core.net.http import Answer, Call
 from batchgen.errors import NetFault, TransportError
 from batchgen.ports import Clock, SaveError, SaveFault
+from batchgen.providers.segmind.simulator.brotli import stored
+from batchgen.providers.segmind.simulator.fault_rules import CdnHost
 from batchgen.providers.segmind.simulator.media.tiny import body_bytes
 from batchgen.providers.segmind.simulator.messages import DeliveryFault, ReceivedRequest, Reply
 from batchgen.providers.segmind.simulator.service import Service
@@ -21,6 +24,17 @@ KEY = "SG_0123456789abcdef"
 HISTORY = "request-history"
 FASTEST_S, SLOWEST_S = 0.01, 0.15
 """One way through the network."""
+STALLED_S = 30.0
+"""How long a download waits for a byte: `DownloadSettings.pace_window_s`."""
+_HALVED = (DeliveryFault.CUT_SILENTLY, DeliveryFault.WRONG_LENGTH)
+_FRUITLESS = (
+    DeliveryFault.CUT_SILENTLY,
+    DeliveryFault.DROP_BEFORE,
+    DeliveryFault.DROP_AFTER,
+    DeliveryFault.STALL,
+    DeliveryFault.CUT,
+    DeliveryFault.DRIP,
+)
 
 
 class ServiceApi:
@@ -95,8 +109,10 @@ class ServiceApi:
             case DeliveryFault.CUT:
                 raise TransportError(NetFault.CUT, "cut off", reply.status, reply.headers)
         body = body_bytes(reply)
-        if reply.fate is DeliveryFault.CUT_SILENTLY:
+        if reply.fate in _HALVED:
             body = body[: len(body) // 2]
+        elif reply.fate is DeliveryFault.BROTLI:
+            body = _handed_over(stored(body))
         elif self._untold and HISTORY in call.path and reply.status == 200:
             body = _without(body, self._untold)
         if len(body) > call.max_bytes:
@@ -107,14 +123,53 @@ class ServiceApi:
         """What stands at a URL of the CDN, whole. Raises `SaveError`."""
         self._world.step("download")
         await anyio.sleep(self._trip_s())
-        path = unquote(url.removeprefix(self.service.urls.cdn))
-        reply = self.service.cdn(ReceivedRequest("GET", path), self._clock.now())
+        reply = self.service.cdn(self._download_request(url), self._clock.now())
         self._world.step("downloaded")
-        if reply.fate is not DeliveryFault.WHOLE or reply.status >= 500:
-            raise SaveError(SaveFault.TRANSIENT, f"HTTP {reply.status}, {reply.fate}")
-        if reply.status != 200:
-            raise SaveError(SaveFault.GONE, f"HTTP {reply.status}")
-        return body_bytes(reply)
+        await anyio.sleep(reply.delay_s)
+        if reply.fate in (DeliveryFault.STALL, DeliveryFault.DRIP):
+            await anyio.sleep(STALLED_S)
+        try:
+            return _downloaded(reply)
+        except SaveError as error:
+            raise SaveError(error.fault, error.detail, urlsplit(url).hostname or "") from error
+
+    def _download_request(self, url: str) -> ReceivedRequest:
+        urls, parts = self.service.urls, urlsplit(url)
+        host = CdnHost.CDN2 if urls.cdn2 and url.startswith(urls.cdn2) else CdnHost.CDN
+        if not url.startswith((urls.cdn, urls.cdn2)):
+            host_name = parts.hostname or ""
+            raise SaveError(SaveFault.FORBIDDEN_URL, f"{url[:200]}: not of the CDN", host_name)
+        return ReceivedRequest("GET", unquote(parts.path), dict(parse_qsl(parts.query)), host=host)
+
+
+def _downloaded(reply: Reply) -> bytes:
+    """The file in an answer of the CDN. Raises `SaveError`."""
+    if reply.fate in _FRUITLESS:
+        raise SaveError(SaveFault.TRANSIENT, f"HTTP {reply.status}, {reply.fate}")
+    if reply.status in (403, 404, 410):
+        raise SaveError(SaveFault.GONE, f"the server answered HTTP {reply.status}")
+    if reply.status not in (200, 206):
+        raise SaveError(SaveFault.TRANSIENT, f"the server answered HTTP {reply.status}")
+    body = body_bytes(reply)
+    if reply.fate is DeliveryFault.BROTLI:
+        try:
+            return _unpacked(stored(body))
+        except ValueError as error:
+            raise SaveError(SaveFault.BAD_CONTENT, "compressed without being asked to") from error
+    return body[: len(body) // 2] if reply.fate is DeliveryFault.WRONG_LENGTH else body
+
+
+def _unpacked(packed: bytes) -> bytes:
+    """What Brotli holds, if the clients of this package decode it; else ValueError."""
+    return b"".join(Inflater("br").feed(packed))
+
+
+def _handed_over(packed: bytes) -> bytes:
+    """What the client makes of an answer in Brotli: what it cannot decode, it leaves as it is."""
+    try:
+        return _unpacked(packed)
+    except ValueError:
+        return packed
 
 
 def _without(body: bytes, fields: frozenset[str]) -> bytes:
