@@ -9,12 +9,16 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, quote, urlsplit
 
 MAX_URL_CHARACTERS = 8192
 """Longer media URLs are refused. Signed CDN URLs stay around 1,000 characters."""
 
 _FORBIDDEN = re.compile(r"[\x00-\x20\\\x7f]")
+_PARTS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)(://[^/?#]*)(.*)", re.DOTALL)
+_AS_WRITTEN = "!#$%&'()*+,/:;=?@[]~"
+"""What stays in a path or query: all that RFC 3986 reserves, and `%`, which escapes already."""
+_ESCAPED = re.compile(r"[^\x00-\x1f\x7f]+")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _NAT64 = IPv6Network("64:ff9b::/96")
 """Well-known prefix that carries an IPv4 address in its last 32 bits (RFC 6052)."""
@@ -53,21 +57,51 @@ def check_origin(url: str) -> str | None:
     return None
 
 
+def place_of(url: str) -> str:
+    """Host and, where it is not the scheme's own, port: what fails or works as one. Empty where
+    there is none."""
+    try:
+        return origin(url).partition("://")[2]
+    except ValueError:
+        return ""
+
+
+def escaped(url: str) -> str:
+    """A media URL as it can be sent: its scheme in lower case, and escaped what has to be.
+
+    Nothing that may stand in a URL is touched, since a signed one is only valid as it was written.
+    Line ends and other control characters stay, for `check_media_url` to refuse.
+    """
+    parts = _PARTS.fullmatch(url.strip())
+    if parts is None:
+        return url
+    scheme, host, rest = parts.groups()
+    return scheme.lower() + host + _ESCAPED.sub(_escape, rest)
+
+
+def _escape(text: re.Match[str]) -> str:
+    return quote(text[0], _AS_WRITTEN, errors="surrogatepass")
+
+
 def check_media_url(url: str, *, allow_private: bool = False) -> str | None:
-    """Why a URL named by the service may not be fetched; None when it may.
+    """Why a URL named by the service may not be fetched, as `escaped` made it; None when it may.
 
     Host *names* pass here: what they resolve to is checked when the connection is made.
     `allow_private` lets addresses of this machine and its network pass, for the simulator.
     """
     if len(url) > MAX_URL_CHARACTERS:
         return "it is too long"
+    parts = _split(url)
+    if parts is None:
+        return "it cannot be read"
+    if not parts.scheme:
+        return "it is not a whole address, which begins with https://"
+    if parts.scheme not in _DEFAULT_PORTS:
+        return f"files are fetched over http and https only, not over {parts.scheme}"
     if _FORBIDDEN.search(url):
         return "it contains spaces, backslashes or control characters"
-    parts = _split(url)
-    if parts is None or not parts.hostname:
-        return "it cannot be read"
-    if parts.scheme not in _DEFAULT_PORTS:
-        return "it is not an http or https URL"
+    if not parts.hostname:
+        return "it names no host"
     if parts.username is not None or parts.password is not None:
         return "it carries a user name or password"
     return _check_host(parts.hostname, allow_private=allow_private)

@@ -7,9 +7,11 @@ from hypothesis import strategies as st
 from batchgen.core.net.urls import (
     check_media_url,
     check_origin,
+    escaped,
     is_loopback_host,
     is_public_address,
     origin,
+    place_of,
 )
 
 
@@ -115,6 +117,57 @@ def test_media_urls_that_may_not_be_fetched(url):
     assert check_media_url(url)
 
 
+@pytest.mark.parametrize(
+    ("url", "sent"),
+    [
+        ("HTTPS://CDN.example/a.png", "https://CDN.example/a.png"),
+        (" https://c.example/a b.png\n", "https://c.example/a%20b.png"),
+        ("https://c.example/é?q=ü#ß", "https://c.example/%C3%A9?q=%C3%BC#%C3%9F"),
+        ("https://c.example?q=a b", "https://c.example?q=a%20b"),
+        ("https://c.example/a%20b%2f?s=a%2Fb=+&[1]", "https://c.example/a%20b%2f?s=a%2Fb=+&[1]"),
+        ("https://c.example/100%.png", "https://c.example/100%.png"),
+        ("https://c.example/a\\b|c\ud800", "https://c.example/a%5Cb%7Cc%ED%A0%80"),
+        ("https://c.example/a\r\nb", "https://c.example/a\r\nb"),
+        ("https://c c.example/x", "https://c c.example/x"),
+        ("S3://bucket/a b", "s3://bucket/a%20b"),
+        ("/a b", "/a b"),
+        ("", ""),
+    ],
+)
+def test_what_is_escaped(url, sent):
+    assert escaped(url) == sent
+    assert escaped(sent) == sent
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("ftp://example.com/x", "not over ftp"),
+        ("s3://bucket/x", "not over s3"),
+        ("data:image/png;base64,AAAA", "not over data"),
+        ("/x.png", "not a whole address"),
+        ("//example.com/x", "not a whole address"),
+        ("https:///x", "no host"),
+    ],
+)
+def test_a_refusal_says_what_is_wrong(url, reason):
+    assert reason in check_media_url(escaped(url))
+
+
+@pytest.mark.parametrize(
+    ("url", "place"),
+    [
+        ("https://CDN.example:443/x", "cdn.example"),
+        ("http://cdn.example:8080/x", "cdn.example:8080"),
+        ("http://[::1]:80/x", "[::1]"),
+        ("https://cdn.example:99999/x", ""),
+        ("nonsense", ""),
+    ],
+)
+def test_the_place_that_an_address_leads_to(url, place):
+    assert place_of(url) == place
+
+
 def test_the_simulator_on_this_machine_can_be_let_in():
     assert check_media_url("http://127.0.0.1:8000/x.png", allow_private=True) is None
     assert check_media_url("http://2130706433/x", allow_private=True)
@@ -161,4 +214,6 @@ def test_loopback(host, loopback):
 def test_nothing_a_stranger_writes_raises(text):
     for url in (text, f"https://{text}/x", f"http://[{text}]/"):
         assert isinstance(check_media_url(url), str | None)
+        assert isinstance(check_media_url(escaped(url)), str | None)
+        assert escaped(escaped(url)) == escaped(url)
         assert isinstance(check_origin(url), str | None)
