@@ -4,6 +4,7 @@ import io
 import struct
 import zlib
 
+import brotli
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,6 +21,11 @@ from batchgen.core.media.formats import (
 )
 from batchgen.core.media.texts import decode_base64_media, decode_data_uri, is_html, text_kind
 from batchgen.core.net.decompression import SLICE_BYTES, Inflater, is_plain
+
+try:
+    from compression import zstd
+except ImportError:
+    from backports import zstd
 
 
 def picture(form, size=(37, 21), **options):
@@ -276,6 +282,9 @@ PACKERS = {
     "gzip": ("gzip", gzip.compress),
     "deflate": ("deflate", zlib.compress),
     "bare deflate": ("Deflate ", bare),
+    "br": ("br", brotli.compress),
+    "zstd": ("ZSTD", zstd.compress),
+    "two": ("gzip, br", lambda data: brotli.compress(gzip.compress(data))),
 }
 
 
@@ -301,15 +310,22 @@ def test_a_bomb_comes_in_slices(packer, size):
 
 @pytest.mark.parametrize("data", [b"not gzip", b"\x1f\x8b\x08\0\0\0\0\0\0\0" + b"\xff" * 50])
 def test_damaged_data(data):
-    with pytest.raises(ValueError, match="damaged"):
-        list(Inflater("gzip").feed(data))
+    for encoding in ("gzip", "br", "zstd", "gzip, zstd"):
+        with pytest.raises(ValueError, match="damaged"):
+            list(Inflater(encoding).feed(data))
+
+
+def test_zstd_of_several_frames():
+    assert inflated("zstd", zstd.compress(b"a") + zstd.compress(b"b"), 3) == (b"ab", True)
+    assert inflated("zstd", zstd.compress(b"a") + zstd.compress(b"b")[:-1], 3)[1] is False
 
 
 def test_encodings():
     assert is_plain("")
     assert is_plain(" Identity")
     assert not is_plain("gzip")
-    with pytest.raises(ValueError, match="unknown"):
-        Inflater("br")
+    for encoding in ("compress", "gzip, rot13", ","):
+        with pytest.raises(ValueError, match="unknown"):
+            Inflater(encoding)
     assert inflated("gzip", gzip.compress(b"a") + b"junk", 5) == (b"a", True)
     assert list(Inflater("gzip").feed(b"")) == []
