@@ -1,64 +1,122 @@
-"""Answers that were paid for and brought no files, kept as they came for whoever looks at them."""
+"""What an answer to a download is worth: which part of the file it brings, or what kept it away."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
+import errno
+import re
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from urllib.parse import urljoin, urlsplit
 
-from batchgen.outputs.names import candidates, no_name, split_stem
-from batchgen.system.durable import (
-    disk_faults,
-    holds,
-    open_folder,
-    opened,
-    rename_unless_taken,
-    sync_folder,
-    write_all,
-)
+import aiohttp
+from aiohttp.http_exceptions import ContentLengthError
+
+from batchgen.core.common.text import printable
+from batchgen.core.net.decompression import Inflater, is_plain
+from batchgen.outputs.resolver import NotPublicError
+from batchgen.ports import SaveError, SaveFault
+from batchgen.system.proxies import without_passwords
+
+_PASSING = frozenset({408, 416, 421, 425, 429})
+"""Statuses, besides 5xx and 2xx without a file, after which the URL may bring the file later."""
+WITHOUT_FILE = frozenset({204, 205})
+CONTENT_RANGE = re.compile(r"bytes (?:(\d{1,18})-(\d{1,18})|\*)/(\d{1,18}|\*)")
 
 
-def keep_answer(folder: Path, stem: str, data: bytes) -> None:
-    """Write an answer durably below a folder, under the stem of its job.
+class BrokenError(Exception):
+    """The connection broke off or crawled; what came so far may be continued."""
 
-    Where an equal file stands already nothing is written. Raises `SaveError`.
+
+class ShortError(BrokenError):
+    """The server ended the answer in good order before the length it had told."""
+
+
+class Body:
+    """The bytes of one answer, decoded as it says: unasked, and not always truly.
+
+    An encoding that nobody knows, or that its very first bytes do not have, was never applied: some
+    stores hand out as encoding whatever was noted at the upload.
     """
-    sha256 = hashlib.sha256(data).hexdigest()
-    parents, base = split_stem(stem)
-    with disk_faults(stem), _below(folder, parents) as place:
-        part = f".{sha256[:24]}.part"
-        for name in candidates(base, _extension(data)):
-            if holds(place, name, len(data), sha256):
-                return
-            with opened(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, place) as descriptor:
-                write_all(descriptor, data)
-                os.fsync(descriptor)
-            if rename_unless_taken(part, place, name, place):
-                os.fsync(place)
-                return
-    raise no_name(stem)
+
+    def __init__(self, encoding: str) -> None:
+        self.was_mislabelled = False
+        self.inflater: Inflater | None = None
+        self._first: bytes | None = b""
+        if not is_plain(encoding):
+            try:
+                self.inflater = Inflater(encoding)
+            except ValueError:
+                self.was_mislabelled = True
+
+    def decoded(self, chunk: bytes) -> Iterator[bytes]:
+        """The content in some bytes of the answer. Raises `ValueError` for damaged data."""
+        if self.inflater is None:
+            yield chunk
+            return
+        if self._first is not None:
+            self._first += chunk
+        try:
+            for piece in self.inflater.feed(chunk):
+                self._first = None
+                yield piece
+        except ValueError:
+            if self._first is None:
+                raise
+            self.inflater, self.was_mislabelled = None, True
+            yield self._first
 
 
-@contextmanager
-def _below(folder: Path, parents: tuple[str, ...]) -> Iterator[int]:
-    """The open folder that a file goes to; what is missing is made."""
-    if not folder.is_dir():
-        folder.mkdir(parents=True)
-        sync_folder(folder.parent)
-    root = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+def is_other_part(response: aiohttp.ClientResponse, begin: str | None, offset: int) -> bool:
+    """Whether a 206 brings anything else than the file from `offset` on.
+
+    From the beginning on one without a range passes: it was not asked for, and brings what it has.
+    """
+    if response.content_type == "multipart/byteranges":
+        return True
+    return begin != str(offset) and not (begin is None and offset == 0)
+
+
+def redirected(url: str, target: str) -> str:
+    """Where a redirect leads. Raises `SaveError` for one that gives up encryption."""
     try:
-        with open_folder(root, parents) as place:
-            yield place
-    finally:
-        os.close(root)
+        joined = urljoin(url, target)
+        downgraded = urlsplit(url).scheme == "https" and urlsplit(joined).scheme == "http"
+    except ValueError as error:
+        raise SaveError(SaveFault.FORBIDDEN_URL, "it redirects to something unreadable") from error
+    if downgraded:
+        raise SaveError(SaveFault.FORBIDDEN_URL, "it redirects from https to plain http")
+    return joined
 
 
-def _extension(data: bytes) -> str:
-    try:
-        json.loads(data)
-    except (ValueError, RecursionError):
-        return "txt"
-    return "json"
+def validator_of(response: aiohttp.ClientResponse) -> str:
+    """What proves later that the file is still the same: a strong ETag, or its date."""
+    if response.headers.get("Accept-Ranges", "").strip().lower() == "none":
+        return ""
+    etag = response.headers.get("ETag", "")
+    return etag if etag.startswith('"') else response.headers.get("Last-Modified", "")
+
+
+def status_fault(status: int) -> SaveError:
+    """What a status means that brings no file."""
+    passing = status < 300 or status in _PASSING or status >= 500
+    fault = SaveFault.TRANSIENT if passing else SaveFault.GONE
+    return SaveError(fault, f"the server answered HTTP {status}")
+
+
+def network_fault(error: Exception) -> SaveError | BrokenError:
+    """What a network exception means: a refused address, no descriptors left, or a broken line."""
+    cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+    detail = printable(without_passwords(str(cause) or type(cause).__name__), 200)
+    if isinstance(cause, NotPublicError):
+        return SaveError(SaveFault.FORBIDDEN_URL, detail)
+    if isinstance(cause, OSError) and cause.errno in (errno.EMFILE, errno.ENFILE):
+        return SaveError(SaveFault.TOO_MANY_FILES, detail)
+    if isinstance(error, aiohttp.InvalidURL):
+        return SaveError(SaveFault.FORBIDDEN_URL, detail)
+    if isinstance(error, aiohttp.ClientPayloadError) and _ends_early(error):
+        return ShortError(detail)
+    return BrokenError(detail)
+
+
+def _ends_early(error: aiohttp.ClientPayloadError) -> bool:
+    """Whether the server closed the connection in good order, before the length it had told."""
+    return isinstance(error.__cause__, ContentLengthError)

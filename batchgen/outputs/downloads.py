@@ -7,30 +7,39 @@ proxy the proxy resolves names, and is trusted with that.
 
 from __future__ import annotations
 
-import errno
-import re
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self
-from urllib.parse import urljoin, urlsplit
 
 import aiohttp
 from aiohttp.abc import AbstractResolver
 from yarl import URL
 
 from batchgen.core.common.text import printable
-from batchgen.core.net.decompression import Inflater, is_plain
-from batchgen.core.net.urls import check_media_url
-from batchgen.errors import InternalError
+from batchgen.core.net.decompression import is_plain
+from batchgen.core.net.urls import check_media_url, escaped, place_of
+from batchgen.errors import InternalError, UserError
+from batchgen.outputs.answers import (
+    CONTENT_RANGE,
+    WITHOUT_FILE,
+    Body,
+    BrokenError,
+    ShortError,
+    is_other_part,
+    network_fault,
+    redirected,
+    status_fault,
+    validator_of,
+)
 from batchgen.outputs.min_speed import MinSpeedGuard
-from batchgen.outputs.resolver import NotPublicError, PublicResolver
+from batchgen.outputs.resolver import PublicResolver
 from batchgen.ports import SaveError, SaveFault
-from batchgen.system.proxies import environment_proxies, proxy_for, without_passwords
+from batchgen.system.proxies import environment_proxies, proxy_for
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_PASSING = frozenset({408, 416, 421, 425, 429})
-"""Statuses, besides 5xx and the odd 2xx, after which the same URL may bring the file later."""
-_CONTENT_RANGE = re.compile(r"bytes (?:(\d{1,18})-(\d{1,18})|\*)/(\d{1,18})")
+_FAULTS_OF_HOSTS = frozenset({SaveFault.TRANSIENT, SaveFault.GONE, SaveFault.BAD_CONTENT})
+MAX_HEADER_BYTES = 64 * 1024
+"""Of one header. CDNs with policies and debug headers send longer ones than aiohttp's 8 KB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,25 +76,41 @@ class Sink(Protocol):
         """Forget everything: the file begins anew."""
         ...
 
+    def digest(self) -> str:
+        """SHA-256 (hex) of the bytes taken so far."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """A finished download. `confirmed`: the server told a length, and that many bytes came."""
+    """A finished download. `confirmed`: the server said where it ends, by its length or within a
+    compressed stream, and it came that far.
+
+    `twice`: the length that was told is wrong, but the same bytes came twice. `media_type` is what
+    the server calls it, or empty; `host` is where it came from, as in `SaveError`.
+    """
 
     confirmed: bool
-
-
-class _BrokenError(Exception):
-    """The connection broke off or crawled; what came so far may be continued."""
+    twice: bool = False
+    media_type: str = ""
+    host: str = ""
 
 
 @dataclass(slots=True)
 class _Transfer:
-    """One file across its connections. `validator` is empty where nothing can be continued."""
+    """One file across its connections. `validator` is empty where nothing can be continued.
+
+    `offset` is where the last answer was asked to begin, `short` size and hash of what was there
+    when one ended before its length. `host` and `media_type` are of the last answer.
+    """
 
     url: str
     validator: str = ""
     total: int | None = None
+    offset: int = 0
+    short: tuple[int, str] | None = None
+    host: str = ""
+    media_type: str = ""
 
 
 class Downloader:
@@ -126,6 +151,8 @@ class Downloader:
             ),
             auto_decompress=False,
             read_bufsize=256 * 1024,
+            max_line_size=MAX_HEADER_BYTES,
+            max_field_size=MAX_HEADER_BYTES,
             trust_env=False,
         )
 
@@ -133,100 +160,155 @@ class Downloader:
         """Stream the file into `sink`, going on where a broken connection left off.
 
         A connection that brought nothing new is the last one: waiting and trying again is the
-        caller's. Raises `SaveError`.
+        caller's. Raises `SaveError`, with the host where one is at fault.
         """
         transfer = _Transfer(url)
+        try:
+            return await self._whole(transfer, sink)
+        except SaveError as error:
+            if error.fault in _FAULTS_OF_HOSTS:
+                error.host = transfer.host
+            raise
+
+    async def _whole(self, transfer: _Transfer, sink: Sink) -> Fetched:
         for _ in range(self._settings.max_reconnects + 1):
             size_before = sink.size
             try:
                 return await self._continue(transfer, sink)
-            except _BrokenError as error:
+            except BrokenError as error:
                 detail = printable(str(error), 200)
-                if sink.size <= size_before:
+                if isinstance(error, ShortError) and self._came_twice(transfer, sink):
+                    return Fetched(False, True, transfer.media_type, transfer.host)
+            if sink.size <= size_before:
+                if not (transfer.short and transfer.validator):
                     break
+                transfer.validator = ""  # the rest cannot be had: the whole once more, to compare
         raise SaveError(SaveFault.TRANSIENT, detail)
+
+    @staticmethod
+    def _came_twice(transfer: _Transfer, sink: Sink) -> bool:
+        """Whether an answer that is shorter than its length brought what one brought before."""
+        came = (sink.size, sink.digest())
+        twice = transfer.offset == 0 and came[0] > 0 and came == transfer.short
+        transfer.short = came
+        return twice
 
     async def _continue(self, transfer: _Transfer, sink: Sink) -> Fetched:
         """One connection's part of a transfer, up to its end."""
-        offset = sink.size if transfer.validator else 0
+        transfer.offset = offset = sink.size if transfer.validator else 0
         headers = {"Range": f"bytes={offset}-", "If-Range": transfer.validator} if offset else {}
+        sealed = False
         try:
-            response = await self._open(transfer.url, headers)
+            response = await self._open(transfer, headers)
             try:
-                if await self._begin(response, transfer, sink, offset):
-                    await self._pour(response, sink)
+                if await self._begin(response, transfer, sink):
+                    sealed = await self._pour(response, transfer, sink)
             except BaseException:
                 response.close()
                 raise
             response.release()
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            raise _network_fault(error) from error
+            raise network_fault(error) from error
         if transfer.total is not None and transfer.total != sink.size:
-            raise _BrokenError(f"{sink.size} of {transfer.total} bytes arrived")
-        return Fetched(confirmed=transfer.total is not None)
+            raise BrokenError(f"{sink.size} of {transfer.total} bytes arrived")
+        confirmed = sealed or transfer.total is not None
+        return Fetched(confirmed, False, transfer.media_type, transfer.host)
 
-    async def _open(self, url: str, headers: dict[str, str]) -> aiohttp.ClientResponse:
+    async def _open(self, transfer: _Transfer, headers: dict[str, str]) -> aiohttp.ClientResponse:
         """The first answer that is no redirect; each place on the way is checked."""
+        url = transfer.url
         for _ in range(self._settings.max_redirects + 1):
+            url = escaped(url)
             reason = check_media_url(url, allow_private=self._settings.allow_private)
             if reason:
                 raise SaveError(SaveFault.FORBIDDEN_URL, f"{printable(url, 200)}: {reason}")
-            proxy = proxy_for(url, self._proxies)
-            session = self._proxied if proxy else self._direct
-            if session is None:
-                raise InternalError("Downloader was used outside its `async with`")
-            response = await session.get(
-                _as_written(url), headers=headers, allow_redirects=False, proxy=proxy
-            )
+            transfer.host = place_of(url)
+            response = await self._get(url, headers)
             target = response.headers.get("Location")
             if response.status not in _REDIRECTS or not target:
                 return response
             response.close()
-            url = _redirected(url, target)
+            url = redirected(url, target)
         limit = self._settings.max_redirects
         raise SaveError(SaveFault.FORBIDDEN_URL, f"more than {limit} redirects")
 
+    async def _get(self, url: str, headers: dict[str, str]) -> aiohttp.ClientResponse:
+        try:
+            proxy = proxy_for(url, self._proxies)
+        except UserError as error:
+            raise SaveError(SaveFault.TRANSIENT, str(error)) from error
+        session = self._proxied if proxy else self._direct
+        if session is None:
+            raise InternalError("Downloader was used outside its `async with`")
+        return await session.get(
+            _as_written(url), headers=headers, allow_redirects=False, proxy=proxy
+        )
+
     async def _begin(
-        self, response: aiohttp.ClientResponse, transfer: _Transfer, sink: Sink, offset: int
+        self, response: aiohttp.ClientResponse, transfer: _Transfer, sink: Sink
     ) -> bool:
         """Fit the answer to what is here already; False when nothing is missing any more."""
-        whole_range = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
-        if offset and response.status == 416 and whole_range and int(whole_range[3]) == offset:
+        status, offset = response.status, transfer.offset
+        span = CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
+        begin, total = (span[1], span[3]) if span else (None, "*")
+        if offset and status == 416:
+            if total != str(offset):
+                raise BrokenError("the server answered HTTP 416")
             transfer.total = offset
             return False
-        if offset and response.status == 206:
-            if not whole_range or whole_range[1] != str(offset):
-                raise SaveError(SaveFault.TRANSIENT, "the server sent another part than asked for")
-            transfer.total = int(whole_range[3])
-        elif response.status == 200:
+        if status == 206 and is_other_part(response, begin, offset):
+            raise SaveError(SaveFault.TRANSIENT, "the server sent another part than asked for")
+        if offset and status == 206:
+            transfer.total = transfer.total if total == "*" else int(total)
+        elif status == 200 or _brings_something(response):
             if sink.size:
                 await sink.restart()
             encoded = not is_plain(response.headers.get("Content-Encoding", ""))
-            transfer.total = None if encoded else response.content_length
-            transfer.validator = "" if encoded else _validator(response)
+            told = response.content_length
+            if status == 206:
+                told = None if total == "*" else int(total)
+            transfer.total = None if encoded else told
+            transfer.validator = "" if encoded else validator_of(response)
         else:
-            raise _status_fault(response.status)
+            raise status_fault(status)
+        transfer.media_type = printable(response.headers.get("Content-Type", ""), 100)
         if (transfer.total or 0) > self._settings.max_bytes:
             raise SaveError(SaveFault.TOO_LARGE, f"it has {transfer.total} bytes")
         return True
 
-    async def _pour(self, response: aiohttp.ClientResponse, sink: Sink) -> None:
-        """Stream the body, decoded if need be, under the cap and above the lowest pace."""
-        inflater = _inflater(response)
+    async def _pour(
+        self, response: aiohttp.ClientResponse, transfer: _Transfer, sink: Sink
+    ) -> bool:
+        """Stream the body, decoded if need be, under the cap and above the lowest pace.
+
+        True when it was compressed, and said by itself that it is complete.
+        """
+        body = Body(response.headers.get("Content-Encoding", ""))
         pace = MinSpeedGuard(self._settings.min_bytes_per_s, self._settings.pace_window_s)
+        limit = self._settings.max_bytes
         async for chunk in response.content.iter_any():
             if pace.crawls(len(chunk)):
-                raise _BrokenError("it came too slowly")
+                raise BrokenError("it came too slowly")
             try:
-                for piece in inflater.feed(chunk) if inflater else (chunk,):
-                    if sink.size + len(piece) > self._settings.max_bytes:
-                        limit = self._settings.max_bytes
+                for piece in body.decoded(chunk):
+                    if sink.size + len(piece) > limit:
                         raise SaveError(SaveFault.TOO_LARGE, f"it outgrew {limit} bytes")
                     await sink.write(piece)
             except ValueError as error:
                 raise SaveError(SaveFault.BAD_CONTENT, str(error)) from error
-        if inflater and not inflater.ended:
-            raise _BrokenError("the compressed body ends early")
+        if body.inflater is not None:
+            if not body.inflater.ended:
+                raise BrokenError("the compressed body ends early")
+            return True
+        if transfer.total is None and body.was_mislabelled:
+            transfer.total = response.content_length
+        return False
+
+
+def _brings_something(response: aiohttp.ClientResponse) -> bool:
+    """Whether an odd 2xx has a body. An empty one says that the file is not ready yet."""
+    odd = 200 < response.status < 300 and response.status not in WITHOUT_FILE
+    return odd and response.content_length != 0
 
 
 def _as_written(url: str) -> URL:
@@ -236,52 +318,3 @@ def _as_written(url: str) -> URL:
     except ValueError as error:
         reason = f"{printable(url, 200)}: it cannot be read"
         raise SaveError(SaveFault.FORBIDDEN_URL, reason) from error
-
-
-def _redirected(url: str, target: str) -> str:
-    try:
-        joined = urljoin(url, target)
-        downgraded = urlsplit(url).scheme == "https" and urlsplit(joined).scheme == "http"
-    except ValueError as error:
-        raise SaveError(SaveFault.FORBIDDEN_URL, "it redirects to something unreadable") from error
-    if downgraded:
-        raise SaveError(SaveFault.FORBIDDEN_URL, "it redirects from https to plain http")
-    return joined
-
-
-def _validator(response: aiohttp.ClientResponse) -> str:
-    """What proves later that the file is still the same: a strong ETag, or its date."""
-    if response.headers.get("Accept-Ranges", "").strip().lower() == "none":
-        return ""
-    etag = response.headers.get("ETag", "")
-    return etag if etag.startswith('"') else response.headers.get("Last-Modified", "")
-
-
-def _inflater(response: aiohttp.ClientResponse) -> Inflater | None:
-    encoding = response.headers.get("Content-Encoding", "")
-    if is_plain(encoding):
-        return None
-    try:
-        return Inflater(encoding)
-    except ValueError as error:
-        detail = f"compressed as {printable(encoding, 40)!r} without being asked to"
-        raise SaveError(SaveFault.BAD_CONTENT, detail) from error
-
-
-def _status_fault(status: int) -> SaveError:
-    passing = status < 300 or status in _PASSING or status >= 500
-    fault = SaveFault.TRANSIENT if passing else SaveFault.GONE
-    return SaveError(fault, f"the server answered HTTP {status}")
-
-
-def _network_fault(error: Exception) -> SaveError | _BrokenError:
-    """What a network exception means: a refused address, no descriptors left, or a broken line."""
-    cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
-    detail = printable(without_passwords(str(cause) or type(cause).__name__), 200)
-    if isinstance(cause, NotPublicError):
-        return SaveError(SaveFault.FORBIDDEN_URL, detail)
-    if isinstance(cause, OSError) and cause.errno in (errno.EMFILE, errno.ENFILE):
-        return SaveError(SaveFault.TOO_MANY_FILES, detail)
-    if isinstance(error, aiohttp.InvalidURL):
-        return SaveError(SaveFault.FORBIDDEN_URL, detail)
-    return _BrokenError(detail)

@@ -92,6 +92,13 @@ class DownloadPart:
                 await file.seek(0)
                 await file.truncate()
 
+    def digest(self) -> str:
+        """SHA-256 (hex) of the bytes taken so far."""
+        made = self._digest.copy()
+        for piece in self._held:
+            made.update(piece)
+        return made.hexdigest()
+
     async def packed(self, order: SaveOrder, fetched: Fetched) -> Package:
         """Hand everything over; the part file, if there is one, is closed."""
         if self._opening is not None:
