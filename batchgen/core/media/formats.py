@@ -1,14 +1,13 @@
 """The registry of media: one row a format, one row a family. All other tables are made from it.
 
 Names, URLs and declared types are hearsay: what a file is, is told from its bytes. Offsets and
-magic numbers are those of the formats' own specifications. HTML and JSON, the usual error pages,
-are never media.
+magic numbers are those of the formats' own specifications (`signs`). HTML and JSON, the usual error
+pages, are never media.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -21,22 +20,40 @@ from batchgen.core.media.dimensions import (
     png_size,
     webp_size,
 )
+from batchgen.core.media.signs import (
+    DAE,
+    GLTF,
+    MP3,
+    OBJ,
+    SRT,
+    STL,
+    SVG,
+    Sign,
+    sign,
+    transport_stream,
+    zip_of,
+    zip_with,
+)
 from batchgen.core.media.wholeness import (
     ReadAt,
     WholeCheck,
-    boxes,
+    boxes_with,
     end_holds,
-    ends_with,
+    form_length,
+    gif_end,
+    jpeg_end,
+    json_end,
+    jxl_end,
     length_at,
+    midi_end,
+    png_end,
     riff_length,
+    triangles,
     zip_end,
 )
 
 SNIFF_BYTES = 4096
 """How much of a file's beginning `sniff` looks at."""
-
-Sign = Callable[[bytes], object]
-"""Something true for the first bytes of a file of the format."""
 
 
 class Preview(StrEnum):
@@ -114,7 +131,8 @@ class MediaType:
     """A format. `extension` and `aliases` have no dot; files are saved under the first.
 
     Without a `sign` it is never told from bytes; without `whole` any length counts as whole;
-    without `measure` it has no width and height. `is_row` says that a file with its extension, in
+    without `measure` it has no width and height. `told_by_length`: a file of that length is one,
+    whatever it begins with, and whole. `is_row` says that a file with its extension, in
     a folder that jobs are made from, is a row. `is_loaded` says that loaders of datasets open it.
     """
 
@@ -128,6 +146,7 @@ class MediaType:
     preview: Preview = Preview.NONE
     is_row: bool = False
     is_loaded: bool = False
+    told_by_length: WholeCheck | None = None
 
     @property
     def extensions(self) -> tuple[str, ...]:
@@ -135,60 +154,89 @@ class MediaType:
         return (self.extension, *self.aliases)
 
 
-def _sign(pattern: bytes) -> Sign:
-    return re.compile(pattern, re.DOTALL).match
-
-
-_RATES = bytes(b for b in range(256) if b & 0xF0 != 0xF0 and b & 0x0C != 0x0C)
-"""What may follow in a frame of MPEG audio: a bit rate and a sampling rate that there are."""
+_BOXES = boxes_with(b"moov", b"moof", b"meta")
+_BOM = rb"(\xef\xbb\xbf)?"
 
 # fmt: off
 FORMATS: tuple[MediaType, ...] = (
-    MediaType("png", "image/png", IMAGE, _sign(rb"\x89PNG\r\n\x1a\n"),
-              ends_with(b"\0\0\0\0IEND\xaeB`\x82"), png_size,
+    MediaType("png", "image/png", IMAGE, sign(rb"\x89PNG\r\n\x1a\n"), png_end, png_size,
               preview=Preview.THUMBNAIL, is_row=True, is_loaded=True),
-    MediaType("jpg", "image/jpeg", IMAGE, _sign(rb"\xff\xd8\xff"), ends_with(b"\xff\xd9"),
+    MediaType("jpg", "image/jpeg", IMAGE, sign(rb"\xff\xd8\xff"), jpeg_end,
               jpeg_size, ("jpeg",), Preview.THUMBNAIL, is_row=True, is_loaded=True),
-    MediaType("webp", "image/webp", IMAGE, _sign(rb"RIFF.{4}WEBP"), riff_length, webp_size,
+    MediaType("webp", "image/webp", IMAGE, sign(rb"RIFF.{4}WEBP"), riff_length, webp_size,
               preview=Preview.THUMBNAIL, is_row=True, is_loaded=True),
-    MediaType("gif", "image/gif", IMAGE, _sign(rb"GIF8[79]a"), ends_with(b"\x3b"), gif_size,
+    MediaType("gif", "image/gif", IMAGE, sign(rb"GIF8[79]a"), gif_end, gif_size,
               preview=Preview.THUMBNAIL, is_row=True, is_loaded=True),
-    MediaType("tiff", "image/tiff", IMAGE, _sign(rb"II\*\0|MM\0\*"), aliases=("tif",),
+    MediaType("tiff", "image/tiff", IMAGE, sign(rb"II\*\0|MM\0\*"), aliases=("tif",),
               preview=Preview.THUMBNAIL, is_row=True, is_loaded=True),
-    MediaType("bmp", "image/bmp", IMAGE, _sign(rb"BM.{4}\0{4}"), length_at(2),
+    MediaType("bmp", "image/bmp", IMAGE, sign(rb"BM.{4}\0{4}"), length_at(2),
               preview=Preview.THUMBNAIL, is_row=True, is_loaded=True),
-    MediaType("avif", "image/avif", IMAGE, _sign(rb".{4}ftypavi[fs]"), boxes,
+    MediaType("avif", "image/avif", IMAGE, sign(rb".{4}ftypavi[fs]"), _BOXES,
               preview=Preview.THUMBNAIL, is_row=True),
-    MediaType("heic", "image/heic", IMAGE, _sign(rb".{4}ftyp(hei[cx]|mif1)"), boxes,
+    MediaType("heic", "image/heic", IMAGE, sign(rb".{4}ftyp(hei[cmsx]|hev[cx]|mif1|msf1)"), _BOXES,
               aliases=("heif",), preview=Preview.PICTURE, is_row=True),
-    MediaType("svg", "image/svg+xml", IMAGE,
-              _sign(rb"(\xef\xbb\xbf)?\s*(<svg|(<\?xml|<!--|<!DOCTYPE svg).*<svg)"),
-              end_holds(b"</svg>"), preview=Preview.DRAWING),
-    MediaType("m4a", "audio/mp4", AUDIO, _sign(rb".{4}ftypM4A "), boxes,
+    MediaType("jxl", "image/jxl", IMAGE, sign(rb"\0\0\0\x0cJXL \r\n\x87\n|\xff\n"), jxl_end,
+              preview=Preview.PICTURE),
+    MediaType("jp2", "image/jp2", IMAGE, sign(rb"\0\0\0\x0cjP  \r\n\x87\n"), boxes_with(b"jp2c")),
+    MediaType("svg", "image/svg+xml", IMAGE, SVG, end_holds(b"</svg>"), preview=Preview.DRAWING),
+    MediaType("psd", "image/vnd.adobe.photoshop", IMAGE, sign(rb"8BPS\0[\1\2]")),
+    MediaType("exr", "image/x-exr", IMAGE, sign(rb"\x76\x2f\x31\x01")),
+    MediaType("hdr", "image/vnd.radiance", IMAGE, sign(rb"#\?R(ADIANC|GB)E?\n")),
+    MediaType("m4a", "audio/mp4", AUDIO, sign(rb".{4}ftypM4[AB] "), _BOXES, aliases=("m4b",),
               preview=Preview.SOUND, is_row=True),
-    MediaType("mov", "video/quicktime", VIDEO, _sign(rb".{4}ftypqt  "), boxes,
+    MediaType("mov", "video/quicktime", VIDEO, sign(rb".{4}ftypqt  "), _BOXES,
               preview=Preview.FILM, is_row=True, is_loaded=True),
-    MediaType("mp4", "video/mp4", VIDEO, _sign(rb".{4}ftyp"), boxes, aliases=("m4v",),
+    MediaType("3gp", "video/3gpp", VIDEO, sign(rb".{4}ftyp3g[2egprs]"), _BOXES, aliases=("3g2",)),
+    MediaType("mp4", "video/mp4", VIDEO, sign(rb".{4}ftyp"), _BOXES, aliases=("m4v",),
               preview=Preview.FILM, is_row=True, is_loaded=True),
-    MediaType("mkv", "video/x-matroska", VIDEO, _sign(rb"\x1aE\xdf\xa3.{0,52}matroska"),
+    MediaType("mkv", "video/x-matroska", VIDEO, sign(rb"\x1aE\xdf\xa3.{0,52}matroska"),
               preview=Preview.FILM, is_row=True, is_loaded=True),
-    MediaType("webm", "video/webm", VIDEO, _sign(rb"\x1aE\xdf\xa3"),
+    MediaType("webm", "video/webm", VIDEO, sign(rb"\x1aE\xdf\xa3"),
               preview=Preview.FILM, is_row=True),
-    MediaType("avi", "video/x-msvideo", VIDEO, is_row=True),
-    MediaType("mp3", "audio/mpeg", AUDIO,
-              _sign(rb"ID3|\xff[\xe2\xe3\xf2\xf3\xfa\xfb][" + re.escape(_RATES) + rb"]."),
+    MediaType("avi", "video/x-msvideo", VIDEO, sign(rb"RIFF.{4}AVI "), riff_length, is_row=True),
+    MediaType("mpg", "video/mpeg", VIDEO, sign(rb"\0\0\x01[\xba\xb3]"), aliases=("mpeg",)),
+    MediaType("ts", "video/mp2t", VIDEO, transport_stream),
+    MediaType("flv", "video/x-flv", VIDEO, sign(rb"FLV\x01")),
+    MediaType("wmv", "video/x-ms-wmv", VIDEO, sign(rb"0&\xb2u\x8ef\xcf\x11"), aliases=("wma",)),
+    MediaType("mp3", "audio/mpeg", AUDIO, MP3,
               preview=Preview.SOUND, is_row=True, is_loaded=True),
-    MediaType("aac", "audio/aac", AUDIO, _sign(rb"\xff[\xf0\xf1\xf8\xf9].."),
+    MediaType("aac", "audio/aac", AUDIO, sign(rb"\xff[\xf0\xf1\xf8\xf9]..|ADIF"),
               preview=Preview.SOUND, is_row=True),
-    MediaType("wav", "audio/wav", AUDIO, _sign(rb"RIFF.{4}WAVE"), riff_length,
+    MediaType("wav", "audio/wav", AUDIO, sign(rb"(RIFF|RF64).{4}WAVE"), riff_length,
               preview=Preview.SOUND, is_row=True, is_loaded=True),
-    MediaType("ogg", "audio/ogg", AUDIO, _sign(rb"OggS"), aliases=("opus",),
+    MediaType("ogg", "audio/ogg", AUDIO, sign(rb"OggS"), aliases=("opus",),
               preview=Preview.SOUND, is_row=True, is_loaded=True),
-    MediaType("flac", "audio/flac", AUDIO, _sign(rb"fLaC"),
+    MediaType("flac", "audio/flac", AUDIO, sign(rb"fLaC"),
               preview=Preview.SOUND, is_row=True, is_loaded=True),
-    MediaType("glb", "model/gltf-binary", MODEL, _sign(rb"glTF"), length_at(8)),
-    MediaType("zip", "application/zip", FILE, _sign(rb"PK\x03\x04"), zip_end),
-    MediaType("pdf", "application/pdf", FILE, _sign(rb"%PDF-"), end_holds(b"%%EOF")),
+    MediaType("aiff", "audio/aiff", AUDIO, sign(rb"FORM.{4}AIF[FC]"), form_length,
+              aliases=("aif", "aifc")),
+    MediaType("mid", "audio/midi", AUDIO, sign(rb"MThd\0\0\0\x06"), midi_end, aliases=("midi",)),
+    MediaType("amr", "audio/amr", AUDIO, sign(rb"#!AMR")),
+    MediaType("caf", "audio/x-caf", AUDIO, sign(rb"caff\0\x01")),
+    MediaType("glb", "model/gltf-binary", MODEL, sign(rb"glTF"), length_at(8)),
+    MediaType("gltf", "model/gltf+json", MODEL, GLTF, json_end),
+    MediaType("obj", "model/obj", MODEL, OBJ),
+    MediaType("ply", "model/ply", MODEL, sign(rb"ply\r?\n(comment[^\n]*\n)*format ")),
+    MediaType("stl", "model/stl", MODEL, STL, end_holds(b"endsolid"), told_by_length=triangles),
+    MediaType("fbx", "model/fbx", MODEL, sign(rb"Kaydara FBX Binary  \0|; FBX \d")),
+    MediaType("dae", "model/vnd.collada+xml", MODEL, DAE, end_holds(b"</COLLADA>")),
+    MediaType("usdz", "model/vnd.usdz+zip", MODEL, zip_of(b".usd", b".usda", b".usdc"), zip_end),
+    MediaType("usd", "model/vnd.usd", MODEL, sign(rb"PXR-USDC|#usda "), aliases=("usda", "usdc")),
+    MediaType("3mf", "model/3mf", MODEL, zip_with(b"3D/3dmodel.model"), zip_end),
+    MediaType("blend", "model/x-blender", MODEL, sign(rb"BLENDER[-_v\d]")),
+    MediaType("drc", "model/x-draco", MODEL, sign(rb"DRACO")),
+    MediaType("vtt", "text/vtt", TEXT, sign(_BOM + rb"WEBVTT(\s|$)"), preview=Preview.TEXT),
+    MediaType("srt", "application/x-subrip", TEXT, SRT, preview=Preview.TEXT),
+    MediaType("ass", "text/x-ssa", TEXT, sign(_BOM + rb"\[Script Info\]"), aliases=("ssa",),
+              preview=Preview.TEXT),
+    MediaType("npz", "application/x-npz", FILE, zip_of(b".npy"), zip_end),
+    MediaType("npy", "application/x-npy", FILE, sign(rb"\x93NUMPY")),
+    MediaType("zip", "application/zip", FILE, sign(rb"PK\x03\x04"), zip_end),
+    MediaType("tar", "application/x-tar", FILE, sign(rb".{257}ustar")),
+    MediaType("gz", "application/gzip", FILE, sign(rb"\x1f\x8b\x08")),
+    MediaType("zst", "application/zstd", FILE, sign(rb"\x28\xb5\x2f\xfd")),
+    MediaType("7z", "application/x-7z-compressed", FILE, sign(rb"7z\xbc\xaf\x27\x1c")),
+    MediaType("pdf", "application/pdf", FILE, sign(rb"%PDF-"), end_holds(b"%%EOF")),
     MediaType("txt", "text/plain", TEXT, preview=Preview.TEXT),
     MediaType("json", "application/json", FILE, preview=Preview.TEXT),
 )
@@ -214,8 +262,19 @@ def sniff(head: bytes) -> MediaType | None:
     return next((each for each in FORMATS if each.sign and each.sign(head)), None)
 
 
+def kind_of(size: int, read_at: ReadAt) -> MediaType | None:
+    """The format of a whole file of `size` bytes; None for text and for the unknown."""
+    by_length = (each for each in FORMATS if each.told_by_length)
+    return sniff(read_at(0, SNIFF_BYTES)) or next(
+        (each for each in by_length if each.told_by_length and each.told_by_length(size, read_at)),
+        None,
+    )
+
+
 def is_whole(media_type: MediaType, size: int, read_at: ReadAt) -> bool:
     """Whether a file of `size` bytes is complete, as far as its format lets one tell."""
+    if media_type.told_by_length and media_type.told_by_length(size, read_at):
+        return True
     return size > 0 and (media_type.whole is None or media_type.whole(size, read_at))
 
 
