@@ -103,8 +103,9 @@ def _forecast(
     from batchgen.core.forecast.upload_volume import UploadVolume
     from batchgen.providers.segmind import catalog
     from batchgen.store.sqlite.plan import PlanQueries
+    from batchgen.store.sqlite.schema import is_begun
 
-    if not directory.state.exists():
+    if not is_begun(directory.state):
         forecast = Forecast(catalog.load(), limit=limit)
         for spec in manifest.jobs():
             forecast.add(spec, JobDiff.NEW)

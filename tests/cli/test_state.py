@@ -8,6 +8,7 @@ import pytest
 
 from tests.cli.disks import make_read_only, small_disk
 from tests.cli.processes import Place, until
+from tests.store.builders import break_off_at_once
 
 
 @pytest.fixture(scope="module")
@@ -171,3 +172,23 @@ def test_a_run_on_a_disk_that_cannot_be_written(finished, service, tmp_path):
         assert str(disk / "kept") in ended.err
         assert "--run-dir" in ended.err
         assert len(service.bills()) == bills
+
+
+@pytest.mark.parametrize("first_page", ["written", "lost"])
+def test_a_state_file_that_was_broken_off_before_its_first_record(place, service, first_page):
+    """Nothing was run there: a run begins anew, and every other command says so."""
+    there = place.at(service)
+    manifest = there.manifest(1, name=f"broken-off-{first_page}")
+    run = there.path / "runs" / f"broken-off-{first_page}"
+    run.mkdir(parents=True)
+    break_off_at_once(run / "state.db", first_page)
+    for arguments in (["status", run], ["retry", run, "--failed"]):
+        refused = there.inside(*arguments)
+        assert refused.code == 2, refused.text
+        assert "nothing was run here yet; `batchgen run` begins anew" in refused.err
+    plan = there.inside("plan", manifest, "--json")
+    assert plan.code == 0, plan.text
+    assert plan.json["jobs"] == 1
+    assert "FAIL state" not in there.inside("doctor", run).out
+    assert there.inside("run", manifest).code == 0
+    assert there.inside("status", run, "--json").json["counts"]["done"] == 1

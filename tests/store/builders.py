@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
+
 from batchgen.core.jobs.events import EventKind as E
 from batchgen.core.jobs.job import Job
 from batchgen.core.jobs.lifecycle import apply
@@ -49,3 +52,21 @@ def dump(ledger, table):
     cursor = ledger.connection.execute(f"SELECT * FROM {table}")
     names = [column[0] for column in cursor.description]
     return [dict(zip(names, row, strict=True)) for row in cursor]
+
+
+def break_off_at_once(path, first_page="written"):
+    """Leave a state file as a power cut in its very first transaction does, with its journal."""
+    made = path.with_name("made.db")
+    with closing(sqlite3.connect(made, isolation_level=None)) as connection:
+        connection.execute("PRAGMA cache_size = 1")  # pages go to the disk before the commit
+        connection.execute("BEGIN IMMEDIATE")
+        for number in range(200):
+            connection.execute(f"CREATE TABLE t{number} (a TEXT DEFAULT '{'x' * 500}')")
+        content = bytearray(made.read_bytes())
+        path.with_name(f"{path.name}-journal").write_bytes(
+            made.with_name("made.db-journal").read_bytes()
+        )
+    made.unlink()
+    assert len(content) > 4096
+    content[:4096] = content[:4096] if first_page == "written" else bytes(4096)
+    path.write_bytes(content)

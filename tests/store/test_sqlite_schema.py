@@ -18,7 +18,7 @@ from batchgen.store.sqlite.queries import JobQueries
 from batchgen.store.sqlite.schema import APPLICATION_ID, SCHEMA, VERSION, connect
 from batchgen.store.sqlite.state import SqliteState
 from batchgen.store.sqlite.states import among
-from tests.store.builders import dump, ledger_at, live, load
+from tests.store.builders import break_off_at_once, dump, ledger_at, live, load
 
 A = AttemptState
 
@@ -452,19 +452,8 @@ def test_a_run_that_died_and_lost_its_log_is_not_gone_on_with(path, looked_at):
 @pytest.mark.parametrize("first_page", ["written", "lost"])
 def test_a_power_cut_in_the_very_first_transaction_is_rolled_back(tmp_path, first_page):
     """The file then holds some pages of the schema, and the journal says that there were none."""
-    made, path = tmp_path / "made.db", tmp_path / "state.db"
-    with closing(sqlite3.connect(made, isolation_level=None)) as connection:
-        connection.execute("PRAGMA cache_size = 1")  # pages go to the disk before the commit
-        connection.execute("BEGIN IMMEDIATE")
-        for number in range(200):
-            connection.execute(f"CREATE TABLE t{number} (a TEXT DEFAULT '{'x' * 500}')")
-        content = bytearray(made.read_bytes())
-        journal = made.with_name("made.db-journal").read_bytes()
-    assert len(content) > 4096
-    content[:4096] = content[:4096] if first_page == "written" else bytes(4096)
-    path.write_bytes(content)
-    path.with_name("state.db-journal").write_bytes(journal)
-
+    path = tmp_path / "state.db"
+    break_off_at_once(path, first_page)
     with closing(connect(path, create=True)) as connection:
         assert connection.execute("PRAGMA application_id").fetchone()[0] == APPLICATION_ID
         assert connection.execute("SELECT count(*) FROM jobs").fetchone() == (0,)

@@ -15,6 +15,7 @@ from batchgen.app.outputs import default_run_directory
 from batchgen.core.net.http import Host
 from batchgen.errors import ManifestError, StateError, UserError
 from batchgen.providers.segmind.client import origins_for
+from batchgen.store.sqlite.schema import is_begun
 from batchgen.system.clock import SystemClock
 from batchgen.system.run_directory import RunDirectory, find_run
 from batchgen.system.version import installed_version
@@ -33,7 +34,7 @@ async def examine(run: str | None, tell: TellLines) -> None:
     directory, about = _run_of(run)
     tell(*about)
     pending_usd = 0.0
-    if directory.state.exists():
+    if is_begun(directory.state):
         checked = record.check(directory, SystemClock().now())
         pending_usd = checked.pending_usd
         tell(*checked.lines)

@@ -14,7 +14,7 @@ from batchgen.core.jobs.job import Totals
 from batchgen.core.progress.reasons import Told
 from batchgen.errors import StateError
 from batchgen.store.sqlite.ledger import Ledger
-from batchgen.store.sqlite.schema import check_header
+from batchgen.store.sqlite.schema import check_header, is_begun
 from batchgen.store.sqlite.states import AWAITS_RESULT, IS_PROBLEM, is_done
 
 MOST_REASONS = 2_000
@@ -59,8 +59,13 @@ class JobQueries:
         nothing from then on.
         """
         if not is_known:
-            if not path.exists() or path.stat().st_size == 0:
-                raise StateError(f"{path} does not exist: nothing was run here yet")
+            if not is_begun(path):
+                broken = (
+                    "was broken off before its first record" if path.exists() else "is not there"
+                )
+                raise StateError(
+                    f"{path} {broken}: nothing was run here yet; `batchgen run` begins anew"
+                )
             check_header(path)
         self._path = path
         self._connection = _open(path)

@@ -202,12 +202,17 @@ def connect(path: Path, *, create: bool) -> sqlite3.Connection:
     return connection
 
 
+def is_begun(path: Path) -> bool:
+    """Whether a state file holds a record: it is there, and not broken off before the first one."""
+    return path.exists() and path.stat().st_size > 0 and not _is_half_made(path)
+
+
 def check_header(path: Path) -> None:
     """Refuse a foreign or newer file before SQLite may create anything beside it.
 
-    Raises `StateError`. An absent or empty file passes.
+    Raises `StateError`. A file that holds no record yet passes.
     """
-    if not path.exists() or path.stat().st_size == 0 or _is_half_made(path):
+    if not is_begun(path):
         return
     # By SQLite itself: were the file opened and closed here, the locks that a connection of this
     # process has on it would be gone, and another program might delete the log under a run.
