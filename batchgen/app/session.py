@@ -190,6 +190,7 @@ async def opened(
             raise paid_change(imported)
         await set_aside(directory, imported.replaced)
         await state.record((), {"clock": clock.anchor()})
+        await state.checkpoint()
         totals = await state.totals()
         service = service_of(service_name)
         retention_s = service.capabilities.retention_s

@@ -18,6 +18,7 @@ from batchgen.core.jobs.spec import InputFile
 from batchgen.core.reconciliation.history import OwnRequest
 from batchgen.errors import DiskFullError, StateError
 from batchgen.store.ballast import Ballast
+from batchgen.store.sqlite.checkpoints import CHECKPOINT_S, Checkpoints, checkpoint
 from batchgen.store.sqlite.faults import typed_errors
 from batchgen.store.sqlite.importer import SqliteImporter
 from batchgen.store.sqlite.ledger import Ledger
@@ -35,8 +36,10 @@ class SqliteState:
     into the next one, so commits are grouped without anybody lingering for more.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, checkpoint_s: float = CHECKPOINT_S) -> None:
+        """At least every `checkpoint_s` seconds the file itself holds what was recorded."""
         self.path = path
+        self._checkpoints = Checkpoints(path, checkpoint_s)
         self._lock = RunLock(path.with_name("run.lock"))
         self._marked = False
         self._ballast = Ballast(path.with_name("ballast"))
@@ -56,6 +59,7 @@ class SqliteState:
             if fresh:
                 self.path.chmod(0o600)
             self._ballast.lay()
+            self._checkpoints.start()
         except BaseException as error:
             self._lock.__exit__(type(error), error, error.__traceback__)
             raise
@@ -68,6 +72,7 @@ class SqliteState:
         traceback: TracebackType | None,
     ) -> None:
         """Close the file, then let go of the lock."""
+        self._checkpoints.stop()
         self.ledger.connection.close()
         self._ballast.drop()
         # Closed: the log is merged into the file, whatever the reason for closing.
@@ -125,6 +130,10 @@ class SqliteState:
         if not self._marked:
             self._lock.mark_recording()
             self._marked = True
+
+    async def checkpoint(self) -> None:
+        """Have everything that was recorded so far in the file itself, not in its log alone."""
+        await self._in_thread(partial(checkpoint, self.ledger.connection))
 
     async def input_files(self, content: Content) -> Sequence[InputFile]:
         """See `JobStore.input_files`."""
