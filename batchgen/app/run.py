@@ -61,8 +61,12 @@ class OpenRun:
         return await self.session.run(self._service, self._options, watchers)
 
     async def outcome(self, end: RunEnd) -> RunOutcome:
-        """Write the dataset files, and sum up. Displays are closed by then: this may say a line."""
+        """Write the dataset files, and sum up. Displays are closed by then: this may say a line.
+
+        Raises `DiskError` where the run directory was moved meanwhile.
+        """
         session = self.session
+        session.state.refuse_moved()
         totals = await session.state.totals()
         counts = {JobState(state): count for state, count in totals.counts.items() if count}
         code = session.exit_code(end, counts)

@@ -192,3 +192,23 @@ def test_a_state_file_that_was_broken_off_before_its_first_record(place, service
     assert "FAIL state" not in there.inside("doctor", run).out
     assert there.inside("run", manifest).code == 0
     assert there.inside("status", run, "--json").json["counts"]["done"] == 1
+
+
+@pytest.mark.parametrize("meanwhile", ["jobs wait", "all are submitted"])
+def test_a_run_directory_that_is_moved_under_a_run(place, simulate, meanwhile):
+    """It says so, and goes on from the new place without paying for anything twice."""
+    service = simulate(latency_s=1.0)
+    there = place.at(service)
+    count = 2 if meanwhile == "all are submitted" else 12
+    manifest = there.manifest(count, name="moving", budget={"concurrency": 2})
+    with there.start("run", manifest) as running:
+        until(lambda: len(service.bills()) >= 2)
+        shutil.move(there.path / "runs/moving", there.path / "elsewhere")
+        ended = running.end()
+    assert ended.code == 3, ended.text
+    assert "runs/moving was moved or deleted while the run worked in it" in ended.err
+    assert "--run-dir" in ended.err
+    again = there.inside("run", manifest, "--run-dir", "elsewhere")
+    assert again.code == 0, again.text
+    assert len(service.bills()) == count
+    assert len(list((there.path / "elsewhere/outputs").glob("*.png"))) == count

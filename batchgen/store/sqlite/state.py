@@ -16,7 +16,7 @@ from batchgen.core.jobs.job import Job, Outlook, Totals
 from batchgen.core.jobs.placeholders import Content, Uploaded
 from batchgen.core.jobs.spec import InputFile
 from batchgen.core.reconciliation.history import OwnRequest
-from batchgen.errors import DiskFullError, StateError
+from batchgen.errors import RUN_DIR, DiskError, DiskFullError, StateError
 from batchgen.store.ballast import Ballast
 from batchgen.store.sqlite.checkpoints import CHECKPOINT_S, Checkpoints, checkpoint
 from batchgen.store.sqlite.faults import typed_errors
@@ -45,6 +45,7 @@ class SqliteState:
         self._ballast = Ballast(path.with_name("ballast"))
         self._turn: anyio.CapacityLimiter | None = None
         self.ledger: Ledger
+        self._identity: tuple[int, int] | None = None
 
     def __enter__(self) -> Self:
         """Lock the run directory and open (or make) the state file.
@@ -56,6 +57,7 @@ class SqliteState:
             self._refuse_lost_log()
             fresh = not self.path.exists()
             self.ledger = Ledger(connect(self.path, create=True))
+            self._identity = _identity(self.path)
             if fresh:
                 self.path.chmod(0o600)
             self._ballast.lay()
@@ -141,7 +143,24 @@ class SqliteState:
 
     async def has_room(self) -> bool:
         """See `JobStore.has_room`."""
-        return await self._in_thread(self._ballast.lay)
+        return await self._in_thread(self._has_room)
+
+    def _has_room(self) -> bool:
+        self.refuse_moved()
+        return self._ballast.lay()
+
+    def refuse_moved(self) -> None:
+        """Raise `DiskError` where the path leads to the open file no longer.
+
+        Everything goes on within a directory that is moved, as it is open; but whoever comes next
+        looks for it at its path.
+        """
+        if _identity(self.path) != self._identity:
+            raise DiskError(
+                f"{self.path.parent} was moved or deleted while the run worked in it; what was "
+                "paid for so far is recorded there: bring it back, or name its new place with ",
+                RUN_DIR,
+            )
 
     async def draw(
         self,
@@ -179,3 +198,12 @@ class SqliteState:
     async def totals(self) -> Totals:
         """See `JobStore.totals`."""
         return await self._in_thread(self.ledger.totals)
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Device and inode of a file: a rename keeps them, a copy has others."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
