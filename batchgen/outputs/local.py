@@ -26,11 +26,11 @@ import anyio.to_thread
 
 from batchgen.core.jobs.job import SavedFile
 from batchgen.errors import RUN_DIR, BatchgenError, DiskError, InternalError
-from batchgen.outputs.rejected import keep_answer
 from batchgen.outputs.delivery import DeliveryFolder, Package, deliver_all, stage_bytes
 from batchgen.outputs.downloads import Fetched, Sink
 from batchgen.outputs.names import REJECTED_NAME, STAGING_NAME
 from batchgen.outputs.part import DownloadPart
+from batchgen.outputs.rejected import keep_answer
 from batchgen.ports import SaveOrder
 from batchgen.system.durable import FOLDER_FLAGS, disk_faults, sync_folder, unlink_if_there
 

@@ -77,7 +77,6 @@ class Model:
     parameters: Mapping[str, Parameter]
     example: Mapping[str, Any]
 
-
     @property
     def makes_media(self) -> bool:
         """Whether its page says that it returns pictures, films, sounds or 3D models."""

@@ -130,12 +130,8 @@ TABLE: Mapping[Signal, Mapping[CallKind, Treatment]] = {
     Signal.MIDDLEMAN: _row(_T.AMBIGUOUS, *_GETS_RETRY, _T.RETRY),
     Signal.NOT_NOW: _row(*[_T.RETRY] * 6),
     Signal.BAD_REQUEST: _row(_T.FINAL, *_GETS_RETRY, _T.FINAL),
-    Signal.KEY_REFUSED: _row(
-        *[_T.GATE_KEY] * 3, _T.GATE_HISTORY, _T.RETRY, _T.GATE_KEY
-    ),
-    Signal.FORBIDDEN: _row(
-        _T.SUSPECT, *[_T.GATE_KEY] * 2, _T.GATE_HISTORY, _T.RETRY, _T.GATE_KEY
-    ),
+    Signal.KEY_REFUSED: _row(*[_T.GATE_KEY] * 3, _T.GATE_HISTORY, _T.RETRY, _T.GATE_KEY),
+    Signal.FORBIDDEN: _row(_T.SUSPECT, *[_T.GATE_KEY] * 2, _T.GATE_HISTORY, _T.RETRY, _T.GATE_KEY),
     Signal.NOT_FOUND: _row(_T.SUSPECT, _T.BY_AGE, _T.BY_AGE, _T.NO_PROOF, _T.RETRY, _T.RETRY),
     Signal.WRONG_METHOD: _row(*[_T.RETRY] * 6),
     Signal.NO_CREDITS: _row(*[_T.GATE_CREDITS] * 6),

@@ -44,7 +44,9 @@ GATE_WORDS: Mapping[GateKind, GateWords] = {
         "finished files cannot be fetched",
     ),
     GateKind.STORAGE: GateWords("stopping", "stopping"),
-    GateKind.HALT: GateWords("stopping", "nothing more is submitted, what is paid for is collected"),
+    GateKind.HALT: GateWords(
+        "stopping", "nothing more is submitted, what is paid for is collected"
+    ),
     GateKind.TIME: GateWords(
         "time is over", "nothing more is submitted, what is paid for is collected"
     ),

@@ -21,6 +21,7 @@ from enum import StrEnum
 from batchgen.core.jobs.backoff import FIRST_READS_S
 from batchgen.core.jobs.job import Job
 from batchgen.core.jobs.spec import Mode
+from batchgen.core.reconciliation.clock import is_timely
 from batchgen.core.reconciliation.history import (
     SKEW_S,
     HistoryRead,
@@ -32,9 +33,6 @@ from batchgen.core.reconciliation.history import (
 LATER_READS_S = 30.0
 GRACE_S = 180.0
 """How long after the settle time a later submit of ours is waited for."""
-CONTROL_LATE_S = 600.0
-"""How long after its POST a row may say it was created: a v1 call may take so long. Time zones
-differ by more, so a row shown in another one is told from a right one."""
 
 
 class Decision(StrEnum):
@@ -70,7 +68,7 @@ class Policy:
     """What the decision depends on besides the evidence. `now` is the end of the read.
 
     `more_to_come` says that later submits of ours may still appear; `spoken_for` are the candidates
-    of other jobs; `skew_s` is the service's clock minus ours. `posting` are the POSTs under way,
+    of other jobs; `skew_s` is the history's clock minus ours. `posting` are the POSTs under way,
     whose rows may stand in the history before their ids are known: by model and body, since when.
     `silent` says that the history did not answer for some time.
     """
@@ -227,8 +225,7 @@ class _Evidence:
     def _is_timely(self, row: HistoryRow, request: OwnRequest) -> bool:
         if row.created_at is None:
             return False
-        late_s = row.created_at - (request.sent_at + self.policy.skew_s)
-        return -SKEW_S <= late_s <= CONTROL_LATE_S + SKEW_S
+        return is_timely(row.created_at - request.sent_at - self.policy.skew_s)
 
     def _is_patient(self, job: Job, over_s: float) -> bool:
         """Whether another read may still tell more, `over_s` after the settle time.

@@ -282,7 +282,9 @@ class Gates:
 
     def probe_at(self) -> float | None:
         """When the next call may be tried at a closed gate."""
-        gates = [self.closed[kind] for kind in (GateKind.KEY, GateKind.CREDITS) if kind in self.closed]
+        gates = [
+            self.closed[kind] for kind in (GateKind.KEY, GateKind.CREDITS) if kind in self.closed
+        ]
         waiting = [gate.probe_at for gate in gates]
         waiting += [outage.probe_at for outage in self.outages.down.values()]
         return min(waiting, default=None)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from batchgen.core.reconciliation.history import HistoryRead, HistoryRow
+from batchgen.core.reconciliation.clock import history_skew_s
+from batchgen.core.reconciliation.history import HistoryRead, HistoryRow, OwnRequest
 
 DENIALS = 3
 """A listed row is a team-mate's after so many denials, some seconds apart."""
@@ -22,6 +23,8 @@ class Lookups:
     """Whether a page of it is being fetched."""
     skew_s: float = 0.0
     """The service's clock minus ours, as its last answer's `Date` said; whole seconds."""
+    history_skew_s: float | None = None
+    """The same of the clock that dates the rows, as rows of ours told last."""
     candidates: dict[int, str] = field(default_factory=dict)
     """request_ids that may be an ambiguous job's, to be confirmed, by job key."""
     unlisted: set[int] = field(default_factory=set)
@@ -39,10 +42,12 @@ class Lookups:
     """How often the history denied that a listed request_id is ours."""
 
     def begin_page(self, oldest_at: float, now: float) -> HistoryRead:
-        """The read whose next page is about to be fetched; a new one goes back to `oldest_at`."""
+        """The read whose next page is about to be fetched; a new one goes back to `oldest_at`, by
+        each of the clocks that may have dated it."""
         self.fetching = True
         if self.read is None:
-            self.read = HistoryRead(now, oldest_at + self.skew_s)
+            told_s = self.skew_s if self.history_skew_s is None else self.history_skew_s
+            self.read = HistoryRead(now, oldest_at + min(self.skew_s, told_s))
         return self.read
 
     def page_read(self, rows: Sequence[HistoryRow]) -> None:
@@ -71,6 +76,13 @@ class Lookups:
     def observe_skew(self, skew_s: float) -> None:
         """The service's clock was compared with ours."""
         self.skew_s = skew_s
+
+    def observe_own(self, read: HistoryRead, own: Mapping[str, OwnRequest]) -> float:
+        """Rows of ours tell the clock of an ended read; without any it is the service's."""
+        skew_s = history_skew_s(read, own, self.skew_s)
+        if own:
+            self.history_skew_s = skew_s
+        return skew_s
 
     def propose(self, job_key: int, request_id: str) -> None:
         """A row may be this job's."""

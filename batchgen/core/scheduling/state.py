@@ -130,7 +130,9 @@ class SchedulerState:
         if effect.job is not None:
             self._begin(effect, effect.job)
         if effect.kind is EffectKind.READ_HISTORY:
-            wanted = (self.jobs[key].sent_at for key in self.lookups.wants_control & self.jobs.keys())
+            wanted = (
+                self.jobs[key].sent_at for key in self.lookups.wants_control & self.jobs.keys()
+            )
             oldest_at = min((*wanted, *(job.sent_at for job in self.ambiguous)), default=now)
             return replace(effect, read=self.lookups.begin_page(oldest_at, now))
         if effect.content is not None:
@@ -279,7 +281,7 @@ class SchedulerState:
             now,
             self.limits.settle_s,
             self.more_to_submit,
-            self.lookups.skew_s,
+            self.lookups.observe_own(read, own),
             frozenset(self.lookups.candidates.values()),
             self.posting,
             GateKind.HISTORY in self.gates.closed,

@@ -8,9 +8,7 @@ from batchgen.core.net.http import CallOutcome
 from batchgen.providers.segmind import history, receipts, requests, responses, treatments, uploads
 from batchgen.providers.segmind.errors import signal_of
 
-CAPABILITIES = Capabilities(
-    retention_s=treatments.WINDOW_S, file_retention_s=treatments.FILES_S
-)
+CAPABILITIES = Capabilities(retention_s=treatments.WINDOW_S, file_retention_s=treatments.FILES_S)
 
 
 class Segmind:

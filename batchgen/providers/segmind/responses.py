@@ -33,6 +33,7 @@ from batchgen.providers.segmind.outputs import (
 from batchgen.providers.segmind.receipts import amount, read_receipt
 from batchgen.providers.segmind.treatments import failed_call, is_over
 
+
 class StateWord(StrEnum):
     """What a state means, whatever word is used for it."""
 

@@ -9,7 +9,6 @@ from batchgen.errors import TransportError
 from batchgen.providers.segmind.errors import signal_of
 from batchgen.providers.segmind.treatments import describe, reset_wait_s
 
-
 _ADDRESS_KEYS = ("file_urls", "urls", "fileUrls", "file_url", "url")
 """The official client reads the first, the service's storage pages show the second; clients in the
 wild rely on either."""

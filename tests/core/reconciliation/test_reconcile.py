@@ -12,9 +12,9 @@ from batchgen.core.jobs.backoff import FIRST_READS_S
 from batchgen.core.jobs.job import Doubt
 from batchgen.core.jobs.job import JobState as S
 from batchgen.core.jobs.spec import Mode
+from batchgen.core.reconciliation.clock import CONTROL_LATE_S
 from batchgen.core.reconciliation.history import DAY_S, SKEW_S, HistoryRead, HistoryRow, OwnRequest
 from batchgen.core.reconciliation.reconcile import (
-    CONTROL_LATE_S,
     GRACE_S,
     LATER_READS_S,
     Decision,

@@ -153,6 +153,8 @@ class SimulatorConfig(BaseModel):
 
     history_lag_s: Seconds = 1.0
     """How long after its submission a request appears in history."""
+    history_zone_s: Annotated[float, Field(allow_inf_nan=False)] = 0.0
+    """How far its times are from UTC, without saying so."""
     history_envelope: Literal["data", "results", "list"] = "data"
     """Where the rows of a page stand; `list`: at the top level, without paging fields."""
     history_body_as_text: bool = False

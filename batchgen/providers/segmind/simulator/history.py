@@ -86,6 +86,7 @@ class History:
         status = _status(bill, now)
         done = status == "COMPLETED"
         ended = status != "PENDING"
+        zone_s = self.shelf.config.history_zone_s
         body: Any = bill.body if self.shelf.config.history_body_as_text else bill.params()
         return {
             "request_id": bill.request_id,
@@ -95,8 +96,8 @@ class History:
             "request_body": body,
             "generation_url": self.shelf.urls(bill)[index] if done else None,
             "latency_ms": round((bill.finished_at - bill.accepted_at) * 1000) if ended else None,
-            "model_created": iso_instant(bill.accepted_at),
-            "model_completed": iso_instant(bill.finished_at) if ended else None,
+            "model_created": iso_instant(bill.accepted_at + zone_s),
+            "model_completed": iso_instant(bill.finished_at + zone_s) if ended else None,
             "error": bill.error if status == "FAILED" else None,
         }
 
