@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from batchgen.core.jobs.job import Outlook
 from batchgen.core.jobs.placeholders import Uploaded
 from batchgen.core.scheduling.gates import Gates
+from batchgen.core.scheduling.refusals import Refusal
 from batchgen.core.scheduling.state import SchedulerState
 from batchgen.ports import Progress
 
@@ -20,7 +21,8 @@ class Announcer:
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
         self._gates: set[str] = set()
-        self._models: set[str] = set()
+        self._models: dict[str, str] = {}
+        """What was told of a model, by slug: that it was suspected, or closed."""
         self._limited_until = 0.0
         self._warned = False
 
@@ -59,11 +61,23 @@ class Announcer:
         for name in self._gates - gates.closed.keys():
             self._gates.discard(name)
             self._progress.said("gate_opened", "", {"gate": name})
-        for model, reason in gates.closed_models.items():
-            if model not in self._models:
-                self._models.add(model)
-                text = f"{model} takes no jobs in this run, they stay pending ({reason})"
+        self._tell_models(gates.refusals.models)
+
+    def _tell_models(self, models: Mapping[str, Refusal]) -> None:
+        for model, refusal in models.items():
+            if refusal.closed and self._models.get(model) != "closed":
+                self._models[model] = "closed"
+                text = f"{model} takes no jobs, they stay pending ({refusal.reason})"
                 self._progress.said("model_closed", text, {"model": model})
+            elif model not in self._models:
+                self._models[model] = "suspected"
+                at = datetime.fromtimestamp(refusal.probe_at).astimezone().strftime("%H:%M:%S")
+                text = f"{model} refused a job ({refusal.reason}); one more is tried at {at}"
+                self._progress.said("model_refused", text, {"model": model})
+        for model in self._models.keys() - models.keys():
+            if self._models.pop(model) == "closed":
+                text = f"{model} takes jobs again"
+                self._progress.said("model_opened", text, {"model": model})
 
     def _tell_limits(self, scheduler: SchedulerState, now: float) -> None:
         until, told = scheduler.rate.blocked_until, self._limited_until

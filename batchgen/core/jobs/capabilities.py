@@ -11,9 +11,9 @@ class Capabilities:
     """What a service does with the requests it has accepted.
 
     `retention_s` is how long after its submit a request can be asked for, in seconds; infinite
-    where the service never forgets one; `file_retention_s` is how long its files stand. `has_history` says that it lists the requests of the
-    account, so that a lost answer can be looked up; `has_credits` that it tells what the account
-    holds.
+    where the service never forgets one. `file_retention_s` is how long its files stand.
+    `has_history` says that it lists the requests of the account, so that a lost answer can be
+    looked up; `has_credits` that it tells what the account holds.
     """
 
     retention_s: float

@@ -40,20 +40,33 @@ def ending(
     closed = scheduler.gates.closed
     if GateKind.STOP in closed:
         return Verdict.STOP, closed[GateKind.STOP]
-    gate = scheduler.gates.lost_patience(now)
-    saving = any(effect.kind is EffectKind.SAVE for effect in effects)
-    if gate is not None and not saving and not _collects(scheduler, gate):
-        return Verdict.STOP, gate
-    active = len(scheduler.jobs) - scheduler.queues.counts[JobState.PENDING]
-    if _only_history_is_missing(scheduler, active, now):
-        return Verdict.STOP, closed[GateKind.HISTORY]
-    without_files = scheduler.gates.without_files(now)
-    if without_files is not None and len(scheduler.queues[QueueKind.SAVE]) == active:
-        return Verdict.STOP, without_files
-    if active or effects:
+    stopped_by = _impatient(scheduler, effects, now)
+    if stopped_by is not None:
+        return Verdict.STOP, stopped_by
+    if _active(scheduler) or effects:
         return Verdict.GO_ON, None
     if scheduler.all_drawn and not _open_pending(scheduler):
         return Verdict.COMPLETE, None
+    return _at_rest(scheduler, now)
+
+
+def _impatient(scheduler: SchedulerState, effects: Sequence[Effect], now: float) -> Gate | None:
+    """The gate that was closed for so long that what waits behind it waits for the next run."""
+    gates = scheduler.gates
+    gate = gates.lost_patience(now)
+    saving = any(effect.kind is EffectKind.SAVE for effect in effects)
+    if gate is not None and not saving and not _collects(scheduler, gate):
+        return gate
+    active = _active(scheduler)
+    if _only_history_is_missing(scheduler, active, now):
+        return gates.closed[GateKind.HISTORY]
+    only_files = active == len(scheduler.queues[QueueKind.SAVE])
+    return gates.without_files(now) if only_files else None
+
+
+def _at_rest(scheduler: SchedulerState, now: float) -> tuple[Verdict, Gate | None]:
+    """Nothing is under way, and jobs are left."""
+    closed = scheduler.gates.closed
     for kind in _ENDING_GATES:
         if kind in closed:
             if kind is GateKind.CREDITS and _is_worth_a_try(scheduler, closed[kind], now):
@@ -63,6 +76,11 @@ def ending(
     if no_uploads is not None and _next_pending(scheduler, now) is None:
         return Verdict.STOP, no_uploads
     return _out_of_money(scheduler, now)
+
+
+def _active(scheduler: SchedulerState) -> int:
+    """Jobs in memory that are not pending."""
+    return len(scheduler.jobs) - scheduler.queues.counts[JobState.PENDING]
 
 
 def _collects(scheduler: SchedulerState, gate: Gate) -> bool:

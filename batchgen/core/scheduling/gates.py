@@ -13,7 +13,7 @@ from enum import StrEnum
 
 from batchgen.core.jobs.outcomes import TABLE, CallKind, Response, Signal, Treatment
 from batchgen.core.net.http import Host
-from batchgen.core.scheduling.outages import FRUITLESS, Outages
+from batchgen.core.scheduling.outages import FRUITLESS, Outages, is_outage
 from batchgen.core.scheduling.refusals import Refusals
 
 
@@ -80,9 +80,6 @@ class Gate:
 
 DISK_CHECK_S = 5.0
 """Between two looks at the free space."""
-OUTAGE_AFTER = 3
-"""Fruitless calls in a row to the history or for uploads, none successful between, that close their
-gates."""
 _MAX_PROBE_DELAY_S = 60.0
 _FIRST_CREDITS_PROBE_S, _MAX_CREDITS_PROBE_S = 60.0, 600.0
 
@@ -108,7 +105,8 @@ class Gates:
     outages: Outages = field(default_factory=Outages)
     wants_probe: bool = False
     """Whether a free call is to tell if the key is good, since a model refused it."""
-    _fruitless: dict[Host, int] = field(default_factory=dict)
+    _fruitless: dict[Host, list[int]] = field(default_factory=dict)
+    """The jobs that a host beside the API failed for in a row; 0 for none."""
     _reached: set[Host] = field(default_factory=set)
     _key_worked: bool = False
 
@@ -121,7 +119,7 @@ class Gates:
         """Learn from what came of a call about a model and a job, if it was about one."""
         host = _HOSTS.get(response.call, Host.API)
         if host is not Host.API:
-            self._observe_beside(host, response)
+            self._observe_beside(host, response, job_key)
         else:
             self.outages.observe(response, job_key)
             self._sync_outage()
@@ -130,17 +128,18 @@ class Gates:
             self._reached.add(host)
         self._treat(TABLE[response.signal][response.call], response, model, job_key)
 
-    def _observe_beside(self, host: Host, response: Response) -> None:
+    def _observe_beside(self, host: Host, response: Response, job_key: int) -> None:
         """Hosts beside the API have one gate each."""
         kind = _OUTAGES[host]
         if response.signal in FRUITLESS:
-            count = self._fruitless[host] = self._fruitless.get(host, 0) + 1
-            if count >= OUTAGE_AFTER:
+            failed = self._fruitless.setdefault(host, [])
+            failed.append(job_key)
+            if is_outage(response, failed):
                 self.close(kind, response.reason, response.at)
         elif TABLE[response.signal][response.call] is Treatment.GATE_HISTORY:
             self.close(GateKind.HISTORY, response.reason, response.at)
         else:
-            self._fruitless[host] = 0
+            self._fruitless.pop(host, None)
             self._reached.add(host)
             self.open(kind)
 

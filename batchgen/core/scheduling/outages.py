@@ -30,6 +30,9 @@ FRUITLESS = frozenset(
 """Signals that are no answer of the service to what was asked."""
 
 
+_ABOUT_A_REQUEST = frozenset({CallKind.STATUS, CallKind.RESULT, CallKind.HISTORY})
+
+
 @dataclass(slots=True)
 class Outage:
     """A call that is not answered: why, since when, how often probed, and when to probe next."""
@@ -58,7 +61,7 @@ class Outages:
         failed.append(job_key)
         if call in self.down:
             self._probed(self.down[call], response.at)
-        elif _is_outage(response, failed):
+        elif is_outage(response, failed):
             self.mark(call, response.reason, response.at)
 
     def mark(self, call: CallKind, reason: str, at: float) -> None:
@@ -89,9 +92,14 @@ class Outages:
         return min(found, key=lambda outage: outage.since_at, default=None)
 
 
-def _is_outage(response: Response, failed: list[int]) -> bool:
+def is_outage(response: Response, failed: list[int]) -> bool:
     """Whether it is the call that fails: what fails for one job only is that job's trouble."""
     if len(failed) < OUTAGE_AFTER:
         return False
-    is_free = response.call in {CallKind.STATUS, CallKind.RESULT}
-    return response.signal is Signal.NOT_SENT or not is_free or len(set(failed)) > 1
+    is_of_one = len(set(failed)) == 1 and failed[0] != 0
+    return not (is_of_one and response.call in _ABOUT_A_REQUEST) or _is_the_way(response)
+
+
+def _is_the_way(response: Response) -> bool:
+    """Nothing was reached at all: that says nothing about a job."""
+    return response.signal is Signal.NOT_SENT

@@ -185,7 +185,7 @@ class _Pass:
             self.effects.append(Effect(EffectKind.SAVE, job, counts=False))
 
     def _may_download(self, job: Job) -> bool:
-        """Whether the hosts of its files are open, or this download is the probe of a closed one."""
+        """Whether the hosts of its files are open, or this download may probe a closed one."""
         hosts = self.scheduler.hosts
         closed = hosts_of(job) & hosts.closed.keys()
         at = hosts.next_try_at(job, self.now)
@@ -258,7 +258,7 @@ class _Pass:
             self._start(EffectKind.READ_HISTORY, None)
 
     def _recoveries(self) -> None:
-        """The history is asked for results that are gone, and within the hour the result in turn."""
+        """Results that are gone: the history is asked, and within the hour the result in turn."""
         capabilities = self.scheduler.capabilities
         for job in self._due(QueueKind.RECOVER):
             is_young = self.now - job.sent_at < capabilities.retention_s

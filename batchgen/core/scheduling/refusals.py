@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-MODEL_PAUSE_S = 60.0
+MODEL_PAUSE_S = 120.0
 """After its first refusal a model is let through again so much later."""
 MODEL_LATER_S = 900.0
 """A model that takes no jobs is asked again so often, while the run has something else to do."""

@@ -29,8 +29,9 @@ MAX_LAG_S = 600.0
 """How long the history may need to know an id that a v1 answer named. A guess."""
 HISTORY_PAUSE_S = 30.0
 """Between lookups while the history refuses them."""
-SUSPECT_PAUSE_S = 120.0
-"""A job that was refused for nobody knows what waits so long: others show whose fault it is."""
+SUSPECT_PAUSE_S = 180.0
+"""A job that was refused for nobody knows what waits so long: others go first, and show whose fault
+it is."""
 MIN_LOOKUP_S, MAX_LOOKUP_S = 2.0, 60.0
 """Bounds of the wait after a lookup of an ambiguous submit that brought nothing."""
 NO_CREDITS_PAUSE_S = 30.0

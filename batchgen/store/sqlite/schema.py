@@ -156,8 +156,8 @@ BEGIN SELECT RAISE(ABORT, 'an attempt cannot go back'); END;
 """
 
 _STATES_OF_3 = (
-    "state IN ('pending', 'submitting', 'submitted', 'fetching', 'recovering', 'ambiguous', 'done', "
-    "'failed', 'unknown', 'lost')"
+    "state IN ('pending', 'submitting', 'submitted', 'fetching', 'recovering', 'ambiguous', "
+    "'done', 'failed', 'unknown', 'lost')"
 )
 
 
