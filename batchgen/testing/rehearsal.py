@@ -135,7 +135,8 @@ class _Rehearsal:
             end = await self._live(Runner(scheduler, ports))
             interrupted = end is None or _is_by(end, GateKind.STOP)
             too_late = self.clock.now() > START_AT + GIVE_UP_S and not interrupted
-            if end is not None and (_is_over(end) or too_late):
+            waits = bool(_jobs(self.state, JobState.UNFETCHED))
+            if end is not None and ((_is_over(end) and not waits) or too_late):
                 return self._report(end, scheduler, process)
             pause_s = self.scenario.downtime_s if interrupted else self.scenario.again_after_s
             await anyio.sleep(pause_s)

@@ -15,7 +15,9 @@ from tests.simulation.budget_oracle import broken_budgets, uncounted
 from tests.simulation.upload_oracle import broken_uploads
 
 _S = JobState
-COMING_TO_REST = {JobState.DONE, JobState.FAILED, JobState.UNKNOWN, JobState.LOST}
+COMING_TO_REST = {_S.DONE, _S.FAILED, _S.UNKNOWN, _S.LOST, _S.REJECTED}
+HOUR_S, FILE_DAYS_S = 3600.0, 7 * 86_400.0
+"""How long the service knows a request, and how long a file stands."""
 BEHIND_HISTORY = {_S.AMBIGUOUS, _S.RECOVERING, _S.PENDING}
 
 
@@ -24,6 +26,8 @@ def violations(scenario: Scenario, report: RehearsalReport) -> list[str]:
     return [
         *_unaccounted_bills(report),
         *_double_payments(report),
+        *_given_up_too_early(report),
+        *_thrown_away(report),
         *_too_many_attempts(scenario, report),
         *_missing_files(report),
         *_unfinished(scenario, report),
@@ -63,6 +67,31 @@ def _double_payments(report: RehearsalReport) -> list[str]:
         f"job {key} was accepted {count} times, {again[key]} of them by policy"
         for key, count in accepted.items()
         if count > 1 + again[key]
+    ]
+
+
+def _given_up_too_early(report: RehearsalReport) -> list[str]:
+    """Within its hour a request is neither lost nor paid for again; nor is it, within their days,
+    where the address of its files is known."""
+    found = []
+    for change in report.progress.changes:
+        job, age_s = change.before, change.event.at - change.before.sent_at
+        paid_again = change.event.kind is EventKind.AGAIN
+        if not (paid_again or change.after.state is JobState.LOST):
+            continue
+        if age_s < HOUR_S or (job.outputs and age_s < FILE_DAYS_S):
+            what = "paid for again" if paid_again else "lost"
+            found.append(f"{job.id} is {what} at the age of {age_s:.0f} s: {change.event.reason}")
+    return found
+
+
+def _thrown_away(report: RehearsalReport) -> list[str]:
+    """What a rejected job was answered is kept, whole."""
+    rejected = [job for job in report.jobs(JobState.REJECTED) if job.request_id]
+    return [
+        f"what {job.id} was answered is not kept"
+        for job in rejected
+        if job.stem not in report.outputs.kept
     ]
 
 
