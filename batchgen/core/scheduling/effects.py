@@ -38,7 +38,7 @@ class EffectKind(StrEnum):
     """A look at the free space while it is short."""
 
 
-_CALLS: Mapping[EffectKind, CallKind] = {
+CALLS: Mapping[EffectKind, CallKind] = {
     EffectKind.SUBMIT: CallKind.SUBMIT,
     EffectKind.UPLOAD: CallKind.UPLOAD,
     EffectKind.POLL: CallKind.STATUS,
@@ -49,6 +49,7 @@ _CALLS: Mapping[EffectKind, CallKind] = {
     EffectKind.CREDITS: CallKind.CREDITS,
     EffectKind.PROBE: CallKind.CREDITS,
 }
+"""The call that an effect makes; what is not here asks the service nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +72,6 @@ class Effect:
     files: tuple[InputFile, ...] = ()
     wants_media: bool = False
     """Of a submit or a result: whether its model is known to make media."""
-
-    @property
-    def call(self) -> CallKind | None:
-        """The call it makes; None for what asks the service nothing."""
-        return _CALLS.get(self.kind)
 
     @property
     def model(self) -> str:

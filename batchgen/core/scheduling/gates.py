@@ -111,6 +111,11 @@ class Gates:
     _key_worked: bool = False
 
     @property
+    def are_open(self) -> bool:
+        """Whether nothing is held back for any reason."""
+        return not (self.closed or self.outages.down)
+
+    @property
     def closed_models(self) -> Mapping[str, str]:
         """slug → why it takes no jobs."""
         return self.refusals.closed_models

@@ -20,7 +20,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from batchgen.core.jobs.job import Job
 from batchgen.core.jobs.outcomes import CallKind
@@ -30,7 +30,7 @@ from batchgen.core.jobs.spec import Mode
 from batchgen.core.reconciliation.reconcile import needs_lookup
 from batchgen.core.scheduling.capacity import Slots, Submits
 from batchgen.core.scheduling.completion import Verdict, ending
-from batchgen.core.scheduling.effects import Effect, EffectKind
+from batchgen.core.scheduling.effects import CALLS, Effect, EffectKind
 from batchgen.core.scheduling.file_hosts import hosts_of
 from batchgen.core.scheduling.gates import Gate, GateKind
 from batchgen.core.scheduling.poll_schedule import MAX_INTERVAL_S
@@ -40,7 +40,6 @@ from batchgen.core.scheduling.state import SchedulerState
 from batchgen.core.scheduling.tick import submit_share
 from batchgen.core.scheduling.uploads import UPLOADS_AT_ONCE
 
-CALL_OF = {EffectKind.POLL: CallKind.STATUS, EffectKind.FETCH: CallKind.RESULT}
 RESULT_AFTER = 2
 """After so many fruitless polls in a row the result is asked for instead, every other time."""
 SCOUTS = 3
@@ -129,6 +128,8 @@ class _Pass:
     def _lets(self, call: CallKind) -> bool:
         """Whether a call may be made now; at a closed gate one at a time."""
         gates = self.scheduler.gates
+        if gates.are_open:
+            return True
         if not gates.lets_through(call, self.now):
             return False
         if GateKind.KEY in gates.closed:
@@ -137,6 +138,8 @@ class _Pass:
 
     def _submits_allowed(self) -> float:
         """How many submits may leave beside those under way, as far as gates are concerned."""
+        if self.scheduler.gates.are_open:
+            return math.inf
         idle = not self.scheduler.in_flight
         allowed = self.scheduler.gates.submits_allowed(self.now, idle=idle)
         if allowed == math.inf:
@@ -154,17 +157,18 @@ class _Pass:
 
     def _start(self, kind: EffectKind, job: Job | None) -> bool:
         """Start an effect that takes a slot, if there is one and its call is let through."""
-        effect = Effect(kind, job)
-        if effect.call is not None and not self._lets(effect.call):
+        call = CALLS[kind]
+        if not self._lets(call):
             return False
         counts = kind is EffectKind.SUBMIT or self.scheduler.limits.rate_scope is RateScope.ALL
         if counts and not self.slots.take(job):
             return False
         unlimited = not (counts and self.slots.are_limited(job))
         at_once = kind is EffectKind.POLL and unlimited and not self.scheduler.gates.holds_saves()
-        self.effects.append(replace(effect, counts=counts, at_once=at_once))
-        if effect.call is not None and job is not None:
-            self.out[effect.call] += 1
+        wants_media = job is not None and job.model in self.scheduler.media_models
+        self.effects.append(Effect(kind, job, counts, at_once=at_once, wants_media=wants_media))
+        if job is not None:
+            self.out[call] += 1
         return True
 
     def _start_all(self, kind: EffectKind, line: QueueKind) -> None:
@@ -224,7 +228,7 @@ class _Pass:
             kinds.reverse()
         if self.scheduler.gates.holds_saves():
             kinds.remove(EffectKind.FETCH)  # what an answer brings could not be kept
-        kind = next((kind for kind in kinds if self._lets(CALL_OF[kind])), None)
+        kind = next((kind for kind in kinds if self._lets(CALLS[kind])), None)
         return kind is not None and self._start(kind, job)
 
     def _scout(self, unknown: list[Job]) -> None:

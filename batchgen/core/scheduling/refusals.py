@@ -16,6 +16,9 @@ MODEL_LATER_S = 900.0
 """A model that takes no jobs is asked again so often, while the run has something else to do."""
 
 
+NONE: Mapping[str, str] = {}
+
+
 @dataclass(slots=True)
 class Refusal:
     """Why a model refused a job, and when the next one may try. `closed`: it did so twice."""
@@ -39,6 +42,8 @@ class Refusals:
     @property
     def closed_models(self) -> Mapping[str, str]:
         """The models that take no jobs, and why."""
+        if not self.models:
+            return NONE
         return {model: known.reason for model, known in self.models.items() if known.closed}
 
     def is_the_jobs(self, job_key: int, model: str) -> bool:

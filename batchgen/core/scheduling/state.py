@@ -31,6 +31,7 @@ from batchgen.core.reconciliation.reconcile import (
 )
 from batchgen.core.scheduling.clock_skew import redated
 from batchgen.core.scheduling.effects import (
+    CALLS,
     DiskOutcome,
     Effect,
     EffectKind,
@@ -61,6 +62,8 @@ from batchgen.core.scheduling.rate_limit import RATE_WINDOW_S, Rates, RateWindow
 from batchgen.core.scheduling.spending import Money
 from batchgen.core.scheduling.uploads import UploadQueue
 
+_PASSED = frozenset({EventKind.ACKED, EventKind.ANSWERED})
+_SHOWN = frozenset({EventKind.RECOVERED, EventKind.ADOPTED, EventKind.FAILED})
 _FRUITLESS = frozenset({EventKind.TROUBLE, EventKind.GIVEN_UP})
 _TELLING = frozenset({EventKind.RESULT, EventKind.ANSWERED})
 _ACKED = frozenset({EventKind.ACKED, EventKind.ADOPTED, EventKind.RUNNING, EventKind.REOPENED})
@@ -143,15 +146,14 @@ class SchedulerState:
             key = effect.job.key
             self.queues.begin(key)
             if effect.kind is EffectKind.SUBMIT:
-                effect = replace(effect, job=self.jobs[key])  # with its intent
+                return replace(effect, job=self.jobs[key])  # with its intent
             if effect.kind is EffectKind.CONFIRM:
                 return replace(effect, request_id=self.lookups.candidates.get(key, ""))
-            return replace(effect, wants_media=effect.model in self.media_models)
         return effect
 
     def _begin(self, effect: Effect, job: Job) -> None:
-        if effect.call is not None:
-            self.calls_out[job.key] = effect.call
+        if effect.kind in CALLS:
+            self.calls_out[job.key] = CALLS[effect.kind]
         if effect.kind is EffectKind.SAVE:
             self.hosts.begin(job)
         elif effect.kind is EffectKind.SUBMIT:
@@ -410,7 +412,7 @@ class SchedulerState:
         if response is not None:
             self.gates.observe(response, job.model, job.key)
             self._observe_limit(response)
-        if change.event.kind in {EventKind.ACKED, EventKind.ANSWERED}:
+        if change.event.kind in _PASSED:
             self._accepted(job, change.event.at)
         if change.files:
             self.hosts.brought(hosts_of(change.before))
@@ -446,10 +448,9 @@ class SchedulerState:
     def _learn_history(self, change: Change) -> None:
         """A request of ours that the history shows by its id: it has caught up with that one."""
         response = change.event.response
-        shown = {EventKind.RECOVERED, EventKind.ADOPTED, EventKind.FAILED}
         if response is None or response.call is not CallKind.HISTORY:
             return
-        if response.signal is Signal.OK and change.event.kind in shown:
+        if response.signal is Signal.OK and change.event.kind in _SHOWN:
             self.lookups.show(change.before.sent_at)
 
     def _observe_limit(self, response: Response) -> None:
