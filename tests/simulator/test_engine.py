@@ -16,6 +16,7 @@ DICE = {
     "failure_probability": 0.3,
     "never_finish_probability": 0.1,
     "vanish_probability": 0.1,
+    "filtered_probability": 0.2,
     "cold_start_probability": 0.2,
     "latency_jitter": 0.3,
 }

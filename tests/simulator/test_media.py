@@ -1,6 +1,10 @@
 """Outputs in every shape, and what stands on the CDN."""
 
 import base64
+import json
+import re
+import wave
+import zipfile
 from io import BytesIO
 
 import pytest
@@ -11,6 +15,7 @@ from PIL import Image
 from batchgen.core.media.formats import BY_EXTENSION, is_whole, sniff
 from batchgen.providers.segmind.outputs import find_outputs
 from batchgen.providers.segmind.simulator import SimulatorConfig, body_bytes, tiny_media
+from batchgen.providers.segmind.simulator.media.odd import ODD, TAIL
 from batchgen.providers.segmind.simulator.media.shelf import MAX_SIDE_PX, picture_size
 from batchgen.providers.segmind.simulator.media.tiny import DRAWN, MAKERS
 from tests.simulator.callers import CDN, START_AT, caller, read
@@ -71,7 +76,7 @@ def test_text_and_json():
     assert "to: a cup" in read(finished("json")[1])["output"]["answer"]
 
 
-@pytest.mark.parametrize("extension", sorted(set(MAKERS) - {*DRAWN, "txt"}))
+@pytest.mark.parametrize("extension", sorted(set(MAKERS) - {*DRAWN, *ODD, "txt", "png+tail"}))
 def test_files_of_other_formats_are_whole_and_found_in_the_answer(extension):
     settings = {"shape": "video", "format": extension}
     client = caller(latency_s=1, models={"m": settings})
@@ -84,6 +89,42 @@ def test_files_of_other_formats_are_whole_and_found_in_the_answer(extension):
     assert download.headers["content-type"] == found.media_type == kind.mime
     assert is_whole(kind, len(data), lambda offset, count: data[offset : offset + count])
     assert not is_whole(kind, len(data) - 1, lambda offset, count: data[:-1][offset:][:count])
+
+
+def made(kind, prompt="a cup"):
+    """The address and the bytes of a file of this kind, and its content type."""
+    client = caller(latency_s=1, models={"m": {"format": kind}})
+    request_id = client.accepted("m", prompt=prompt)
+    url = read(client.later(5).result(request_id))["output"]
+    reply = client.download(url)
+    return url, body_bytes(reply), reply.headers["content-type"]
+
+
+@pytest.mark.parametrize("kind", sorted({*ODD, "png+tail"}))
+def test_odd_files_have_an_extension_and_a_type_and_differ(kind):
+    url, data, content_type = made(kind)
+    assert url.endswith("/0." + kind.partition("+")[0])
+    assert re.fullmatch(r"(image|video|audio|model|text|application)/[\w.+-]+", content_type)
+    assert data.endswith(TAIL) == kind.endswith("+tail")
+    client = caller(latency_s=0, models={"m": {"format": kind}})
+    files = [client.download(read(client.result(client.accepted("m")))["output"]) for _ in "ab"]
+    assert len({body_bytes(reply) for reply in files}) == 2
+
+
+@pytest.mark.parametrize("kind", ["png+tail", "jpg+tail", "gif+tail"])
+def test_pictures_with_a_tail_are_pictures(kind):
+    assert is_picture(made(kind)[1])
+
+
+def test_others_know_the_odd_files():
+    with zipfile.ZipFile(BytesIO(made("usdz")[1])) as archive:
+        assert archive.testzip() is None
+    for kind in ("wav", "wav+tail"):
+        with wave.open(BytesIO(made(kind)[1])) as sound:
+            assert sound.getframerate() == 8000
+    assert json.loads(made("gltf")[1])["asset"]["version"] == "2.0"
+    assert len(made("ts")[1]) == 2 * 188
+    assert b"moov" not in made("mp4+without-index")[1]
 
 
 def test_the_shape_video_is_an_mp4():

@@ -93,8 +93,8 @@ async def test_run_sync_brings_the_picture():
 @pytest.mark.parametrize(
     ("settings", "call", "status", "words"),
     [
-        ({"key": "SG_bad"}, lambda c: c.submit_async(SLUG, prompt="x"), 401, "Invalid API key"),
-        ({}, lambda c: c.submit_async("no-such", prompt="x"), 404, "Model not found"),
+        ({"key": "SG_bad"}, lambda c: c.submit_async(SLUG, prompt="x"), 401, "API key is invalid"),
+        ({}, lambda c: c.submit_async("no-such", prompt="x"), 404, "Model information"),
         ({}, lambda c: c.submit_async(SLUG), 400, "prompt"),
         ({"credits_usd": 0}, lambda c: c.run_sync(SLUG, prompt="x"), 406, "credits"),
         ({"retired_models": [SLUG]}, lambda c: c.run(SLUG, prompt="x"), 410, "retired"),

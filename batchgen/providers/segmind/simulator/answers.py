@@ -31,15 +31,15 @@ REASONS: Mapping[int, str] = {
     504: "Gateway Time-out",
 }
 
-NO_KEY = "API key is missing: send it in the x-api-key header"
-BAD_KEY = "Invalid API key"
-NO_CREDITS = "Insufficient credits: add credits to go on"
+NO_KEY = "Missing Authorization or x-api-key in header"
+BAD_KEY = "Unauthorized. API key is invalid or may have expired"
 SPEND_LIMIT = "Team spend limit reached"
 WRONG_TYPE = "Wrong content type: Content-Type must be application/json"
 RATE_LIMITED = "Rate limit exceeded"
 RETIRED = "This model is retired"
 FORBIDDEN = "This account may not call this model"
-UNKNOWN_REQUEST = "Request not found or expired"
+UNKNOWN_REQUEST = "Request not found"
+UNKNOWN_MODEL = "Model information not found"
 SERVER_ERROR = "Internal server error"
 UNAVAILABLE = "Service unavailable"
 
@@ -56,6 +56,11 @@ def error_reply(status: int, message: str) -> Reply:
         fields = {"error": message, "error_description": message, "status_code": 401}
         return json_reply(status, fields)
     return json_reply(status, {"error": message})
+
+
+def no_credits(left_usd: float) -> str:
+    """What is said where the account does not cover a job."""
+    return f"Insufficient credits. You have {max(0.0, left_usd)} credits."
 
 
 def html_reply(status: int) -> Reply:
@@ -75,7 +80,17 @@ def rate_limited_reply(reset_at: float | None) -> Reply:
 
 def iso_instant(at: float) -> str:
     """Seconds since the epoch as `2027-01-15T08:00:00.250000Z`."""
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="microseconds")[:-6] + "Z"
+    return f"{local_time(at, 0.0)}Z"
+
+
+def local_time(at: float, offset_s: float) -> str:
+    """The same as `2027-01-15T13:30:00.250000`, so many seconds ahead of UTC and without saying."""
+    return datetime.fromtimestamp(at + offset_s, UTC).isoformat(timespec="microseconds")[:-6]
+
+
+def not_found_reply(request_id: str) -> Reply:
+    """404 to a request that is not known, not known yet, or not any more."""
+    return error_reply(404, f"Request {request_id[:100]} not found")
 
 
 @lru_cache(maxsize=8)

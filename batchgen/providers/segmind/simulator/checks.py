@@ -10,6 +10,7 @@ from typing import Any
 
 from batchgen.core.catalog.model import Model, Parameter, ParameterType
 from batchgen.core.common.json import canonical_json
+from batchgen.core.jobs.spec import Mode
 from batchgen.providers.segmind.simulator import answers
 from batchgen.providers.segmind.simulator.answers import error_reply
 from batchgen.providers.segmind.simulator.config import SimulatorConfig
@@ -73,16 +74,26 @@ def check_model(config: SimulatorConfig, slug: str, *, known: bool) -> None:
         raise ApiRefusal(error_reply(403, answers.FORBIDDEN))
     configured = slug in config.extra_models or slug in config.models
     if not (known or configured or config.unknown_models == "accept"):
-        raise ApiRefusal(error_reply(404, f"Model not found: {slug[:100]}"))
+        raise ApiRefusal(error_reply(404, answers.UNKNOWN_MODEL))
 
 
-def check_money(
-    config: SimulatorConfig, price_usd: float, left_usd: float, spent_usd: float
-) -> None:
-    """Refuse (406) when the account or the team's limit does not cover one more job."""
-    if left_usd < price_usd:
-        raise ApiRefusal(error_reply(406, answers.NO_CREDITS))
-    if config.spend_limit_usd is not None and spent_usd + price_usd > config.spend_limit_usd:
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Money at an instant, in USD: left, reserved by running jobs beside their prices, spent."""
+
+    left_usd: float
+    reserved_usd: float
+    spent_usd: float
+
+
+def check_money(config: SimulatorConfig, account: Account, price_usd: float, api: Mode) -> None:
+    """Refuse (402 or 406) when the account or the team's limit does not cover one more job."""
+    needed_usd = price_usd * (1 + config.reserved_share)
+    if account.left_usd - account.reserved_usd < needed_usd:
+        status = config.credits_status if api is Mode.QUEUED else config.credits_status_v1
+        raise ApiRefusal(error_reply(status, answers.no_credits(account.left_usd)))
+    limit_usd = config.spend_limit_usd
+    if limit_usd is not None and account.spent_usd + price_usd > limit_usd:
         raise ApiRefusal(error_reply(406, answers.SPEND_LIMIT))
 
 

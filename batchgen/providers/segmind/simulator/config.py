@@ -7,7 +7,7 @@ what a YAML or JSON file says.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -47,6 +47,9 @@ class OutputShape(StrEnum):
     """The answer is the media itself instead of JSON."""
 
 
+State = Annotated[str, Field(pattern="^(QUEUED|PROCESSING|COMPLETED|FAILED)$")]
+
+
 def _made(extension: str) -> str:
     if extension not in MAKERS:
         raise ValueError(f"the simulator makes {', '.join(MAKERS)}")
@@ -62,7 +65,8 @@ class ModelSettings(BaseModel):
     price_usd: Usd | None = None
     shape: OutputShape = OutputShape.URL
     format: Annotated[str, AfterValidator(_made)] | None = None
-    """The extension of its files. None: as the shape has it, else a picture as it is asked for."""
+    """The kind of its files, by extension. None: as the shape has it, else a picture as it is asked
+    for."""
     outputs_per_job: Annotated[int, Field(ge=1)] = 1
     failure_probability: Probability | None = None
 
@@ -96,6 +100,13 @@ class SimulatorConfig(BaseModel):
     """What it holds beside that, spent last."""
     spend_limit_usd: Usd | None = None
     """The team's limit on everything spent; None: no limit."""
+    credits_status: Literal[402, 406] = 406
+    """The status of a v2 submit for which the account has too little."""
+    credits_status_v1: Literal[402, 406] = 406
+    """The same of a v1 call."""
+    reserved_share: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    """What the account must hold for a job beside its price, as a share of it, from its submission
+    to its end; the balance shows nothing of it."""
     default_price_usd: Usd = 0.05
     """The price of models that have none in the catalogue."""
 
@@ -137,6 +148,14 @@ class SimulatorConfig(BaseModel):
     """A body that holds one of them FAILS as blocked by moderation."""
     failed_status: Literal[422, 200] = 422
     """The HTTP status under which FAILED is served."""
+    filtered_words: tuple[str, ...] = ()
+    """A body that holds one of them is COMPLETED and charged, but without an output."""
+    filtered_probability: Probability = 0.0
+    """How often others are, too."""
+    filtered_fields: dict[str, Any] = Field(default_factory=lambda: {"output": None})
+    """The fields of such a final body that stand in place of its outputs."""
+    state_words: dict[State, str] = Field(default_factory=dict)
+    """Other words for the states in polls and results: `{COMPLETED: Succeeded}`."""
     never_finish_probability: Probability = 0.0
     """Jobs that stay PROCESSING for ever."""
     vanish_probability: Probability = 0.0
@@ -148,19 +167,42 @@ class SimulatorConfig(BaseModel):
     """How long after its end a job's files stand on the CDN."""
     fresh_404_s: Seconds = 0.0
     """How long after its submission a request is not found yet."""
+    status_lag_s: Seconds = 0.0
+    """How long after its end a poll says PROCESSING."""
+    result_lag_s: Seconds = 0.0
+    """How long after its end a result is not found yet."""
+    request_ids: Literal["uuid", "hex"] = "uuid"
+    """Whether they have dashes."""
     status_origin: str = ""
     """Another origin for `status_url` and `response_url`, to see whether a client follows them."""
 
     history_lag_s: Seconds = 1.0
     """How long after its submission a request appears in history."""
-    history_zone_s: Annotated[float, Field(allow_inf_nan=False)] = 0.0
-    """How far its times are from UTC, without saying so."""
+    record_lag_s: Seconds | None = None
+    """How long after its submission it is found there by its id; None: the same."""
+    history_end_lag_s: Seconds = 0.0
+    """How long after its end history calls a request PENDING."""
+    history_offset_s: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    """Times in history are local ones without a zone, so many seconds ahead of UTC; None: UTC."""
+    date_error_s: Annotated[float, Field(allow_inf_nan=False)] = 0.0
+    """How wrong the `Date` of every answer is."""
     history_envelope: Literal["data", "results", "list"] = "data"
     """Where the rows of a page stand; `list`: at the top level, without paging fields."""
     history_body_as_text: bool = False
     """Whether rows hold the inputs as JSON text instead of an object."""
     teammate_probability: Probability = 0.0
     """How often a team-mate submits the very same body at the same instant as a v2 submit."""
+
+    upload_key: Literal["file_urls", "urls", "fileUrls", "url"] = "file_urls"
+    """Where the answer to an upload has the addresses; `url`: the first one only, as text."""
+    cdn_lag_s: Seconds = 0.0
+    """How long after its end the files of a job are not found yet."""
+    second_cdn_models: frozenset[str] = frozenset()
+    """Models whose files stand at the second host of the CDN."""
+    second_cdn_every: Annotated[int, Field(ge=1)] | None = None
+    """About one of so many other files stands there, too; None: none."""
+    one_time_urls: bool = False
+    """Whether an address of a file is good for one download; each answer has a new one."""
 
     faults: tuple[FaultRule, ...] = ()
     """Of several rules the first that fires decides."""
@@ -179,6 +221,11 @@ class SimulatorConfig(BaseModel):
     def settings(self, slug: str) -> ModelSettings:
         """What is set for one model."""
         return self.models.get(slug, _NO_SETTINGS)
+
+    @property
+    def has_second_cdn(self) -> bool:
+        """Whether any file may stand at the second host of the CDN."""
+        return bool(self.second_cdn_models or self.second_cdn_every)
 
     @property
     def window_s(self) -> float:

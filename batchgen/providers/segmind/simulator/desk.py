@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from batchgen.core.jobs.spec import Mode
 from batchgen.providers.segmind.catalog import Catalog
-from batchgen.providers.segmind.simulator import answers, checks
-from batchgen.providers.segmind.simulator.answers import error_reply, html_reply, json_reply
+from batchgen.providers.segmind.simulator import checks
+from batchgen.providers.segmind.simulator.answers import (
+    error_reply,
+    html_reply,
+    json_reply,
+    not_found_reply,
+)
 from batchgen.providers.segmind.simulator.config import SimulatorConfig
 from batchgen.providers.segmind.simulator.engine import Order, Workers
 from batchgen.providers.segmind.simulator.fault_rules import Endpoint, FaultRule
@@ -56,7 +62,7 @@ class Router:
         self._engine = premises.engine
         self._window = premises.window
         self._uploads = premises.uploads
-        self._cdn = premises.shelf.cdn
+        self._cdn = premises.shelf.origins.cdn
         self._writer = ResultWriter(premises.shelf, api, render)
         self._history = History(premises.shelf, self._ledger.bills, self._engine.team_bills)
         self._handlers: Mapping[Endpoint, Callable[[ReceivedCall], Reply]] = {
@@ -111,28 +117,33 @@ class Router:
             if not config.late_validation:
                 raise
             refused = refusal.message
-        left_usd = self._engine.credits_usd(call.now)
-        spent_usd = self._engine.charged_usd(call.now)
-        checks.check_money(config, self._engine.price_usd(slug), left_usd, spent_usd)
+        checks.check_money(config, self._account(call.now), self._engine.price_usd(slug), api)
         return self._engine.accept(Order(slug, body, api, refused), call.now)
+
+    def _account(self, now: float) -> checks.Account:
+        engine = self._engine
+        return checks.Account(
+            engine.credits_usd(now), engine.reserved_usd(now), engine.charged_usd(now)
+        )
 
     def _poll(self, call: ReceivedCall) -> Reply:
         return self._writer.status(self._remembered(call), self._view(call))
 
     def _result(self, call: ReceivedCall) -> Reply:
         bill = self._remembered(call)
-        if bill.outcome is Outcome.VANISHING and call.now >= bill.finished_at:
-            return error_reply(404, answers.UNKNOWN_REQUEST)
+        lag_s = math.inf if bill.outcome is Outcome.VANISHING else self._config.result_lag_s
+        if bill.finished_at <= call.now < bill.finished_at + lag_s:
+            return not_found_reply(bill.request_id)
         return self._writer.result(bill, self._view(call))
 
     def _remembered(self, call: ReceivedCall) -> Bill:
         """The record of a request: known, not too fresh (if so configured), not expired."""
         bill = self._ledger.bill(call.route.name)
         if bill is None or bill.api is not Mode.QUEUED:
-            raise ApiRefusal(error_reply(404, answers.UNKNOWN_REQUEST))
+            raise ApiRefusal(not_found_reply(call.route.name))
         age_s = call.now - bill.accepted_at
         if not self._config.fresh_404_s <= age_s < self._config.record_s:
-            raise ApiRefusal(error_reply(404, answers.UNKNOWN_REQUEST))
+            raise ApiRefusal(not_found_reply(call.route.name))
         return bill
 
     def _list(self, call: ReceivedCall) -> Reply:
@@ -150,7 +161,9 @@ class Router:
         for path in paths:
             self._ledger.uploads[path].append(call.now)
         urls = [self._cdn + path for path in paths]
-        return json_reply(200, {"file_urls": urls, "message": "Files uploaded"})
+        key = self._config.upload_key
+        told = urls[0] if key == "url" else urls
+        return json_reply(200, {key: told, "message": "Files uploaded"})
 
     def _models(self, _call: ReceivedCall) -> Reply:
         rows = [

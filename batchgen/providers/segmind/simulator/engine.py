@@ -45,6 +45,8 @@ class Workers:
         self._free_at = [-math.inf] * config.workers
         self._charged_usd = 0.0
         self._refunds: list[tuple[float, float]] = []
+        self._reserved_usd = 0.0
+        self._releases: list[tuple[float, float]] = []
 
     def price_usd(self, slug: str) -> float:
         """What one job of a model costs."""
@@ -65,6 +67,12 @@ class Workers:
         """What is left in the account, free credits included."""
         paid_in_usd = self._config.credits_usd + self._config.free_credits_usd + self.added_usd
         return round(paid_in_usd - self.charged_usd(now), 6)
+
+    def reserved_usd(self, now: float) -> float:
+        """What running jobs hold beside their prices. Instants never fall."""
+        while self._releases and self._releases[0][0] <= now:
+            self._reserved_usd -= heapq.heappop(self._releases)[1]
+        return round(self._reserved_usd, 6)
 
     def accept(self, order: Order, now: float) -> Bill:
         """Take a job in; it is billed from now on."""
@@ -90,10 +98,14 @@ class Workers:
     def _decide(self, order: Order, now: float) -> Bill:
         slug = order.slug
         request_id = _uuid(self._random)
+        if self._config.request_ids == "hex":
+            request_id = request_id.replace("-", "")
         seed = order.body.params.get("seed")
         drawn_seed = self._random.randrange(_MAX_SEED)
         latency_s = self._latency_s(slug)
         outcome, error = self._outcome(slug, order.body.text)
+        if outcome is Outcome.COMPLETED and self._is_filtered(order.body.text, request_id):
+            outcome = Outcome.FILTERED
         if order.refused:
             outcome, error, latency_s = Outcome.FAILED, order.refused, 0.0
         started_at = max(now, self._free_at[0])
@@ -140,6 +152,15 @@ class Workers:
             return Outcome.VANISHING, ""
         return Outcome.COMPLETED, ""
 
+    def _is_filtered(self, body: str, request_id: str) -> bool:
+        """Dice of their own, for the same reason."""
+        config = self._config
+        if any(word in body for word in config.filtered_words):
+            return True
+        if not config.filtered_probability:
+            return False
+        return random.Random(f"{config.seed}/{request_id}").random() < config.filtered_probability
+
     def _occupy(self, bill: Bill) -> None:
         """An endless job gives its worker back after its usual time: the others must go on."""
         heapq.heapreplace(self._free_at, max(self._free_at[0], bill.finished_at))
@@ -147,6 +168,10 @@ class Workers:
     def _book(self, bill: Bill) -> None:
         self._ledger.add(bill)
         self._charged_usd += bill.cost_usd
+        extra_usd = bill.cost_usd * self._config.reserved_share
+        if extra_usd:
+            self._reserved_usd += extra_usd
+            heapq.heappush(self._releases, (bill.finished_at, extra_usd))
         if bill.outcome is Outcome.FAILED:
             heapq.heappush(self._refunds, (bill.finished_at, bill.cost_usd))
 

@@ -49,11 +49,11 @@ _GATEWAY: Mapping[FaultKind, Callable[[], Reply]] = {
 _REFUSALS: Mapping[FaultKind, Callable[[], Reply]] = {
     FaultKind.HTTP_400: lambda: error_reply(400, "Malformed request"),
     FaultKind.HTTP_401: lambda: error_reply(401, answers.BAD_KEY),
-    FaultKind.HTTP_402: lambda: error_reply(402, answers.NO_CREDITS),
+    FaultKind.HTTP_402: lambda: error_reply(402, answers.no_credits(0.0)),
     FaultKind.HTTP_403: lambda: error_reply(403, answers.FORBIDDEN),
     FaultKind.HTTP_404: lambda: error_reply(404, answers.UNKNOWN_REQUEST),
     FaultKind.HTTP_405: lambda: html_reply(405),
-    FaultKind.CREDITS_406: lambda: error_reply(406, answers.NO_CREDITS),
+    FaultKind.CREDITS_406: lambda: error_reply(406, answers.no_credits(0.0)),
     FaultKind.LIMIT_406: lambda: error_reply(406, answers.SPEND_LIMIT),
     FaultKind.PARAMETER_406: lambda: error_reply(406, "Parameter value refused: out of range"),
     FaultKind.CONTENT_TYPE_406: lambda: error_reply(406, answers.WRONG_TYPE),

@@ -8,8 +8,14 @@ from datetime import UTC, date, datetime
 from heapq import merge
 from typing import Any
 
-from batchgen.providers.segmind.simulator.answers import error_reply, iso_instant, json_reply
-from batchgen.providers.segmind.simulator.ledger import Bill
+from batchgen.providers.segmind.simulator import answers
+from batchgen.providers.segmind.simulator.answers import (
+    error_reply,
+    iso_instant,
+    json_reply,
+    local_time,
+)
+from batchgen.providers.segmind.simulator.ledger import Bill, Outcome
 from batchgen.providers.segmind.simulator.media.shelf import MediaIndex
 from batchgen.providers.segmind.simulator.messages import ApiRefusal, Reply
 
@@ -48,7 +54,7 @@ class History:
         found = [
             (bill, index)
             for bill in self._ordered(wanted, now)
-            for index in range(_row_count(bill, now))
+            for index in range(self._row_count(bill, now))
         ]
         first = (wanted.page - 1) * wanted.per_page
         rows = [self._row(*item, now) for item in found[first : first + wanted.per_page]]
@@ -65,16 +71,39 @@ class History:
 
     def one(self, bill: Bill | None, now: float) -> Reply:
         """One request of ours as a row; 404 if there is none, or not yet."""
-        if bill is None or not self._is_listed(bill, now):
-            return error_reply(404, "Request not found")
+        config = self.shelf.config
+        lag_s = config.history_lag_s if config.record_lag_s is None else config.record_lag_s
+        if bill is None or now < bill.accepted_at + lag_s:
+            return error_reply(404, answers.UNKNOWN_REQUEST)
         return json_reply(200, self._row(bill, 0, now))
 
     def _is_listed(self, bill: Bill, now: float) -> bool:
         return bill.accepted_at + self.shelf.config.history_lag_s <= now
 
+    def _status(self, bill: Bill, now: float) -> str:
+        state = bill.state_at(now)
+        is_known = now >= bill.finished_at + self.shelf.config.history_end_lag_s
+        return state if state in STATUSES and is_known else "PENDING"
+
+    def _row_count(self, bill: Bill, now: float) -> int:
+        return bill.output_count if self._status(bill, now) == "COMPLETED" else 1
+
+    def _time(self, at: float) -> str:
+        offset_s = self.shelf.config.history_offset_s
+        return iso_instant(at) if offset_s is None else local_time(at, offset_s)
+
+    def _matches(self, bill: Bill, query: _Query, now: float) -> bool:
+        if query.status and self._status(bill, now) != query.status:
+            return False
+        if query.model_name not in bill.model:
+            return False
+        return query.first_day <= _day(bill.accepted_at) <= query.last_day
+
     def _ordered(self, query: _Query, now: float) -> list[Bill]:
         both = merge(self.bills, self.team_bills, key=lambda bill: bill.accepted_at)
-        found = [bill for bill in both if self._is_listed(bill, now) and _matches(bill, query, now)]
+        found = [
+            bill for bill in both if self._is_listed(bill, now) and self._matches(bill, query, now)
+        ]
         if query.sort_by == "model_name":
             found.sort(key=lambda bill: bill.model)
         if query.sort_by == "credits_deduction":
@@ -83,10 +112,9 @@ class History:
 
     def _row(self, bill: Bill, index: int, now: float) -> dict[str, Any]:
         """One output of a request, with the cost and the inputs of the whole request."""
-        status = _status(bill, now)
-        done = status == "COMPLETED"
+        status = self._status(bill, now)
+        has_file = status == "COMPLETED" and bill.outcome is not Outcome.FILTERED
         ended = status != "PENDING"
-        zone_s = self.shelf.config.history_zone_s
         body: Any = bill.body if self.shelf.config.history_body_as_text else bill.params()
         return {
             "request_id": bill.request_id,
@@ -94,29 +122,12 @@ class History:
             "model_status": status,
             "credits_deduction": bill.charged_usd(now) if ended else 0.0,
             "request_body": body,
-            "generation_url": self.shelf.urls(bill)[index] if done else None,
+            "generation_url": self.shelf.urls(bill)[index] if has_file else None,
             "latency_ms": round((bill.finished_at - bill.accepted_at) * 1000) if ended else None,
-            "model_created": iso_instant(bill.accepted_at + zone_s),
-            "model_completed": iso_instant(bill.finished_at + zone_s) if ended else None,
+            "model_created": self._time(bill.accepted_at),
+            "model_completed": self._time(bill.finished_at) if ended else None,
             "error": bill.error if status == "FAILED" else None,
         }
-
-
-def _status(bill: Bill, now: float) -> str:
-    state = bill.state_at(now)
-    return state if state in STATUSES else "PENDING"
-
-
-def _row_count(bill: Bill, now: float) -> int:
-    return bill.output_count if _status(bill, now) == "COMPLETED" else 1
-
-
-def _matches(bill: Bill, query: _Query, now: float) -> bool:
-    if query.status and _status(bill, now) != query.status:
-        return False
-    if query.model_name not in bill.model:
-        return False
-    return query.first_day <= _day(bill.accepted_at) <= query.last_day
 
 
 def _day(at: float) -> date:

@@ -27,6 +27,8 @@ class Outcome(StrEnum):
     """With a reason, and not charged."""
     ENDLESS = "ENDLESS"
     """Never: it stays PROCESSING."""
+    FILTERED = "FILTERED"
+    """COMPLETED and charged, but without any output."""
     VANISHING = "VANISHING"
     """COMPLETED by its status and in history, but its result is a 404."""
 

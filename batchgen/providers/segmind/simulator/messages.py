@@ -9,6 +9,7 @@ from typing import Any
 
 from batchgen.core.media.formats import BY_EXTENSION, TEXT
 from batchgen.providers.segmind.simulator.fault_rules import CdnHost
+from batchgen.providers.segmind.simulator.media.odd import TYPES
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,8 @@ class DeliveryFault(StrEnum):
 class MediaRef:
     """Which media to make: equal references make equal bytes.
 
-    `params` is the job's body, `format` an extension without dot; `width` and `height` are pixels.
+    `params` is the job's body, `format` a kind of file (see `MAKERS`); `width` and `height` are
+    pixels.
     `data` are the bytes of an upload, None for what a model makes.
     """
 
@@ -82,11 +84,16 @@ class MediaRef:
     data: bytes | None = None
 
     @property
+    def extension(self) -> str:
+        """The extension of the file, without dot."""
+        return self.format.partition("+")[0]
+
+    @property
     def media_type(self) -> str:
         """The content type under which it is served."""
-        known = BY_EXTENSION.get(self.format)
+        known = BY_EXTENSION.get(self.extension)
         if known is None:
-            return "application/octet-stream"
+            return TYPES.get(self.extension, "application/octet-stream")
         return f"{known.mime}; charset=utf-8" if known.family is TEXT else known.mime
 
 

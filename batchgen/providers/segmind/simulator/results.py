@@ -51,20 +51,25 @@ class ResultWriter:
     def status(self, bill: Bill, view: View) -> Reply:
         """The answer to a poll; when the job FAILED, 422 with a body (or as configured)."""
         state = bill.state_at(view.now)
+        is_known = view.now >= bill.finished_at + self.shelf.config.status_lag_s
+        if state in ("COMPLETED", "FAILED") and not is_known:
+            state = "PROCESSING"
         if view.is_under(FaultKind.UNKNOWN_STATE):
             state = str(view.rule.body if view.rule and view.rule.body else "THROTTLED")
         if view.is_under(FaultKind.BACKWARDS):
             state = "QUEUED"
         if state == "FAILED":
             return self._failed(bill)
-        body = {"status": state, "request_id": bill.request_id, **self._links(bill.request_id)}
+        word = self._word(state)
+        body = {"status": word, "request_id": bill.request_id, **self._links(bill.request_id)}
         return json_reply(200, {**body, "metrics": _metrics(bill, view)})
 
     def result(self, bill: Bill, view: View) -> Reply:
         """The answer to a GET of the result: 200 and not final while the job is under way."""
         if bill.state_at(view.now) != "COMPLETED":
             return self.status(bill, view)
-        if self.shelf.shape(bill.model) is OutputShape.MEDIA:
+        filtered = bill.outcome is Outcome.FILTERED
+        if self.shelf.shape(bill.model) is OutputShape.MEDIA and not filtered:
             return self._raw(bill, view)
         return json_reply(200, self._final(bill, view))
 
@@ -75,9 +80,12 @@ class ResultWriter:
         model = self.shelf.catalog.get(bill.model)
         answers_json = model is not None and model.output is TEXT
         plain = self.shelf.shape(bill.model) in (OutputShape.URL, OutputShape.MEDIA)
-        if plain and not answers_json:
+        if plain and not answers_json and bill.outcome is not Outcome.FILTERED:
             return self._raw(bill, view)
         return json_reply(200, self._final(bill, view), _accounting(bill, view))
+
+    def _word(self, state: str) -> str:
+        return self.shelf.config.state_words.get(state, state)
 
     def _links(self, request_id: str) -> dict[str, str]:
         origin = self.shelf.config.status_origin or self.api
@@ -86,12 +94,12 @@ class ResultWriter:
 
     def _failed(self, bill: Bill) -> Reply:
         status = 422 if bill.api is Mode.BLOCKING else self.shelf.config.failed_status
-        body = {"status": "FAILED", "error": bill.error, "metrics": _times(bill)}
+        body = {"status": self._word("FAILED"), "error": bill.error, "metrics": _times(bill)}
         return json_reply(status, body)
 
     def _final(self, bill: Bill, view: View) -> dict[str, Any]:
         return {
-            "status": "COMPLETED",
+            "status": self._word("COMPLETED"),
             "request_id": bill.request_id,
             **output_fields(self.shelf, bill, self.render, view.rule),
             "seed": bill.seed,

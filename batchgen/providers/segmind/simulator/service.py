@@ -71,7 +71,7 @@ class Service:
             engine=self._engine,
             window=self._window,
             uploads=Uploads(),
-            shelf=MediaIndex(config, models, urls.cdn),
+            shelf=MediaIndex(config, models, urls),
         )
         self._desk = Router(premises, urls.api, render)
         self._cdn = Cdn(premises, self._faults)
@@ -82,7 +82,7 @@ class Service:
         """Answer one request to the API."""
         self.advance(now)
         if request.path.startswith(CONTROL):
-            return _dated(control(self, request, now), now)
+            return self._dated(control(self, request, now), now)
         route = read_route(request.path)
         if route.place is Endpoint.SUBMIT and self.config.teammate_probability:
             self._imitate(route, request, now)
@@ -97,7 +97,7 @@ class Service:
         reply = self._cdn.answer(request, now)
         self.ledger.downloads[request.path] += 1
         self.ledger.note(LogEntry(now, Endpoint.CDN, reply.status, reply.fate, ""))
-        return _dated(reply, now + reply.delay_s)
+        return self._dated(reply, now + reply.delay_s)
 
     def media(self, path: str, now: float) -> MediaRef | None:
         """Which media stand at a path of the CDN; None: none yet, none any more, or never.
@@ -157,7 +157,7 @@ class Service:
         request_id = "" if call.route.place in _POSTS else call.route.name
         entry = LogEntry(call.now, call.route.place, reply.status, reply.fate, request_id)
         self.ledger.note(entry)
-        return _dated(reply, call.now + reply.delay_s)
+        return self._dated(reply, call.now + reply.delay_s)
 
     def _decide(self, call: ReceivedCall) -> Reply:
         """Refused by its fault rule, else processed, and then perhaps spoiled by the rule."""
@@ -191,6 +191,6 @@ class Service:
             body = checks.read_object(request)
             self._engine.imitate(Order(route.name, body, Mode.QUEUED), now)
 
-
-def _dated(reply: Reply, at: float) -> Reply:
-    return replace(reply, headers={**reply.headers, "date": http_date(int(at))})
+    def _dated(self, reply: Reply, at: float) -> Reply:
+        date = http_date(int(at + self.config.date_error_s))
+        return replace(reply, headers={**reply.headers, "date": date})

@@ -24,6 +24,7 @@ from aiohttp import web
 from batchgen.errors import Problem, UserError
 from batchgen.providers.segmind.simulator.answers import error_reply
 from batchgen.providers.segmind.simulator.config import SimulatorConfig
+from batchgen.providers.segmind.simulator.fault_rules import CdnHost
 from batchgen.providers.segmind.simulator.http.delivery import deliver, ranged, whole_part
 from batchgen.providers.segmind.simulator.http.routes import CONTROL
 from batchgen.providers.segmind.simulator.journal import Journal
@@ -88,6 +89,9 @@ async def serve(  # noqa: PLR0913  two addresses, and one place each for time an
         api_socket = stack.enter_context(_listen(host, api_port))
         cdn_socket = stack.enter_context(_listen(host, cdn_port))
         urls = Urls(_origin(api_socket), _origin(cdn_socket))
+        cdn2_socket = stack.enter_context(_listen(host, 0)) if config.has_second_cdn else None
+        if cdn2_socket:
+            urls = replace(urls, cdn2=_origin(cdn2_socket))
         service = await asyncio.to_thread(
             Service, config, started_at=clock(), urls=urls, render=studio.render
         )
@@ -95,7 +99,10 @@ async def serve(  # noqa: PLR0913  two addresses, and one place each for time an
         if kept:
             stack.push_async_callback(asyncio.to_thread, kept.close)
         doors = _Doors(service, studio, clock, kept)
-        for listener, handler in ((api_socket, doors.api), (cdn_socket, doors.cdn)):
+        listeners = [(api_socket, doors.api), (cdn_socket, doors.cdn)]
+        if cdn2_socket:
+            listeners.append((cdn2_socket, doors.cdn2))
+        for listener, handler in listeners:
             runner = web.ServerRunner(_server(handler, config), shutdown_timeout=SHUTDOWN_S)
             await runner.setup()
             stack.push_async_callback(runner.cleanup)
@@ -125,7 +132,13 @@ class _Doors:
         return await self._send(request, reply)
 
     async def cdn(self, request: web.BaseRequest) -> web.StreamResponse:
-        asked = await _read(request)
+        return await self._download(request, CdnHost.CDN)
+
+    async def cdn2(self, request: web.BaseRequest) -> web.StreamResponse:
+        return await self._download(request, CdnHost.CDN2)
+
+    async def _download(self, request: web.BaseRequest, host: CdnHost) -> web.StreamResponse:
+        asked = replace(await _read(request), host=host)
         reply = self.service.cdn(asked, self.clock())
         if reply.status not in _WITH_MEDIA or not isinstance(reply.body, MediaRef):
             return await self._send(request, reply)

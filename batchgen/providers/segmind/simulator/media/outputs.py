@@ -9,7 +9,7 @@ from typing import Any
 from batchgen.core.media.formats import BY_EXTENSION
 from batchgen.providers.segmind.simulator.config import OutputShape
 from batchgen.providers.segmind.simulator.fault_rules import FaultKind, FaultRule
-from batchgen.providers.segmind.simulator.ledger import Bill
+from batchgen.providers.segmind.simulator.ledger import Bill, Outcome
 from batchgen.providers.segmind.simulator.media.shelf import MediaIndex
 from batchgen.providers.segmind.simulator.media.tiny import answer_text
 from batchgen.providers.segmind.simulator.messages import MediaRef
@@ -36,6 +36,8 @@ def output_fields(
     if kind is FaultKind.MANY_OUTPUTS:
         first = shelf.urls(bill)[0]
         return {"output": [f"{first}?copy={number}" for number in range(_MANY)]}
+    if bill.outcome is Outcome.FILTERED:
+        return dict(shelf.config.filtered_fields)
     return _CARRIERS[shelf.shape(bill.model)](shelf, bill, render)
 
 
@@ -89,7 +91,8 @@ def _images(shelf: MediaIndex, bill: Bill, render: Render) -> dict[str, Any]:
 def _named(shelf: MediaIndex, bill: Bill, _render: Render) -> dict[str, Any]:
     ref = shelf.ref(bill, 0)
     url = shelf.urls(bill)[0]
-    name = BY_EXTENSION[ref.format].family.name
+    known = BY_EXTENSION.get(ref.extension)
+    name = known.family.name if known else "file"
     return {"output": None, name: {"url": url, "content_type": ref.media_type}}
 
 

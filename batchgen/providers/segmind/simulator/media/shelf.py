@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
+from zlib import crc32
 
 from batchgen.core.media.formats import BY_EXTENSION
 from batchgen.providers.segmind.catalog import Catalog
 from batchgen.providers.segmind.simulator.config import OutputShape, SimulatorConfig
+from batchgen.providers.segmind.simulator.fault_rules import CdnHost
 from batchgen.providers.segmind.simulator.ledger import Bill
 from batchgen.providers.segmind.simulator.media.tiny import DRAWN
-from batchgen.providers.segmind.simulator.messages import MediaRef
+from batchgen.providers.segmind.simulator.messages import MediaRef, Urls
 
 MAX_SIDE_PX = 1536
 """No picture is wider or higher, whatever is asked for."""
 
+ONE_TIME = "once"
+"""Query field of an address that is good for one download."""
+
 _RATIO = re.compile(r"(\d{1,3}):(\d{1,3})")
 _MAX_RATIO = 4.0
-_PATH = re.compile(r"/outputs/([0-9a-f-]{36})/(\d{1,6})\.[a-z0-9]{2,4}")
+_PATH = re.compile(r"/outputs/([0-9a-f-]{32,36})/(\d{1,6})\.[a-z0-9]{2,4}")
 _DRAWN: Mapping[str, str] = {
     name: extension for extension in DRAWN for name in BY_EXTENSION[extension].extensions
 }
@@ -33,11 +39,13 @@ _FORMATS: Mapping[OutputShape, str] = {
 
 @dataclass(frozen=True, slots=True)
 class MediaIndex:
-    """Turns bills into media references and addresses. `cdn` is the origin of the addresses."""
+    """Turns bills into media references and addresses, with the origins of the CDN in them."""
 
     config: SimulatorConfig
     catalog: Catalog
-    cdn: str
+    origins: Urls
+    tokens: Iterator[int] = field(default_factory=itertools.count)
+    """What makes addresses that are good for one download differ."""
 
     def shape(self, slug: str) -> OutputShape:
         """How a model's final body carries its media."""
@@ -45,7 +53,19 @@ class MediaIndex:
 
     def urls(self, bill: Bill) -> list[str]:
         """Where the outputs of a job stand, in their order."""
-        return [self.cdn + media_path(ref) for ref in self.refs(bill)]
+        return [self._url(ref) for ref in self.refs(bill)]
+
+    def host(self, ref: MediaRef) -> CdnHost:
+        """At which host of the CDN an output stands."""
+        config, every = self.config, self.config.second_cdn_every
+        name = f"{ref.request_id}/{ref.index}".encode()
+        is_other = ref.model in config.second_cdn_models or (every and crc32(name) % every == 0)
+        return CdnHost.CDN2 if self.origins.cdn2 and is_other else CdnHost.CDN
+
+    def _url(self, ref: MediaRef) -> str:
+        is_other = self.host(ref) is CdnHost.CDN2
+        url = (self.origins.cdn2 if is_other else self.origins.cdn) + media_path(ref)
+        return f"{url}?{ONE_TIME}={next(self.tokens)}" if self.config.one_time_urls else url
 
     def refs(self, bill: Bill) -> list[MediaRef]:
         """The outputs of a job, in their order."""
@@ -77,7 +97,7 @@ class MediaIndex:
 
 def media_path(ref: MediaRef) -> str:
     """The path of an output on the CDN."""
-    return f"/outputs/{ref.request_id}/{ref.index}.{ref.format}"
+    return f"/outputs/{ref.request_id}/{ref.index}.{ref.extension}"
 
 
 def read_media_path(path: str) -> tuple[str, int] | None:

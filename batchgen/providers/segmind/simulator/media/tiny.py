@@ -7,6 +7,7 @@ import struct
 import zlib
 from collections.abc import Callable, Mapping
 
+from batchgen.providers.segmind.simulator.media.odd import ODD, TAIL
 from batchgen.providers.segmind.simulator.messages import MediaRef, Reply
 
 _SIDE_PX = 4
@@ -66,11 +67,17 @@ def _name(ref: MediaRef) -> str:
     return f"{ref.request_id}/{ref.index}"
 
 
+def _named(maker: Callable[[str], bytes]) -> Callable[[MediaRef], bytes]:
+    return lambda ref: maker(_name(ref))
+
+
 DRAWN = ("png", "jpg", "webp")
 """The formats in which pictures are drawn."""
 MAKERS: Mapping[str, Callable[[MediaRef], bytes]] = {
     **dict.fromkeys(DRAWN, lambda ref: tiny_png(_name(ref))),
     "mp4": lambda ref: tiny_mp4(_name(ref)),
     "txt": lambda ref: answer_text(ref).encode("utf-8", "replace"),
+    "png+tail": lambda ref: tiny_png(_name(ref)) + TAIL,
+    **{kind: _named(maker) for kind, maker in ODD.items()},
 }
-"""Every format that the simulator makes, by its extension."""
+"""Every kind of file that the simulator makes; its extension ends at a `+`."""
