@@ -113,6 +113,8 @@ class MemoryOutputs:
     faults: list[SaveFault] = field(default_factory=list)
     kept: dict[str, bytes] = field(default_factory=dict)
     """Answers without files, by the stems of their jobs."""
+    quota: Disk | None = None
+    """What is full for outputs alone, and does not show in `free_bytes`."""
 
     async def stage(self, owner: str, index: int, data: bytes) -> str:
         """See `Outputs.stage`."""
@@ -130,6 +132,8 @@ class MemoryOutputs:
             raise SaveError(self.faults.pop(0), "injected")
         self._need_space()
         data = await self._bytes(order)
+        if self.quota and self.quota.is_full:
+            raise SaveError(SaveFault.DISK_FULL, "quota exceeded")
         self.world.step("before rename")
         output = order.output
         ours = bool(output.staged)

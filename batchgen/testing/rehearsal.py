@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import anyio
@@ -104,14 +104,16 @@ class _Rehearsal:
         self.scenario = scenario
         self.clock = VirtualClock()
         self.world = World(random.Random(scenario.seed))
-        spans = [(START_AT + since, START_AT + until) for since, until in scenario.disk_full_s]
-        disk = Disk(self.clock, spans)
+        disk = Disk(self.clock, _instants(scenario.disk_full_s))
+        quota = Disk(self.clock, _instants(scenario.quota_full_s))
         self.state = MemoryState(self.world, disk)
         self.state.stored.import_jobs(scenario.specs)
         self.service = Service(scenario.service, started_at=START_AT, urls=URLS)
         self.api = ServiceApi(self.service, self.world, self.clock, scenario.untold)
         faults = list(scenario.save_faults)
-        self.outputs = MemoryOutputs(self.world, disk, self.api.download, faults=faults)
+        self.outputs = MemoryOutputs(
+            self.world, disk, self.api.download, faults=faults, quota=quota
+        )
         self.inputs = MemoryInputs(self.world, self.state, scenario.inputs)
         self.progress = RecordingProgress()
         self.endings: Counter[str] = Counter()
@@ -216,6 +218,10 @@ class _Rehearsal:
             needless_uploads=self.inputs.needless_count,
             placeholders_sent=self.api.placeholder_count,
         )
+
+
+def _instants(spans: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    return [(START_AT + since, START_AT + until) for since, until in spans]
 
 
 def _is_over(end: RunEnd) -> bool:

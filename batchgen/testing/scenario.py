@@ -60,6 +60,9 @@ class Scenario:
     save_faults: Sequence[SaveFault] = ()
     disk_full_s: Sequence[tuple[float, float]] = ()
     """When the disk is full: from, until."""
+    quota_full_s: Sequence[tuple[float, float]] = ()
+    """When no output can be written, although there is space and the record can grow: a quota, or
+    no inodes."""
     clock_errors_s: Sequence[float] = ()
     """How wrong the clock of each process is; right for later ones."""
     top_ups_usd: Sequence[float] = ()

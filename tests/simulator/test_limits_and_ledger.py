@@ -40,6 +40,38 @@ def test_a_429_names_the_reset_and_no_retry_after():
     assert client.later(0.1).submit().status == 200
 
 
+def test_a_second_limit_in_a_shorter_window():
+    client = caller(rate_limit=4, burst_limit=2, burst_window_s=1)
+    path = "/v1/get-user-credits"
+    seen = [client.later(gap_s).get(path).status for gap_s in (0, 0.3, 0.3, 0.4, 0.3, 30, 29)]
+    assert seen == [200, 200, 429, 200, 200, 429, 200]
+    told = [client.get(path).headers["x-rate-limit-remaining"] for _ in range(2)]
+    assert told == ["0", "0"]
+
+
+@pytest.mark.parametrize(
+    ("form", "headers"),
+    [
+        ("utc", {RESET: "2027-01-15T08:01:00.000000Z"}),
+        ("epoch_s", {RESET: "1800000060"}),
+        ("epoch_ms", {RESET: "1800000060000"}),
+        ("retry_after", {"retry-after": "50"}),
+        ("retry_date", {"retry-after": "Fri, 15 Jan 2027 08:01:00 GMT"}),
+        ("none", {}),
+    ],
+)
+def test_the_forms_in_which_a_reset_is_told(form, headers):
+    client = caller(rate_limit=1, reset_form=form)
+    client.submit()
+    refused = client.later(10).submit()
+    assert refused.status == 429
+    assert {name: refused.headers.get(name) for name in (RESET, "retry-after")} == {
+        RESET: None,
+        "retry-after": None,
+        **headers,
+    }
+
+
 def test_the_scope_submit_counts_posts_of_jobs_only():
     client = caller(rate_limit=1, rate_limit_scope="submit")
     request_id = client.accepted()

@@ -21,6 +21,8 @@ JSON = "application/json"
 PLAIN = "text/plain; charset=utf-8"
 HTML = "text/html; charset=utf-8"
 
+RESET = "x-rate-limit-reset-at-utc"
+
 REASONS: Mapping[int, str] = {
     400: "Bad Request",
     403: "Forbidden",
@@ -70,12 +72,9 @@ def html_reply(status: int) -> Reply:
     return Reply(status, {"content-type": HTML}, page.encode())
 
 
-def rate_limited_reply(reset_at: float | None) -> Reply:
-    """429 as the service sends it: no Retry-After; the reset as an ISO instant, if any."""
-    headers = {"x-rate-limit-remaining": "0"}
-    if reset_at is not None:
-        headers["x-rate-limit-reset-at-utc"] = iso_instant(reset_at)
-    return json_reply(429, {"error": RATE_LIMITED}, headers)
+def rate_limited_reply(reset: Mapping[str, str]) -> Reply:
+    """429, with the headers that tell when there is room again."""
+    return json_reply(429, {"error": RATE_LIMITED}, {"x-rate-limit-remaining": "0", **reset})
 
 
 def iso_instant(at: float) -> str:

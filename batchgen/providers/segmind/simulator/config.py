@@ -115,6 +115,12 @@ class SimulatorConfig(BaseModel):
     rate_limit_scope: Literal["all", "submit"] = "all"
     """Whether every call to the API counts against it, or only POSTs of jobs."""
     rate_window_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 60.0
+    burst_limit: Annotated[int, Field(ge=1)] | None = None
+    """Requests in any `burst_window_s`, beside `rate_limit`; None: no second limit."""
+    burst_window_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
+    reset_form: Literal["utc", "epoch_s", "epoch_ms", "retry_after", "retry_date", "none"] = "utc"
+    """How a 429 tells when there is room again: in `x-rate-limit-reset-at-utc` as an ISO instant or
+    a number, in `Retry-After` as seconds or a date, or not at all."""
 
     workers: Annotated[int, Field(ge=1)] = 50
     """Jobs that run at the same time; the others queue, first in, first out."""
@@ -228,9 +234,14 @@ class SimulatorConfig(BaseModel):
         return bool(self.second_cdn_models or self.second_cdn_every)
 
     @property
-    def window_s(self) -> float:
-        """The length of the rate window in effect."""
-        return self.rate_window_s / (self.speed if self.scale_windows else 1.0)
+    def windows(self) -> tuple[tuple[int, float], ...]:
+        """The limits in effect: so many requests in any so many seconds."""
+        factor = self.speed if self.scale_windows else 1.0
+        limits = (
+            (self.rate_limit, self.rate_window_s / factor),
+            (self.burst_limit, self.burst_window_s / factor),
+        )
+        return tuple((most, window_s) for most, window_s in limits if most is not None)
 
     @property
     def record_s(self) -> float:

@@ -11,6 +11,7 @@ from batchgen.providers.segmind.simulator import answers
 from batchgen.providers.segmind.simulator.answers import (
     error_reply,
     html_reply,
+    iso_instant,
     json_reply,
     rate_limited_reply,
 )
@@ -161,7 +162,7 @@ def refusal(rule: FaultRule, request: ReceivedRequest, origin: str, now: float) 
     if kind in (FaultKind.REFUSE, FaultKind.DROP_BEFORE):
         return Reply(0, {}, b"", fate=DeliveryFault.DROP_BEFORE)
     if kind is FaultKind.HTTP_429:
-        return rate_limited_reply(_reset_at(rule.reset, now))
+        return rate_limited_reply(_reset(rule.reset, now))
     if kind is FaultKind.ANSWER and not rule.accepted:
         return _told(rule)
     if kind in _GATEWAY and not rule.accepted:
@@ -221,8 +222,8 @@ def _more_headers(rule: FaultRule) -> dict[str, str]:
     return {name.lower(): value for name, value in rule.headers.items()} | padding
 
 
-def _reset_at(reset: ResetHeader, now: float) -> float | None:
+def _reset(reset: ResetHeader, now: float) -> dict[str, str]:
     if reset is ResetHeader.MISSING:
-        return None
+        return {}
     shift_s = {ResetHeader.PAST: -3600.0, ResetHeader.ABSURD: _YEARS_S}.get(reset, 60.0)
-    return now + shift_s
+    return {answers.RESET: iso_instant(now + shift_s)}
