@@ -99,12 +99,17 @@ def _empty_account(scenario: Scenario, chance: random.Random) -> Scenario:
 
 def _dead_history(scenario: Scenario, chance: random.Random) -> Scenario:
     """It never answers again. Then a 5xx is trusted to mean what is documented: not accepted."""
-    honest = [rule.model_copy(update={"accepted": False}) for rule in scenario.service.faults]
-    scenario = _with_service(scenario, faults=tuple(honest))
+    scenario = _honest(scenario)
     kind = chance.choice(HISTORY_FAULTS)
     since_s = chance.choice([0.0, 0.0, 30.0])
     impatient = replace(scenario, patience=Patience(history_s=60.0), again_after_s=6 * 3600.0)
     return _with_rules(impatient, FaultRule(where=Endpoint.HISTORY, kind=kind, since_s=since_s))
+
+
+def _honest(scenario: Scenario) -> Scenario:
+    """What answers an error has not accepted anything."""
+    honest = [rule.model_copy(update={"accepted": False}) for rule in scenario.service.faults]
+    return _with_service(scenario, faults=tuple(honest))
 
 
 def _terse_history(scenario: Scenario, chance: random.Random) -> Scenario:
@@ -114,8 +119,10 @@ def _terse_history(scenario: Scenario, chance: random.Random) -> Scenario:
 
 
 def _late_history(scenario: Scenario, chance: random.Random) -> Scenario:
-    """It lags by more than the settle time."""
-    return _with_service(scenario, history_lag_s=chance.choice([150.0, 400.0]))
+    """It lags by more than the settle time; by more than twice that a 5xx has to be trusted."""
+    lag_s = chance.choice([150.0, 400.0])
+    trusted = _honest(scenario) if lag_s > 2 * scenario.limits.settle_s else scenario
+    return _with_service(trusted, history_lag_s=lag_s)
 
 
 def _failing_jobs(scenario: Scenario, chance: random.Random) -> Scenario:

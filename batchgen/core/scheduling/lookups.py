@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from batchgen.core.reconciliation.clock import history_skew_s
+from batchgen.core.reconciliation.evidence import Reads
 from batchgen.core.reconciliation.history import HistoryRead, HistoryRow, OwnRequest
 
 DENIALS = 3
 """A listed row is a team-mate's after so many denials, some seconds apart."""
+ACKED_FOR_S = 1800.0
+"""Acknowledged submits are remembered so long, by when they were sent: longer than one doubt is."""
 
 
 @dataclass(slots=True)
@@ -38,6 +42,10 @@ class Lookups:
     wants_control: set[int] = field(default_factory=set)
     """Jobs whose record is gone, by key: that the history does not know them counts once it shows a
     later request of ours."""
+    reads: dict[int, Reads] = field(default_factory=dict)
+    """What the reads said of the ambiguous jobs so far, by key."""
+    acked: list[tuple[float, str]] = field(default_factory=list)
+    """Submits that got an id: when each was sent, and the id, in the order of their sending."""
     denials: Counter[str] = field(default_factory=Counter)
     """How often the history denied that a listed request_id is ours."""
 
@@ -110,6 +118,13 @@ class Lookups:
         """The job is not ambiguous any more."""
         self.candidates.pop(job_key, None)
         self.unlisted.discard(job_key)
+        self.reads.pop(job_key, None)
+
+    def observe_ack(self, sent_at: float, request_id: str) -> None:
+        """A submit of ours got its id: the history should show it, now or soon."""
+        insort(self.acked, (sent_at, request_id))
+        old_count = bisect_left(self.acked, (self.acked[-1][0] - ACKED_FOR_S, ""))
+        del self.acked[:old_count]
 
     @property
     def foreign(self) -> frozenset[str]:

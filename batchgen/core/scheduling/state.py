@@ -21,14 +21,9 @@ from batchgen.core.jobs.outcomes import TABLE, CallKind, Response, Signal, Treat
 from batchgen.core.jobs.placeholders import Content, Uploaded, placed, waiting_for
 from batchgen.core.jobs.policies import Limits
 from batchgen.core.jobs.spec import Mode
+from batchgen.core.reconciliation.evidence import Policy
 from batchgen.core.reconciliation.history import HistoryRead, OwnRequest
-from batchgen.core.reconciliation.reconcile import (
-    Decision,
-    HistoryFinding,
-    Policy,
-    decide,
-    needs_lookup,
-)
+from batchgen.core.reconciliation.reconcile import Decision, HistoryFinding, decide, needs_lookup
 from batchgen.core.scheduling.clock_skew import redated
 from batchgen.core.scheduling.effects import (
     CALLS,
@@ -67,6 +62,8 @@ _SHOWN = frozenset({EventKind.RECOVERED, EventKind.ADOPTED, EventKind.FAILED})
 _FRUITLESS = frozenset({EventKind.TROUBLE, EventKind.GIVEN_UP})
 _TELLING = frozenset({EventKind.RESULT, EventKind.ANSWERED})
 _ACKED = frozenset({EventKind.ACKED, EventKind.ADOPTED, EventKind.RUNNING, EventKind.REOPENED})
+
+_WITH_ID = frozenset({EventKind.ACKED, EventKind.ANSWERED, EventKind.ADOPTED})
 
 
 @dataclass(slots=True)
@@ -287,6 +284,8 @@ class SchedulerState:
             frozenset(self.lookups.candidates.values()),
             self.posting,
             GateKind.HISTORY in self.gates.closed,
+            self.lookups.reads,
+            self.lookups.acked,
         )
         self._learn_control(read, own)
         findings = decide(jobs, read, own, self.lookups.foreign, policy)
@@ -300,6 +299,7 @@ class SchedulerState:
 
     def _concluded(self, finding: HistoryFinding, now: float) -> Event | None:
         key = finding.job.key
+        self.lookups.reads[key] = finding.reads
         match finding.decision:
             case Decision.CANDIDATE:
                 self.lookups.propose(key, finding.request_id)
@@ -498,6 +498,8 @@ class SchedulerState:
 
     def _learn(self, change: Change) -> None:
         event, job = change.event, change.after
+        if event.kind in _WITH_ID and job.request_id:
+            self.lookups.observe_ack(job.sent_at, job.request_id)
         if event.kind is EventKind.RUNNING:
             self.asked_at[job.key] = event.at
         elif event.kind in _ACKED:

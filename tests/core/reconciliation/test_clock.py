@@ -16,6 +16,7 @@ from batchgen.core.reconciliation.clock import (
     ZONE_STEP_S,
     history_skew_s,
 )
+from batchgen.core.reconciliation.evidence import Policy
 from batchgen.core.reconciliation.history import (
     DAY_S,
     SKEW_S,
@@ -23,7 +24,7 @@ from batchgen.core.reconciliation.history import (
     HistoryRow,
     OwnRequest,
 )
-from batchgen.core.reconciliation.reconcile import Decision, Policy, decide
+from batchgen.core.reconciliation.reconcile import Decision, decide
 from tests.core.builders import NOW, job
 
 INDIA_S = 19_800.0

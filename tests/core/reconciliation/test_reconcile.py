@@ -13,12 +13,12 @@ from batchgen.core.jobs.job import Doubt
 from batchgen.core.jobs.job import JobState as S
 from batchgen.core.jobs.spec import Mode
 from batchgen.core.reconciliation.clock import CONTROL_LATE_S
+from batchgen.core.reconciliation.evidence import Policy, Reads
 from batchgen.core.reconciliation.history import DAY_S, SKEW_S, HistoryRead, HistoryRow, OwnRequest
 from batchgen.core.reconciliation.reconcile import (
     GRACE_S,
     LATER_READS_S,
     Decision,
-    Policy,
     decide,
     needs_lookup,
     next_read_at,
@@ -34,6 +34,8 @@ CUP = job(
     S.AMBIGUOUS, sent_at=SENT_AT, unclear_at=UNCLEAR_AT, doubt=Doubt.OPEN, reason="answer lost"
 )
 OTHER_BODY = '{"prompt":"a jug"}'
+PATIENCE_S = 2 * (GRACE_S + SETTLE_S)
+EARLIER_ACK, LATER_ACK = [(SENT_AT - 1, "r")], [(UNCLEAR_AT + 1, "r")]
 CONTROL_ID = "control"
 CONTROL = OwnRequest("flux-pro", OTHER_BODY, UNCLEAR_AT + 30)
 CONTROL_ROW = HistoryRow(CONTROL_ID, "flux-pro", OTHER_BODY, UNCLEAR_AT + 31)
@@ -291,7 +293,7 @@ def test_what_lies_before_the_days_the_service_lists_is_not_absent():
     finding = found(job=old, read=shown, more_to_come=False)
 
     assert finding.decision is Decision.SET_ASIDE
-    assert "not read back to this submit" in finding.reason
+    assert "but not back to this submit" in finding.reason
 
 
 @pytest.mark.parametrize(
@@ -303,6 +305,7 @@ def test_what_lies_before_the_days_the_service_lists_is_not_absent():
         (row(body=""), "no body"),
         (row(id_="", body="", at=None, model=""), "nothing at all"),
         (row(at=SETTLED_AT + SKEW_S + 1), "it came very late"),
+        (row(body="", at=SETTLED_AT + SKEW_S + CONTROL_LATE_S), "no body, as late as a control"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -321,7 +324,7 @@ def test_a_row_that_may_be_it_casts_a_shadow(shown, why):
         (row(model="flux-max"), "another model"),
         (row(body="", model="flux-max"), "no body, another model"),
         (row(body="", at=SENT_AT - SKEW_S - 1), "no body, before the POST"),
-        (row(body="", at=SETTLED_AT + SKEW_S + 1), "no body, long after it"),
+        (row(body="", at=SETTLED_AT + SKEW_S + CONTROL_LATE_S + 1), "no body, long after it"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -375,9 +378,12 @@ def test_the_settle_time_over_is_over():
     ("over_s", "changes", "decision", "unlisted"),
     [
         (2, {}, Decision.WAIT, True),
-        (GRACE_S - 1, {}, Decision.WAIT, True),
-        (GRACE_S, {}, Decision.SET_ASIDE, False),
+        (PATIENCE_S - 1, {}, Decision.WAIT, True),
+        (PATIENCE_S, {}, Decision.SET_ASIDE, False),
         (2, {"more_to_come": False}, Decision.SET_ASIDE, False),
+        (2, {"more_to_come": False, "acked": LATER_ACK}, Decision.WAIT, True),
+        (PATIENCE_S, {"more_to_come": False, "acked": LATER_ACK}, Decision.SET_ASIDE, False),
+        (2, {"more_to_come": False, "acked": EARLIER_ACK}, Decision.SET_ASIDE, False),
     ],
 )
 def test_a_later_submit_of_ours_is_waited_for_as_long_as_one_may_come(
@@ -389,20 +395,24 @@ def test_a_later_submit_of_ours_is_waited_for_as_long_as_one_may_come(
     if decision is Decision.WAIT:
         assert finding.look_at == SETTLED_AT + over_s + LATER_READS_S
     else:
-        assert finding.reason.startswith("answer lost; the history shows neither")
+        assert finding.reason == (
+            "answer lost; the history was read once, complete back to 2027-01-15 07:53 UTC: "
+            "it shows neither this submit nor a later one of ours"
+        )
 
 
 FAILED = [
     (Doubt.OPEN, 2, False, Decision.WAIT),
-    (Doubt.OPEN, GRACE_S, False, Decision.SET_ASIDE),
+    (Doubt.OPEN, GRACE_S, False, Decision.WAIT),
+    (Doubt.OPEN, PATIENCE_S, False, Decision.SET_ASIDE),
     (Doubt.OPEN, GRACE_S, True, Decision.SET_ASIDE),
     (Doubt.ACCEPTED, 2, False, Decision.WAIT),
     (Doubt.ACCEPTED, GRACE_S, True, Decision.SET_ASIDE),
     (Doubt.SERVER_ERROR, 2, True, Decision.WAIT),
     (Doubt.SERVER_ERROR, GRACE_S, True, Decision.ABSENT),
     (Doubt.SERVER_ERROR, GRACE_S, False, Decision.WAIT),
-    (Doubt.SERVER_ERROR, 2 * GRACE_S - 1, False, Decision.WAIT),
-    (Doubt.SERVER_ERROR, 2 * GRACE_S, False, Decision.SET_ASIDE),
+    (Doubt.SERVER_ERROR, PATIENCE_S - 1, False, Decision.WAIT),
+    (Doubt.SERVER_ERROR, PATIENCE_S, False, Decision.SET_ASIDE),
 ]
 
 
@@ -417,15 +427,152 @@ def test_a_failed_read_and_a_silent_history_are_two_things(doubt, over_s, silent
 
     assert (finding.decision, finding.unlisted) == (decision, False)
     if decision is Decision.SET_ASIDE:
-        assert finding.reason == "answer lost; HTTP 502"
+        assert finding.reason == (
+            "answer lost; the history was read once, the last time in vain: HTTP 502"
+        )
 
 
-def test_a_5xx_is_no_proof_where_the_history_answers():
-    doubtful = replace(CUP, doubt=Doubt.SERVER_ERROR)
+# ------------------------------------------------------------------ documented as not accepted
 
-    finding = found(job=doubtful, read=read_of(), now=SETTLED_AT + GRACE_S, silent=True)
+REFUSED = replace(CUP, doubt=Doubt.SERVER_ERROR, reason="HTTP 503")
+ONCE = {1: Reads(4, SETTLED_AT + 1)}
+"""One complete read did not show it; the history was read four times."""
+TWICE_AT = SETTLED_AT + 1 + SETTLE_S
+STRANGER = row("stranger", body='{"prompt":"a jug","seed":7}')
+OWN_EARLIER = OwnRequest("flux-pro", OTHER_BODY, SENT_AT - 20)
+OWN_EARLIER_ROW = HistoryRow("earlier", "flux-pro", OTHER_BODY, SENT_AT - 19)
+
+
+def found_again(*rows, at=TWICE_AT, reads=ONCE, job=REFUSED, read=None, **changes):
+    """What one more read without a later submit of ours says."""
+    shown = read or read_of(*rows, started_at=at)
+    evidence = {"own": {}, "more_to_come": False, "now": at + 1, "reads": reads, **changes}
+    return found(job=job, read=shown, **evidence)
+
+
+def test_a_5xx_that_two_complete_reads_do_not_show_was_not_accepted():
+    finding = found_again()
+
+    assert finding.decision is Decision.ABSENT
+    assert finding.reason == (
+        "HTTP 503; documented as not accepted, the history was read 5 times and does not show it"
+    )
+
+
+@pytest.mark.parametrize("at", [SETTLED_AT, SETTLED_AT + 1, TWICE_AT - 0.1])
+@pytest.mark.parametrize("reads", [{}, ONCE], ids=["first read", "second"])
+def test_one_read_is_not_enough_nor_are_two_at_once(at, reads):
+    finding = found_again(at=at, reads=reads)
+
+    assert (finding.decision, finding.unlisted) == (Decision.WAIT, True)
+    assert finding.reads.absent_since == (SETTLED_AT + 1 if reads else at)
+
+
+@pytest.mark.parametrize("doubt", [Doubt.OPEN, Doubt.ACCEPTED])
+def test_no_number_of_reads_makes_up_for_what_is_not_documented(doubt):
+    finding = found_again(job=replace(CUP, doubt=doubt))
 
     assert finding.decision is Decision.SET_ASIDE
+
+
+@pytest.mark.parametrize("at", [TWICE_AT, SETTLED_AT + PATIENCE_S])
+@pytest.mark.parametrize(
+    "evidence",
+    [
+        {"read": read_of(started_at=TWICE_AT, back_to=SENT_AT + 3600)},
+        {"read": read_of(row(at=SENT_AT - 3600), started_at=TWICE_AT)},
+        {"read": read_of(STRANGER, started_at=TWICE_AT)},
+        {"acked": [(SENT_AT - 20, "earlier"), (TWICE_AT - 1, "too young")]},
+        {"acked": [(SENT_AT + 90, "later")]},
+    ],
+    ids=["not back to it", "the clock is not sure", "a row in disguise", "lags", "lags behind it"],
+)
+def test_a_read_that_may_not_show_it_takes_back_what_an_earlier_one_seemed_to_say(evidence, at):
+    finding = found_again(**{"now": at, **evidence})
+
+    assert finding.decision is (Decision.WAIT if at == TWICE_AT else Decision.SET_ASIDE)
+    assert finding.reads == Reads(5, 0.0)
+
+
+@pytest.mark.parametrize(
+    "evidence",
+    [
+        {"rows": [STRANGER, OWN_EARLIER_ROW], "own": {"earlier": OWN_EARLIER}},
+        {"rows": [row(at=SENT_AT - 3600), OWN_EARLIER_ROW], "own": {"earlier": OWN_EARLIER}},
+        {"rows": [STRANGER], "foreign": {"stranger"}},
+        {"rows": [OWN_EARLIER_ROW], "own": {"earlier": OWN_EARLIER},
+         "acked": [(SENT_AT - 20, "earlier"), (TWICE_AT - 1, "too young")]},
+        {"acked": [(SENT_AT - 7200, "long ago")]},
+    ],
+    ids=["bodies are told as sent", "times are too", "a team-mate's", "has caught up", "not asked"],
+)  # fmt: skip
+def test_what_does_not_stand_in_the_way(evidence):
+    assert found_again(*evidence.pop("rows", ()), **evidence).decision is Decision.ABSENT
+
+
+def test_a_read_that_failed_takes_nothing_back():
+    broken = read_of(started_at=TWICE_AT - 60, failed="HTTP 502")
+
+    assert found_again(read=broken).reads == Reads(5, SETTLED_AT + 1)
+    # At the end of all patience once is enough: none would be, were the history silent.
+    ended = found_again(read=broken, now=SETTLED_AT + PATIENCE_S)
+    assert ended.decision is Decision.ABSENT
+
+
+# How much speaks for absence; what comes later says more.
+SILENT = {"read": read_of(failed="HTTP 502"), "silent": True, "reads": {}}
+NOT_SHOWN = {"reads": {}}
+NOT_SHOWN_THEN_SILENT = {**SILENT, "reads": ONCE}
+NOT_SHOWN_TWICE = {"reads": ONCE}
+NOT_SHOWN_BESIDE_AN_EARLIER = {
+    "rows": [OWN_EARLIER_ROW], "own": {"earlier": OWN_EARLIER}, "reads": ONCE,
+}  # fmt: skip
+NOT_SHOWN_BESIDE_A_LATER = {"rows": [CONTROL_ROW], "own": {CONTROL_ID: CONTROL}, "reads": ONCE}
+EVIDENCE = [
+    SILENT,
+    NOT_SHOWN_THEN_SILENT,
+    NOT_SHOWN_TWICE,
+    NOT_SHOWN_BESIDE_AN_EARLIER,
+    NOT_SHOWN_BESIDE_A_LATER,
+]
+TIMIDITY = [Decision.ABSENT, Decision.WAIT, Decision.SET_ASIDE]
+
+
+@given(
+    st.floats(TWICE_AT, TWICE_AT + 2 * GRACE_S + 2 * SETTLE_S),
+    st.sampled_from([Doubt.OPEN, Doubt.SERVER_ERROR]),
+    st.booleans(),
+)
+def test_more_evidence_of_absence_never_decides_more_timidly(at, doubt, more_to_come):
+    doubtful = replace(CUP, doubt=doubt)
+
+    decisions = []
+    for evidence in EVIDENCE:
+        rows = evidence.get("rows", ())
+        others = {name: value for name, value in evidence.items() if name != "rows"}
+        finding = found_again(
+            *rows, at=at, job=doubtful, **{"more_to_come": more_to_come, **others}
+        )
+        decisions.append(TIMIDITY.index(finding.decision))
+
+    if doubt is Doubt.SERVER_ERROR:
+        assert decisions == sorted(decisions, reverse=True)
+        assert Decision.SET_ASIDE not in {TIMIDITY[place] for place in decisions}
+    assert decisions[-1] == TIMIDITY.index(Decision.ABSENT)
+
+
+@given(st.floats(SETTLED_AT, SETTLED_AT + 3600))
+def test_a_5xx_that_nothing_shows_is_submitted_again_whenever_it_is_looked_for(first_at):
+    """Read after read, as the run does: whatever the instants, it ends as not accepted."""
+    at, reads = first_at, {}
+    for _ in range(40):
+        finding = found_again(at=at, reads=reads)
+        if finding.decision is not Decision.WAIT:
+            break
+        at, reads = finding.look_at, {1: finding.reads}
+
+    assert finding.decision is Decision.ABSENT
+    assert at <= first_at + SETTLE_S + 2 * LATER_READS_S
 
 
 @pytest.mark.parametrize(
@@ -514,6 +661,7 @@ def worlds(draw):
     asked = policy(
         now=shown.started_at + 5, skew_s=known_skew_s, silent=draw(st.booleans()),
         more_to_come=draw(st.booleans()),
+        reads={1: Reads(3, draw(st.sampled_from([0.0, SETTLED_AT - SETTLE_S])))},
     )  # fmt: skip
     return replace(CUP, doubt=doubt), shown, foreign, asked
 
