@@ -42,6 +42,8 @@ class Lookups:
     wants_control: set[int] = field(default_factory=set)
     """Jobs whose record is gone, by key: that the history does not know them counts once it shows a
     later request of ours."""
+    had_doubts: bool = False
+    """Whether it was ever unclear in this process what became of a submit."""
     reads: dict[int, Reads] = field(default_factory=dict)
     """What the reads said of the ambiguous jobs so far, by key."""
     acked: list[tuple[float, str]] = field(default_factory=list)
@@ -119,6 +121,10 @@ class Lookups:
         self.candidates.pop(job_key, None)
         self.unlisted.discard(job_key)
         self.reads.pop(job_key, None)
+
+    def doubt(self) -> None:
+        """It is unclear what became of a submit."""
+        self.had_doubts = True
 
     def observe_ack(self, sent_at: float, request_id: str) -> None:
         """A submit of ours got its id: the history should show it, now or soon."""

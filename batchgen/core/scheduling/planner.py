@@ -17,7 +17,6 @@ Downloads need no budget; the CDN is not the API. Every pass costs what is due, 
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -30,6 +29,7 @@ from batchgen.core.jobs.spec import Mode
 from batchgen.core.reconciliation.reconcile import needs_lookup
 from batchgen.core.scheduling.capacity import Slots, Submits
 from batchgen.core.scheduling.completion import Verdict, ending
+from batchgen.core.scheduling.controls import allowance
 from batchgen.core.scheduling.effects import CALLS, Effect, EffectKind
 from batchgen.core.scheduling.file_hosts import hosts_of
 from batchgen.core.scheduling.gates import Gate, GateKind
@@ -279,11 +279,14 @@ class _Pass:
         lags = waiting_files >= BACKLOG_FACTOR * scheduler.limits.save_concurrency
         return lags or scheduler.wants_credits or not self._submits_allowed()
 
-    def _submits(self, at_most: int) -> None:
+    def _submits(self, at_most: float) -> None:
         scheduler, sums = self.scheduler, self.submits
         if self._submits_wait() or at_most <= 0:
             return
-        at_most = int(min(at_most, self._submits_allowed()) + len(sums.keys))
+        allowed = allowance(scheduler, self.now, len(sums.keys))
+        if allowed.wake_at is not None:
+            self.wakes.append(allowed.wake_at)
+        at_most = min(at_most, allowed.count, self._submits_allowed()) + len(sums.keys)
         waiting = {model for model, count in scheduler.queues.pending.items() if count}
         for job in self._due(QueueKind.SUBMIT):
             if sums.held >= waiting:
@@ -344,8 +347,8 @@ class _Pass:
         scheduler, model, begun = self.scheduler, job.model, self.submits.models
         if scheduler.hosts.holds(model) or not self._takes_jobs(model):
             return True
-        in_flight = scheduler.queues.in_flight[model] + begun[model]
-        if in_flight >= scheduler.limits.models.get(model, math.inf):
+        most = scheduler.limits.models.get(model)
+        if most is not None and scheduler.in_flight_of(model) + begun[model] >= most:
             return True
         if (
             price_usd is None

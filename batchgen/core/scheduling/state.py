@@ -279,7 +279,7 @@ class SchedulerState:
         policy = Policy(
             now,
             self.limits.settle_s,
-            self.more_to_submit,
+            self.more_to_submit or self._more_to_settle(now),
             self.lookups.observe_own(read, own),
             frozenset(self.lookups.candidates.values()),
             self.posting,
@@ -424,7 +424,9 @@ class SchedulerState:
         self.money.account(job, paid_in_vain=change.event.kind is EventKind.AGAIN)
         if change.event.kind is EventKind.INTENDED:
             self.submitted_at.append(change.event.at)
-        if job.state is not JobState.AMBIGUOUS:
+        if job.state is JobState.AMBIGUOUS:
+            self.lookups.doubt()
+        else:
             self.lookups.settle(job.key)
         if job.state is not JobState.SUBMITTED:
             self.asked_at.pop(job.key, None)
@@ -546,6 +548,15 @@ class SchedulerState:
         counts = self.queues.counts
         return bool(counts[JobState.PENDING] or counts[JobState.SUBMITTING] or not self.all_drawn)
 
+    def _more_to_settle(self, now: float) -> bool:
+        """Whether another doubtful submit may turn out to be ours, or go out again."""
+        return any(
+            job.documented_absent
+            or job.key in self.lookups.candidates
+            or now < job.unclear_at + self.limits.settle_s
+            for job in self.ambiguous
+        )
+
     @property
     def all_drawn(self) -> bool:
         """Whether the record holds no pending jobs beyond those that are here."""
@@ -561,6 +572,11 @@ class SchedulerState:
         """How many places of the concurrency are taken."""
         counts = self.queues.counts
         return sum(counts[state] for state in IN_FLIGHT) - len(self.lookups.unlisted)
+
+    def in_flight_of(self, model: str) -> int:
+        """How many places of a model with a concurrency of its own are taken."""
+        unlisted = sum(self.jobs[key].model == model for key in self.lookups.unlisted)
+        return self.queues.in_flight[model] - unlisted
 
     def __repr__(self) -> str:
         """A one-line dashboard."""
