@@ -20,11 +20,12 @@ from batchgen.core.reconciliation.history import (
 class Reads:
     """What the reads of the history said of one job so far.
 
-    `count` is how many there were. `absent_since` is when the first of those began that should have
-    shown it and did not; 0 if there is none.
+    `count` is how many there were, and `begun_at` when the first one began. `absent_since` is when
+    the first of those began that should have shown it and did not; 0 if there is none.
     """
 
     count: int = 0
+    begun_at: float = 0.0
     absent_since: float = 0.0
 
 
@@ -145,7 +146,7 @@ class Evidence:
         since = earlier.absent_since
         if read.complete:
             since = (since or read.started_at) if self.should_show(job) else 0.0
-        return Reads(earlier.count + 1, since)
+        return Reads(earlier.count + 1, earlier.begun_at or read.started_at, since)
 
     def _from_at(self, job: Job) -> float:
         return job.sent_at + self.policy.skew_s - SKEW_S

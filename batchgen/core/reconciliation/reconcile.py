@@ -126,7 +126,7 @@ class _Decisions:
         documented = self._documented(job, reads)
         if documented is not None:
             return documented
-        if self._is_patient(job, policy.now - settled_at):
+        if self._is_patient(job, self._over_s(job, reads)):
             return self._look_later(job, unlisted=read.complete and job.may_be_absent)
         return HistoryFinding(
             job, Decision.SET_ASIDE, reason=f"{job.reason}; {self._why(job, reads)}"
@@ -142,7 +142,7 @@ class _Decisions:
         ends."""
         if not job.documented_absent:
             return None
-        over_s = self.policy.now - job.unclear_at - self.policy.settle_s
+        over_s = self._over_s(job, reads)
         apart_s = self.read.started_at - reads.absent_since
         is_twice = self.read.complete and apart_s >= self.policy.settle_s
         if self.read.failed and self.policy.silent and over_s >= GRACE_S:
@@ -154,8 +154,12 @@ class _Decisions:
         reason = f"{job.reason}; documented as not accepted, {what}"
         return HistoryFinding(job, Decision.ABSENT, reason=reason)
 
+    def _over_s(self, job: Job, reads: Reads) -> float:
+        """How long it was waited since the settle time: by this process, for a doubt may be old."""
+        return self.policy.now - max(job.unclear_at + self.policy.settle_s, reads.begun_at)
+
     def _is_patient(self, job: Job, over_s: float) -> bool:
-        """Whether another read may still tell more, `over_s` after the settle time.
+        """Whether another read may still tell more, having waited for `over_s`.
 
         One read that failed is not a silent history.
         """

@@ -36,7 +36,8 @@ def allowance(scheduler: SchedulerState, now: float, begun: int) -> Allowance:
     """
     pending = scheduler.queues[QueueKind.SUBMIT]
     few = scheduler.all_drawn and len(pending) - begun <= scheduler.limits.concurrency + KEPT
-    if not (few and scheduler.lookups.had_doubts) or GateKind.HISTORY in scheduler.gates.closed:
+    doubts = scheduler.lookups.had_doubts or scheduler.queues.counts[JobState.AMBIGUOUS]
+    if not (few and doubts) or GateKind.HISTORY in scheduler.gates.closed:
         return Allowance()
     models = (scheduler.jobs[key].model for key in scheduler.queues.idle(QueueKind.SUBMIT))
     left = sum(model not in scheduler.gates.closed_models for model in models) - begun

@@ -17,6 +17,7 @@ Downloads need no budget; the CDN is not the API. Every pass costs what is due, 
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -65,6 +65,7 @@ def found(*rows, job=CUP, own=None, foreign=(), read=None, **changes):
     """The finding about one job, with a control of ours in the list unless told otherwise."""
     own = {CONTROL_ID: CONTROL} if own is None else own
     shown = read or read_of(*rows, CONTROL_ROW)
+    changes = {"reads": {1: Reads(begun_at=UNCLEAR_AT)}, **changes}
     (finding,) = decide([job], shown, own, frozenset(foreign), policy(**changes))
     assert finding.job is job
     return finding
@@ -401,6 +402,25 @@ def test_a_later_submit_of_ours_is_waited_for_as_long_as_one_may_come(
         )
 
 
+OLD = replace(CUP, sent_at=SENT_AT - DAY_S, unclear_at=UNCLEAR_AT - DAY_S)
+
+
+@pytest.mark.parametrize("doubt", [Doubt.OPEN, Doubt.SERVER_ERROR])
+@pytest.mark.parametrize("failed", ["", "HTTP 502"])
+def test_a_doubt_of_an_earlier_process_is_looked_at_as_patiently_as_one_of_now(doubt, failed):
+    """The first read is not its last: it may fail, and the later submits are yet to come."""
+    shown = read_of(failed=failed, back_to=OLD.sent_at)
+    job = replace(OLD, doubt=doubt)
+
+    first = found(job=job, read=shown, own={}, reads={})
+    last = found(
+        job=job, read=shown, own={}, reads={1: first.reads}, now=SETTLED_AT + 1 + PATIENCE_S
+    )
+
+    assert first.decision is Decision.WAIT
+    assert last.decision is not Decision.WAIT
+
+
 FAILED = [
     (Doubt.OPEN, 2, False, Decision.WAIT),
     (Doubt.OPEN, GRACE_S, False, Decision.WAIT),
@@ -435,7 +455,7 @@ def test_a_failed_read_and_a_silent_history_are_two_things(doubt, over_s, silent
 # ------------------------------------------------------------------ documented as not accepted
 
 REFUSED = replace(CUP, doubt=Doubt.SERVER_ERROR, reason="HTTP 503")
-ONCE = {1: Reads(4, SETTLED_AT + 1)}
+ONCE = {1: Reads(4, UNCLEAR_AT, SETTLED_AT + 1)}
 """One complete read did not show it; the history was read four times."""
 TWICE_AT = SETTLED_AT + 1 + SETTLE_S
 STRANGER = row("stranger", body='{"prompt":"a jug","seed":7}')
@@ -491,7 +511,7 @@ def test_a_read_that_may_not_show_it_takes_back_what_an_earlier_one_seemed_to_sa
     finding = found_again(**{"now": at, **evidence})
 
     assert finding.decision is (Decision.WAIT if at == TWICE_AT else Decision.SET_ASIDE)
-    assert finding.reads == Reads(5, 0.0)
+    assert finding.reads == Reads(5, UNCLEAR_AT, 0.0)
 
 
 @pytest.mark.parametrize(
@@ -513,15 +533,15 @@ def test_what_does_not_stand_in_the_way(evidence):
 def test_a_read_that_failed_takes_nothing_back():
     broken = read_of(started_at=TWICE_AT - 60, failed="HTTP 502")
 
-    assert found_again(read=broken).reads == Reads(5, SETTLED_AT + 1)
+    assert found_again(read=broken).reads == Reads(5, UNCLEAR_AT, SETTLED_AT + 1)
     # At the end of all patience once is enough: none would be, were the history silent.
     ended = found_again(read=broken, now=SETTLED_AT + PATIENCE_S)
     assert ended.decision is Decision.ABSENT
 
 
 # How much speaks for absence; what comes later says more.
-SILENT = {"read": read_of(failed="HTTP 502"), "silent": True, "reads": {}}
-NOT_SHOWN = {"reads": {}}
+NONE = {1: Reads(3, UNCLEAR_AT)}
+SILENT = {"read": read_of(failed="HTTP 502"), "silent": True, "reads": NONE}
 NOT_SHOWN_THEN_SILENT = {**SILENT, "reads": ONCE}
 NOT_SHOWN_TWICE = {"reads": ONCE}
 NOT_SHOWN_BESIDE_AN_EARLIER = {
@@ -661,7 +681,7 @@ def worlds(draw):
     asked = policy(
         now=shown.started_at + 5, skew_s=known_skew_s, silent=draw(st.booleans()),
         more_to_come=draw(st.booleans()),
-        reads={1: Reads(3, draw(st.sampled_from([0.0, SETTLED_AT - SETTLE_S])))},
+        reads={1: Reads(3, UNCLEAR_AT, draw(st.sampled_from([0.0, SETTLED_AT - SETTLE_S])))},
     )  # fmt: skip
     return replace(CUP, doubt=doubt), shown, foreign, asked
 

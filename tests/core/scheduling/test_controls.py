@@ -122,6 +122,10 @@ def test_a_doubt_is_remembered_for_the_rest_of_the_run():
     assert made.lookups.acked == [(NOW - 10, "r")]
 
 
+def test_a_doubt_of_an_earlier_process_counts_from_the_beginning():
+    assert submits(scheduler([DOUBT, *pending(1)])) == []
+
+
 # ------------------------------------------------------------------ nothing waits for ever
 
 

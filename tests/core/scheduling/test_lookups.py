@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import pytest
 
+from batchgen.core.jobs.events import EventKind
+from batchgen.core.jobs.job import Doubt
 from batchgen.core.jobs.job import JobState as S
+from batchgen.core.jobs.lifecycle import apply
 from batchgen.core.jobs.outcomes import CallKind, Response, Signal
-from batchgen.core.reconciliation.history import HistoryRow
+from batchgen.core.reconciliation.evidence import Reads
+from batchgen.core.reconciliation.history import HistoryRead, HistoryRow, OwnRequest
 from batchgen.core.scheduling.effects import Effect, EffectKind, PageOutcome
 from batchgen.core.scheduling.gates import OUTAGE_AFTER, GateKind
-from batchgen.core.scheduling.lookups import DENIALS
-from tests.core.builders import NOW, job, scheduler
+from batchgen.core.scheduling.lookups import ACKED_FOR_S, DENIALS, Lookups
+from tests.core.builders import NOW, event, job, scheduler
 
 ROW = HistoryRow("r-1", "flux-pro", "{}", NOW)
 READ = Effect(EffectKind.READ_HISTORY, counts=False)
@@ -42,6 +46,53 @@ def test_a_read_goes_back_to_the_oldest_doubt_on_the_services_clock():
 
     assert made.lookups.fetching
     assert (read.started_at, read.back_to, read.page) == (NOW, NOW - 83, 1)
+
+
+@pytest.mark.parametrize(
+    ("late_s", "back_to"), [(1.0, NOW - 83), (-7 * 3600.0, NOW - 83 - 7 * 3600), (7200.0, NOW - 83)]
+)
+def test_the_next_read_goes_back_by_the_clock_of_the_rows_as_well(late_s, back_to):
+    """To the earlier of both instants: by one of them the doubt is dated."""
+    made = scheduler([job(S.AMBIGUOUS, sent_at=NOW - 90, unclear_at=NOW - 80)])
+    made.lookups.observe_skew(7.0)
+    read = begin_page(made, NOW)
+    sent_at = NOW - 50
+    take_in_page(made, landed(rows=[HistoryRow("own", "flux-pro", "{}", sent_at + late_s)]))
+    take_in_page(made, landed(rows=[]))
+
+    assert made.lookups.take_ended() is read
+    made.conclude(read, {"own": OwnRequest("flux-pro", "{}", sent_at)}, NOW)
+
+    assert begin_page(made, NOW + 5).back_to == pytest.approx(back_to, abs=1)
+
+
+def test_the_clock_of_the_rows_is_not_forgotten_when_none_of_ours_is_shown():
+    lookups = Lookups(history_skew_s=-3600.0)
+
+    assert lookups.observe_own(HistoryRead(NOW, NOW), {}) == 0.0
+    assert lookups.begin_page(NOW - 90, NOW).back_to == NOW - 3690
+
+
+def test_acknowledged_submits_are_remembered_in_the_order_of_their_sending():
+    lookups = Lookups()
+    for sent_at, id_ in [(NOW - 5, "b"), (NOW - 9, "a"), (NOW, "c")]:
+        lookups.observe_ack(sent_at, id_)
+    assert [id_ for _, id_ in lookups.acked] == ["a", "b", "c"]
+
+    lookups.observe_ack(NOW - 6 + ACKED_FOR_S, "d")
+    assert [id_ for _, id_ in lookups.acked] == ["b", "c", "d"]
+
+
+def test_what_reads_said_is_kept_as_long_as_the_job_is_in_doubt():
+    made = reading(job(S.AMBIGUOUS, doubt=Doubt.SERVER_ERROR))
+    take_in_page(made, landed(rows=[]))
+    held = made.conclude(made.lookups.take_ended(), {}, NOW)
+    assert made.lookups.reads == {1: Reads(1, NOW, NOW)}
+
+    made.apply([apply(made.jobs[1], held[0])])
+    assert made.lookups.reads == {1: Reads(1, NOW, NOW)}
+    made.apply([apply(made.jobs[1], event(EventKind.ABSENT))])
+    assert made.lookups.reads == {}
 
 
 def test_the_next_page_belongs_to_the_same_read():

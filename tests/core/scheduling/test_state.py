@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 
 from batchgen.core.jobs.capabilities import Capabilities
 from batchgen.core.jobs.events import EventKind as E
+from batchgen.core.jobs.job import Doubt, Receipt
 from batchgen.core.jobs.job import JobState as S
-from batchgen.core.jobs.job import Receipt
 from batchgen.core.jobs.lifecycle import TABLE, apply
 from batchgen.core.jobs.outcomes import CallKind, Signal
 from batchgen.core.jobs.policies import Limits, OnExpired, WhenAbsent
+from batchgen.core.reconciliation.history import HistoryRead
 from batchgen.core.scheduling.effects import EffectKind
 from batchgen.core.scheduling.gates import GateKind, Gates
 from batchgen.core.scheduling.latency import Latencies
@@ -352,6 +353,28 @@ def test_ambiguous_jobs_and_candidates():
 )
 def test_whether_later_submits_may_still_come(jobs, all_drawn, gates, more):
     assert scheduler(jobs, all_drawn=all_drawn, gates=gates).more_to_submit is more
+
+
+UNCLEAR = job(S.AMBIGUOUS, sent_at=NOW - 400, unclear_at=NOW - 390, doubt=Doubt.OPEN)
+
+
+@pytest.mark.parametrize(
+    ("other", "candidates", "waits"),
+    [
+        (replace(UNCLEAR, key=2, unclear_at=NOW - 30), {}, True),
+        (replace(UNCLEAR, key=2, doubt=Doubt.SERVER_ERROR), {}, True),
+        (replace(UNCLEAR, key=2), {2: "r"}, True),
+        (replace(UNCLEAR, key=2), {}, False),
+    ],
+    ids=["has not settled", "may go out again", "may be ours", "is no better off"],
+)
+def test_a_doubt_waits_for_another_that_may_end_in_a_later_submit(other, candidates, waits):
+    made = scheduler([UNCLEAR, other], lookups=Lookups(candidates=candidates))
+    read = HistoryRead(NOW - 1, NOW - 400, complete=True)
+
+    events = {event.job_key: event.kind for event in made.conclude(read, {}, NOW)}
+
+    assert events[1] is (E.HELD if waits else E.SET_ASIDE)
 
 
 def test_no_later_submit_comes_through_a_closed_gate():
