@@ -8,6 +8,8 @@ import signal
 import sys
 from types import FrameType
 
+from batchgen.system.streams import guard_streams
+
 _SIGNALS: dict[int, int] = {signal.SIGINT: 130, signal.SIGTERM: 143}
 """What stops a command, and its exit code: as `batchgen.core.common.exit_codes` has them."""
 _STDERR = 2
@@ -23,6 +25,7 @@ def main() -> None:
         sys.exit(_refuse_windows())
     _SIGNALS[signal.SIGHUP] = 143
     _leave_when_signalled()
+    guard_streams()
     _want_utf8()
     gc.set_threshold(_FEW_COLLECTIONS)
     try:
@@ -32,7 +35,8 @@ def main() -> None:
     except KeyboardInterrupt:
         code = _SIGNALS[signal.SIGINT]
     # All is done: one more Ctrl-C ends the interpreter's own clearing up, without a traceback.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
     sys.exit(code)
 
 

@@ -7,7 +7,8 @@ import sys
 
 
 def say(text: str) -> None:
-    """A line on stderr. A reader that has gone is no reason to stop."""
-    with contextlib.suppress(BrokenPipeError):
-        sys.stderr.write(f"{text}\n")
-        sys.stderr.flush()
+    """A line on stderr. That nobody can read it is no reason to stop."""
+    if sys.stderr is not None:  # as it is in a program without a console
+        with contextlib.suppress(OSError, ValueError):
+            sys.stderr.write(f"{text}\n")
+            sys.stderr.flush()

@@ -22,6 +22,7 @@ from batchgen.observe.hook import Hook, run_hook
 from batchgen.observe.notify import Named, Notifier, NotifySettings, check_addresses
 from batchgen.ports import Progress
 from batchgen.system.run_directory import RunDirectory
+from batchgen.system.signals import signals_received
 
 
 @dataclass(slots=True)
@@ -104,7 +105,7 @@ async def _end(manifest: ManifestFile, told: RunNotifications) -> None:
 async def _cancel_when_interrupted(
     scope: anyio.CancelScope, *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED
 ) -> None:
-    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+    with signals_received(signal.SIGINT, signal.SIGTERM) as signals:
         task_status.started()
         async for _ in signals:
             say("not waited for: notifications and on_finish")

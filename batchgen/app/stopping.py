@@ -8,11 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-import anyio
-
 from batchgen.core.common.exit_codes import ExitCode
 from batchgen.runner.runner import Runner
-
+from batchgen.system.signals import is_ignored, signals_received
 
 class Stopping(Protocol):
     """Waits for somebody who wants a run to end, and ends it. Used for one run."""
@@ -28,14 +26,14 @@ class Stopping(Protocol):
 
 
 class Signals:
-    """SIGINT, SIGTERM and SIGHUP, as long as `watch` runs."""
+    """SIGINT, SIGTERM and SIGHUP, as long as `watch` runs; ignored ones stay ignored."""
 
     def __init__(self) -> None:
         self._number = 0
 
     async def watch(self, runner: Runner) -> None:
         """See `Stopping.watch`."""
-        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
+        with signals_received(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
             async for number in signals:
                 if self._number:
                     runner.abandon()
@@ -55,11 +53,10 @@ def interruptible() -> Iterator[None]:
 
     Only the main thread hears of signals; any other is left as it is.
     """
-    handler = signal.getsignal(signal.SIGINT)
-    if handler is signal.SIG_IGN or threading.current_thread() is not threading.main_thread():
+    if is_ignored(signal.SIGINT) or threading.current_thread() is not threading.main_thread():
         yield
         return
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         yield
     finally:

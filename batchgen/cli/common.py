@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import click
 
@@ -61,13 +60,3 @@ def _is_number(text: str) -> bool:
 def indented(text: str) -> str:
     """Every line two spaces further in."""
     return "\n".join(f"  {line}".rstrip() for line in text.splitlines())
-
-
-def silence(stream: TextIO) -> None:
-    """Whoever read this is gone. What is still buffered goes nowhere.
-
-    The interpreter flushes once more at its end, and would turn the exit code into 120.
-    """
-    devnull = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(devnull, stream.fileno())
-    os.close(devnull)

@@ -14,6 +14,7 @@ from batchgen.app.console import say
 from batchgen.cli.completion import SLUG_OR_FILE
 from batchgen.core.common.exit_codes import ExitCode
 from batchgen.errors import UserError
+from batchgen.system.streams import need_stdout
 
 if TYPE_CHECKING:
     from batchgen.core.manifest.rows.row import Row
@@ -64,6 +65,7 @@ def command(what: str, output: Path, slug: str | None) -> int:
     else:
         text = of_model(_start(what, what, f"batchgen init {what}", output))
     if str(output) == "-":
+        need_stdout()
         click.echo(text, nl=False)
         return ExitCode.COMPLETED
     try:

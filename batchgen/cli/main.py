@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import importlib
-import io
-import sys
 from collections.abc import Sequence
 
 import click
 
 from batchgen.app.console import say
-from batchgen.cli.common import silence
 from batchgen.core.common.exit_codes import ExitCode
 from batchgen.errors import BatchgenError, InternalError, StoppedEarly, UserError
+from batchgen.system.streams import UnwritableError, lost_on_stdout, need_stdout
 from batchgen.system.version import DISTRIBUTION
 
 _COMMANDS = {
@@ -30,6 +28,9 @@ _COMMANDS = {
     "simulator": "Serve a local Segmind look-alike.",
     "completion": "Print what makes a shell complete commands, runs and models.",
 }
+
+_PRINTING = frozenset({"plan", "status", "models", "schema", "completion"})
+"""Commands that do nothing but print: what cannot be printed is a fault of theirs."""
 
 
 class LazyGroup(click.Group):
@@ -89,13 +90,16 @@ def cli() -> None:
     Exit codes: 0 every job completed, 1 some jobs failed or need a decision, 2 wrong usage or
     manifest (nothing more is submitted), 3 stopped early and resumable, 130/143 by a signal.
     """
+    if click.get_current_context().invoked_subcommand in _PRINTING:
+        need_stdout()
 
 
 def run_cli(arguments: Sequence[str]) -> int:
     """Run the command line; returns the exit code. Nothing a user causes ends in a traceback."""
-    _write_what_can_be_written()
     try:
         result = cli.main(list(arguments), prog_name="batchgen", standalone_mode=False)
+        if lost := lost_on_stdout():
+            say(f"note: stdout cannot be written ({lost}); the exit code is that of the work")
         return int(result) if isinstance(result, int) else ExitCode.COMPLETED
     except click.exceptions.Exit as stop:
         return stop.exit_code
@@ -106,20 +110,9 @@ def run_cli(arguments: Sequence[str]) -> int:
         say("stopped by SIGINT; the same command goes on from here")
         return ExitCode.INTERRUPTED
     except BrokenPipeError:
-        silence(sys.stdout)
-        return ExitCode.UNFINISHED
+        return ExitCode.COMPLETED  # who read it has had enough
     except (BatchgenError, BaseExceptionGroup, OSError) as error:
         return _report(error)
-    finally:
-        _flush()
-
-
-def _flush() -> None:
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except OSError:
-            silence(stream)
 
 
 def _report(error: BaseException) -> int:
@@ -129,6 +122,9 @@ def _report(error: BaseException) -> int:
     if isinstance(error, UserError):
         say(f"error: {error}")
         return ExitCode.USAGE
+    if isinstance(error, UnwritableError):
+        say(f"error: {error}")
+        return ExitCode.STOPPED
     if isinstance(error, StoppedEarly):
         say(f"stopped: {error}\n    the same command goes on from here")
         return ExitCode.STOPPED
@@ -143,10 +139,3 @@ def _report(error: BaseException) -> int:
         say(f"bug in batchgen, please report it: {error}")
         return ExitCode.INTERNAL
     raise error
-
-
-def _write_what_can_be_written() -> None:
-    """A terminal that cannot show a character shows its number: that must stop no run."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,7 @@ import click
 
 from batchgen.app.console import say
 from batchgen.app.summary import epilogue_of
-from batchgen.cli.common import print_json, silence
+from batchgen.cli.common import print_json
 from batchgen.cli.show.summary import print_epilogue, print_failures
 from batchgen.core.common.exit_codes import ExitCode
 from batchgen.core.common.formatting import usd
@@ -52,14 +51,10 @@ async def finish(request: RunRequest, run: OpenRun, outcome: RunOutcome) -> None
         "elapsed_s": round(session.clock.now() - run.began_at, 3),
         **_epilogue(session.directory.path),
     }
-    try:
-        if request.as_json:
-            print_json(told)
-        else:
-            _print(session, tally, told)
-    except BrokenPipeError:
-        # Nobody reads on; how the run ended is still so.
-        silence(sys.stdout)
+    if request.as_json:
+        print_json(told)
+    else:
+        _print(session, tally, told)
     if end.gate is not None:
         _print_stop(request, session, end.gate, active)
     elif request.options.limit and tally.counts[JobState.PENDING]:

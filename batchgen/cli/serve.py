@@ -81,13 +81,12 @@ def token_of_today() -> str:
 
 
 async def _serve(directory: RunDirectory, settings: ServeSettings) -> int:
-    import anyio
-
     from batchgen.system.clock import SystemClock
+    from batchgen.system.signals import signals_received
     from batchgen.web.server import serving
 
     async with serving(directory, settings, SystemClock()) as address:
-        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        with signals_received(signal.SIGINT, signal.SIGTERM) as signals:
             # Told only now: whoever reads it may end it at once.
             click.echo(address)
             say("Ctrl-C ends it; the run does not notice")

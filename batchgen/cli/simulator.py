@@ -94,9 +94,8 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 async def _serve(config: SimulatorConfig, options: dict[str, Any]) -> int:
-    import anyio
-
     from batchgen.providers.segmind.simulator.http.server import serve
+    from batchgen.system.signals import signals_received
 
     async with serve(
         config,
@@ -108,7 +107,7 @@ async def _serve(config: SimulatorConfig, options: dict[str, Any]) -> int:
         click.echo(f"API {running.url}  CDN {running.cdn_url}")
         click.echo("export SEGMIND_API_KEY=SG_0123456789abcdef", err=True)
         click.echo(f"export SEGMIND_BASE_URL={running.url}", err=True)
-        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        with signals_received(signal.SIGINT, signal.SIGTERM) as signals:
             async for _ in signals:
                 break
         ledger = running.service.ledger

@@ -32,6 +32,7 @@ from batchgen.system.clock import SystemClock
 from batchgen.system.local_time import local_time
 from batchgen.system.run_directory import RunDirectory
 from batchgen.system.run_holder import holder_of
+from batchgen.system.signals import signals_received
 
 LOOK_S = 1.0
 _SHARE = 4.0
@@ -68,7 +69,7 @@ async def _until_interrupted(work: Callable[[], Awaitable[None]]) -> bool:
 async def _cancel_when_interrupted(
     scope: anyio.CancelScope, *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED
 ) -> None:
-    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+    with signals_received(signal.SIGINT, signal.SIGTERM) as signals:
         task_status.started()
         async for _ in signals:
             scope.cancel()

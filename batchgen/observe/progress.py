@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sys
 from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Self, TextIO
@@ -14,7 +13,7 @@ from batchgen.core.jobs.events import Change
 from batchgen.core.progress.eta import SnapshotReader
 from batchgen.core.progress.gate_words import gate_words
 from batchgen.core.progress.snapshot import one_line
-from batchgen.observe.screen import Screen
+from batchgen.observe.screen import Screen, stream_for
 from batchgen.ports import Clock, Progress
 from batchgen.system.local_time import local_time
 
@@ -36,7 +35,7 @@ class ProgressDisplay:
     ) -> None:
         self.snapshots = snapshots
         self._clock = clock
-        self._stream = stream or sys.stderr
+        self._stream = stream_for(stream)
         self._screen = Screen(self._stream)
         self._last_line_at = clock.now()
         self._drawn_at = 0.0

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Never, TextIO
 
 from tqdm import tqdm
 
-from batchgen.observe.screen import Screen
+from batchgen.observe.screen import Screen, stream_for
 from batchgen.ports import Clock
 
 
@@ -26,7 +25,7 @@ def reading_display(
 
     Most manifests are read within `show_after_s`; of these nothing is shown.
     """
-    shown = stream or sys.stderr
+    shown = stream_for(stream)
     if not Screen.fits(shown):
         yield _ReadingLines(shown, clock, line_every_s).tell
         return

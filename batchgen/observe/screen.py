@@ -7,7 +7,9 @@ breaks the lines anew, that is still where they begin, and all of them can be wi
 
 from __future__ import annotations
 
+import io
 import os
+import sys
 from typing import Never, TextIO
 
 from tqdm import tqdm
@@ -50,6 +52,19 @@ class _ScreenFrame:
         self._parts.clear()
         self._stream.write(text)
         self._stream.flush()
+
+
+class _Nowhere(io.StringIO):
+    """What stderr is where a program has none."""
+
+    def write(self, text: str) -> int:
+        """Forget it."""
+        return len(text)
+
+
+def stream_for(stream: TextIO | None) -> TextIO:
+    """Where a display goes: stderr, unless it is told another place."""
+    return stream or sys.stderr or _Nowhere()
 
 
 class Screen:

@@ -1,0 +1,144 @@
+"""What a command inherits from whoever starts it: ignored signals, and streams of every kind."""
+
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.cli.processes import COMMAND, Place, until
+
+HUNT = pytest.mark.hunt
+
+
+@pytest.fixture(scope="module")
+def there(tmp_path_factory, service):
+    """Where three jobs are done, and a service that has the results."""
+    there = Place(tmp_path_factory.mktemp("inherited")).at(service)
+    assert there.inside("run", there.manifest(3, name="inherited")).code == 0
+    return there
+
+
+def shell(there, text):
+    """A command line as a shell takes it, `batchgen` being ours; any failure in a pipe counts."""
+    ours = " ".join(COMMAND)
+    ended = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; batchgen() {{ {ours} \"$@\"; }}; {text}"],
+        cwd=there.path, env=there.env, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert "Traceback" not in ended.stdout + ended.stderr, ended.stderr
+    assert "Exception ignored" not in ended.stderr
+    return ended
+
+
+FULL = "No space left on device"
+NOTE = f"note: stdout cannot be written ({FULL}); the exit code is that of the work\n"
+
+
+@pytest.mark.parametrize(
+    ("streams", "code", "err"),
+    [
+        ("2>&-", 0, ""),
+        pytest.param(">&-", 0, "", marks=HUNT),
+        (">&- 2>&- <&-", 0, ""),
+        (">/dev/full", 0, NOTE),
+        pytest.param("2>/dev/full", 0, "", marks=HUNT),
+        (">/dev/full 2>/dev/full", 0, ""),
+        ("| head -1", 0, ""),
+        pytest.param("| true", 0, "", marks=HUNT),
+        pytest.param("2>&1 >/dev/full | true", 0, "", marks=HUNT),
+        # Open, but not for writing.
+        pytest.param("1</dev/null 2</dev/null", 0, "", marks=HUNT),
+    ],
+)
+def test_the_exit_code_of_a_run_is_that_of_the_work(place, service, streams, code, err):
+    there = place.at(service)
+    name = f"streams {streams}".replace("/", "-")
+    there.manifest(2, name="batch", defaults={"model": "flux-kontext-dev", "api": "v1"})
+    Path(place.path / "batch.yaml").write_text(
+        (place.path / "batch.yaml").read_text().replace("batch number", name)
+    )
+    ended = shell(there, f"batchgen run batch.yaml --json {streams}")
+    assert (ended.returncode, ended.stderr) == (code, err)
+    assert len(service.bills(name)) == 2
+    assert there.inside("status", "runs/batch", "--json").json["counts"]["done"] == 2
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "status runs/inherited --json",
+        *(pytest.param(c, marks=HUNT) for c in ("plan batch.yaml", "models", "init flux-pro -o -")),
+    ],
+)
+def test_a_command_that_only_prints_says_that_it_cannot(there, command):
+    full = shell(there, f"batchgen {command} >/dev/full")
+    assert (full.returncode, full.stderr) == (3, f"error: stdout cannot be written: {FULL}\n")
+    assert shell(there, f"batchgen {command} >&-").returncode == 0, "nobody wants to read it"
+    assert shell(there, f"batchgen {command} | head -1").returncode == 0
+    assert shell(there, f"batchgen {command} 2>&-").stdout != ""
+
+
+def test_files_are_the_work_of_an_export(there):
+    ended = shell(there, "batchgen export runs/inherited csv table >/dev/full")
+    assert (ended.returncode, ended.stderr) == (0, NOTE)
+    assert len((there.path / "table/jobs.csv").read_text().splitlines()) == 4
+
+
+def test_a_stream_that_does_not_block_gets_everything(there):
+    """Node and some terminals leave it so; what is larger than a pipe would be cut short."""
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    with there.start("schema", stdout=writing) as running:
+        os.close(writing)
+        with pytest.raises(subprocess.TimeoutExpired):
+            running.process.wait(1.0)
+        with open(reading, encoding="utf-8") as pipe:
+            text = pipe.read()
+        assert running.end().code == 0
+    assert text == there.inside("schema").out
+    assert len(text) > 10_000
+
+
+def open_files(running):
+    """Where the standard descriptors of a process lead."""
+    return [os.readlink(f"/proc/{running.pid}/fd/{number}") for number in range(3)]
+
+
+def test_a_closed_descriptor_is_never_that_of_the_record(place, simulate):
+    service = simulate(latency_s=1.0)
+    there = place.at(service)
+    closed = ("sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh")
+    with there.start("run", there.manifest(1), prefix=closed) as running:
+        until(service.bills)
+        assert open_files(running) == ["/dev/null"] * 3
+        assert running.end().code == 0
+
+
+@pytest.mark.parametrize("name", ["HUP", "INT", pytest.param("TERM", marks=HUNT)])
+def test_a_signal_that_is_ignored_at_the_start_stays_so(place, simulate, name):
+    """`nohup`, `trap '' HUP`, a shell's `&`: before the run listens, while it does, at its end."""
+    service = simulate(latency_s=1.5)
+    there = place.at(service)
+    ignoring = ("sh", "-c", f'trap "" {name}; exec "$@"', "sh")
+    number = signal.Signals[f"SIG{name}"]
+    with there.start("run", there.manifest(2), prefix=ignoring) as running:
+        until(lambda: len(service.bills()) == 2)
+        running.send(number)
+        ended = running.end()
+    assert (ended.code, ended.err) == (0, "")
+
+
+@pytest.mark.parametrize(
+    "command", ["serve runs/inherited --port 0", pytest.param("simulator --port 0", marks=HUNT)]
+)
+def test_servers_ignore_it_too(there, command):
+    ignoring = ("sh", "-c", 'trap "" INT; exec "$@"', "sh")
+    with there.start(*command.split(), prefix=ignoring) as running:
+        assert running.process.stdout.readline()
+        running.send(signal.SIGINT)
+        with pytest.raises(subprocess.TimeoutExpired):
+            running.process.wait(0.3)
+        running.send(signal.SIGTERM)
+        assert running.end().code == 0
