@@ -12,6 +12,11 @@ from batchgen.core.common.exit_codes import ExitCode
 from batchgen.runner.runner import Runner
 from batchgen.system.signals import is_ignored, signals_received
 
+POSTS_WITHIN_S = 6.0
+"""So long the answers of POSTs are waited for after the first signal. `docker stop` and Kubernetes'
+shortest usual grace kill after 10 s; the rest of it is for the record and the dataset files."""
+
+
 class Stopping(Protocol):
     """Waits for somebody who wants a run to end, and ends it. Used for one run."""
 
@@ -39,7 +44,7 @@ class Signals:
                     runner.abandon()
                 else:
                     self._number = number
-                    runner.stop(f"{signal.Signals(number).name} received")
+                    runner.stop(f"{signal.Signals(number).name} received", POSTS_WITHIN_S)
 
     @property
     def exit_code(self) -> ExitCode:

@@ -100,6 +100,9 @@ def _print_stop(request: RunRequest, session: Session, gate: Gate, active: list[
         deadline = session.service.capabilities.deadline_at(oldest_at)
         until = f"; fetch them before {local_time(deadline)}" if deadline else ""
         say(f"{len(running)} paid job(s) still at the service{until}")
+    unclear_count = sum(job.state is JobState.AMBIGUOUS for job in active)
+    if unclear_count:
+        say(f"{unclear_count} submit(s) without an answer: the next run asks the history for them")
     say(f"resume: {_again(request)}")
 
 

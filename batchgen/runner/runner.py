@@ -8,6 +8,7 @@ is.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -55,25 +56,37 @@ class Runner:
         self._news = anyio.Event()
         self._pool = WorkerPool(self._carry_out)
         self._posts: set[anyio.CancelScope] = set()
+        self._posts_end_at = math.inf
+        self._fault: BatchgenError | None = None
         self._announcer = Announcer(ports.progress)
         self._disk_seen_at = 0.0
         self._lessons_at = ports.clock.now()
         self._noted_block = scheduler.rate.blocked_until
 
-    def stop(self, reason: str) -> None:
-        """Start nothing more, let POSTs that left bring their ids home, then end."""
-        self.scheduler.gates.close(GateKind.STOP, reason, self._ports.clock.now())
+    def stop(self, reason: str, posts_within_s: float = math.inf) -> None:
+        """Start nothing more, let POSTs that left bring their ids home, then end.
+
+        A POST that takes longer than `posts_within_s` is cut off; what became of it is unclear.
+        """
+        now = self._ports.clock.now()
+        self.scheduler.gates.close(GateKind.STOP, reason, now)
+        self._posts_end_at = now + posts_within_s
         self._pool.cut_off()
         self._news.set()
 
     def abandon(self) -> None:
-        """Leave at once: POSTs under way are cut off and will be found unclear."""
+        """Leave at once: POSTs under way are cut off; what became of them is unclear."""
         self._pool.cut_off()
+        self._cut_off_posts()
+
+    def _cut_off_posts(self) -> None:
+        self._posts_end_at = math.inf
         for scope in self._posts:
             scope.cancel()
 
     async def run(self) -> RunEnd:
-        """Run until nothing is left to do, or a gate ends it. Raises `DiskError`.
+        """Run until nothing is left to do, or a gate ends it. Raises `DiskError`, and whatever
+        else of ours an effect ends in.
 
         Cancelling it keeps every id: POSTs under way are awaited and recorded first.
         """
@@ -107,8 +120,12 @@ class Runner:
         while True:
             self._news = anyio.Event()
             await self._take_outcomes()
+            if self._fault is not None:
+                raise self._fault
             await self._conclude()
             now = self._ports.clock.now()
+            if now >= self._posts_end_at:
+                self._cut_off_posts()
             tick(self.scheduler, now)
             decided = plan(self.scheduler, now)
             self._announcer.tell(self.scheduler, now)
@@ -188,13 +205,16 @@ class Runner:
 
     async def _landed(self, effect: Effect) -> None:
         """Carry it out, and keep the outcome, also when it is cut off."""
-        outcome = cut_off(effect)
+        outcome = None
         try:
             outcome = await self._effects.carry_out(effect)
+        except BatchgenError as error:
+            # Told by the loop: out of a task it would come in a group, and hide in it.
+            self._fault = self._fault or error
         finally:
             if effect.counts:
                 self.scheduler.rates.answered(effect.model, self._ports.clock.now())
-            self._outcomes.append(outcome)
+            self._outcomes.append(outcome or cut_off(effect, self._ports.clock.now()))
             self._news.set()
 
     async def _wait(self, decided: PlannedEffects, now: float) -> None:
@@ -202,10 +222,10 @@ class Runner:
             return
         if decided.wake_at is None and not self.scheduler.is_waiting:
             raise InternalError(f"nothing to wait for: {self.scheduler!r}")
-        pause_s = LONGEST_SLEEP_S
+        pause_s = min(LONGEST_SLEEP_S, self._posts_end_at - now)
         if decided.wake_at is not None:
-            pause_s = min(pause_s, max(0.0, decided.wake_at - now))
-        with anyio.move_on_after(pause_s):
+            pause_s = min(pause_s, decided.wake_at - now)
+        with anyio.move_on_after(max(0.0, pause_s)):
             await self._news.wait()
 
     async def _record(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -9,7 +10,9 @@ from dataclasses import dataclass
 
 import anyio
 
+from batchgen.app.stopping import POSTS_WITHIN_S
 from batchgen.core.jobs.job import Job, JobState
+from batchgen.core.jobs.lifecycle import INTERRUPTED
 from batchgen.core.scheduling.completion import Verdict
 from batchgen.core.scheduling.gates import Gate, GateKind, Gates
 from batchgen.core.scheduling.latency import Latencies
@@ -40,11 +43,11 @@ ABANDONED_AFTER_STEPS = 3
 class RehearsalReport:
     """What came of it: the service's own ledger, our state, the files, and how long it took.
 
-    `left_behind` names jobs whose POST was left without an outcome by a process that was not
-    killed; `last_words_s` is how long stopped processes took to end; `told_too_early` counts
-    changes that a watcher was told of before they were on disk. `needless_uploads` counts contents
-    that were uploaded although the record had their address, `placeholders_sent` bodies that were
-    sent although they still needed one.
+    `left_behind` names jobs whose POST was left without an outcome, or not waited for, by a process
+    that was not killed; `last_words_s` is how long stopped processes took to end;
+    `told_too_early` counts changes that a watcher was told of before they were on disk.
+    `needless_uploads` counts contents that were uploaded although the record had their address,
+    `placeholders_sent` bodies that were sent although they still needed one.
     """
 
     service: Service
@@ -173,7 +176,7 @@ class _Rehearsal:
             if interruption.mishap is Mishap.CANCEL:
                 caller.cancel()
                 return
-            runner.stop("interrupted")
+            runner.stop("interrupted", POSTS_WITHIN_S)
             if interruption.mishap is Mishap.ABANDON:
                 self.world.plan(ABANDONED_AFTER_STEPS, runner.abandon)
 
@@ -195,9 +198,21 @@ class _Rehearsal:
         self.told_too_early = max(self.told_too_early, told_too_early)
         if self._stopped_at and not self.world.dead:
             self.last_words_s.append(self.clock.now() - self._stopped_at)
-        abandoned = interruption is not None and interruption.mishap is Mishap.ABANDON
-        if not (self.world.dead or abandoned or end is _DISK_ERROR):
+        if not (self.world.dead or end is _DISK_ERROR):
             self.left_behind += [job.id for job in _jobs(self.state, JobState.SUBMITTING)]
+            self.left_behind += self._cut_off_too_early(interruption)
+
+    def _cut_off_too_early(self, interruption: Interruption | None) -> list[str]:
+        """Jobs whose POST was not waited for as long as the end of this process allowed it."""
+        if not self._stopped_at or interruption is None:
+            return []
+        waits_s = {Mishap.CANCEL: math.inf, Mishap.STOP: POSTS_WITHIN_S}
+        until = self._stopped_at + waits_s.get(interruption.mishap, 0.0)
+        return [
+            job.id
+            for job in _jobs(self.state, JobState.AMBIGUOUS)
+            if job.reason.startswith(INTERRUPTED) and self._stopped_at <= job.unclear_at < until
+        ]
 
     def _report(self, end: RunEnd, scheduler: SchedulerState, processes: int) -> RehearsalReport:
         self.api.arrive_late()

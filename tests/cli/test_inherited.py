@@ -142,3 +142,23 @@ def test_servers_ignore_it_too(there, command):
             running.process.wait(0.3)
         running.send(signal.SIGTERM)
         assert running.end().code == 0
+
+
+def test_ten_seconds_are_enough_for_a_stop_while_a_post_hangs(place, simulate):
+    """`docker stop`: SIGTERM, and SIGKILL ten seconds later."""
+    service = simulate()
+    service.fail({"where": "sync", "kind": "stall"})
+    there = place.at(service)
+    manifest = there.manifest(2)
+    with there.start("run", manifest) as running:
+        until(lambda: len(service.bills()) == 2)
+        running.send(signal.SIGTERM)
+        ended = running.end(timeout=9.5)
+    assert ended.code == 143
+    assert "2 submit(s) without an answer" in ended.err
+    status = there.inside("status", "runs/batch", "--json").json
+    assert status["counts"]["ambiguous"] == 2
+    service.fail()
+    again = there.inside("run", manifest)
+    assert again.code == 0, again.text
+    assert len(service.bills()) == 2

@@ -23,8 +23,8 @@ MUTANTS = (
     Mutant(
         "submitting-means-pending",
         "what was being submitted when the process died is submitted again",
-        '        EventKind.UNCLEAR, job.key, now, reason=f"the run ended while the {door}',
-        '        EventKind.NOT_ACCEPTED, job.key, now, reason=f"the run ended while the {door}',
+        'Event(EventKind.UNCLEAR, job.key, now, reason=f"{INTERRUPTED} the {door}',
+        'Event(EventKind.NOT_ACCEPTED, job.key, now, reason=f"{INTERRUPTED} the {door}',
         night="killed_at_every_step",
     ),
     Mutant(

@@ -111,6 +111,8 @@ _QUIET = frozenset({_E.TROUBLE, _E.HELD, _E.RUNNING, _E.REOPENED})
 """Events that leave the last reason standing unless they bring one."""
 
 
+INTERRUPTED = "the run ended while"
+"""How the reason begins of a POST whose answer nobody waited for."""
 _NOTHING_SAID = Receipt()
 _JOB_FIELDS = tuple(item.name for item in fields(Job))
 _values_of = attrgetter(*_JOB_FIELDS)
@@ -236,9 +238,7 @@ def found_at_start(job: Job, now: float) -> Event | None:
     if job.state is not JobState.SUBMITTING:
         return None
     door = "v1 call" if job.api is Mode.BLOCKING else "submit"
-    return Event(
-        EventKind.UNCLEAR, job.key, now, reason=f"the run ended while the {door} was under way"
-    )
+    return Event(EventKind.UNCLEAR, job.key, now, reason=f"{INTERRUPTED} the {door} was under way")
 
 
 def diagram() -> str:

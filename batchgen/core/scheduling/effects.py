@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 from batchgen.core.jobs.events import Event
 from batchgen.core.jobs.job import Job
+from batchgen.core.jobs.lifecycle import found_at_start
 from batchgen.core.jobs.outcomes import CallKind, Response
 from batchgen.core.jobs.placeholders import Content
 from batchgen.core.jobs.spec import InputFile
@@ -158,10 +159,13 @@ class DiskOutcome:
 Outcome: TypeAlias = JobOutcome | UploadOutcome | PageOutcome | ProbeOutcome | DiskOutcome
 
 
-def cut_off(effect: Effect) -> Outcome:
-    """The outcome of an effect that was cancelled."""
+def cut_off(effect: Effect, now: float) -> Outcome:
+    """The outcome of an effect that was cancelled.
+
+    What became of a POST is unclear then, as it would be to the next process.
+    """
     if effect.job is not None:
-        return JobOutcome(effect.job.key)
+        return JobOutcome(effect.job.key, found_at_start(effect.job, now))
     if effect.content is not None:
         return UploadOutcome(effect.content)
     if effect.kind is EffectKind.READ_HISTORY:
