@@ -18,7 +18,7 @@ class CutError(Exception):
 
 
 async def read_body(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:
-    """The whole body, gzip and deflate decoded; any other encoding is handed over as it came.
+    """The whole body, decoded; one in an unknown encoding is handed over as it came.
 
     Never holds more than the cap and one slice. Raises `TooLargeError` and `CutError`, besides
     what aiohttp raises for a broken connection.
@@ -29,7 +29,7 @@ async def read_body(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:
         try:
             inflater = Inflater(encoding)
         except ValueError:
-            inflater = None  # not asked for: whoever reads the body will find it unreadable
+            inflater = None  # whoever reads the body will find it unreadable
     declared = response.content_length
     if declared is not None and declared > max_bytes:
         raise TooLargeError(f"{declared} bytes, and at most {max_bytes} are read")
