@@ -12,6 +12,7 @@ from zlib import crc32
 
 from batchgen.core.net.urls import is_loopback_host
 from batchgen.errors import SIMULATE, Option, UserError
+from batchgen.system.proxies import proxy_for_files
 from batchgen.system.run_directory import RunDirectory
 
 KEY_VARIABLE = "SEGMIND_API_KEY"
@@ -43,7 +44,11 @@ def base_url_of_environment() -> str | None:
 
 
 def service_from_environment() -> ServiceAccess:
-    """The real service, or the one `SEGMIND_BASE_URL` names. Raises `UserError` without a key."""
+    """The real service, or the one `SEGMIND_BASE_URL` names.
+
+    Raises `UserError` without a key, and where no file could be fetched after it was paid for: the
+    proxy for files cannot be used.
+    """
     key = key_of_environment()
     if not key:
         raise UserError(
@@ -54,9 +59,13 @@ def service_from_environment() -> ServiceAccess:
         )
     base_url = base_url_of_environment()
     if base_url is None:
+        proxy_for_files()
         return ServiceAccess(key, None, "segmind", local=False)
     host = urlsplit(base_url).hostname or base_url
-    return ServiceAccess(key, base_url, f"host {host}", local=is_loopback_host(host))
+    local = is_loopback_host(host)
+    if not local:
+        proxy_for_files()
+    return ServiceAccess(key, base_url, f"host {host}", local=local)
 
 
 @asynccontextmanager

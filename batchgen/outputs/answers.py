@@ -15,6 +15,7 @@ from batchgen.core.net.decompression import Inflater, is_plain
 from batchgen.outputs.resolver import NotPublicError
 from batchgen.ports import SaveError, SaveFault
 from batchgen.system.proxies import without_passwords
+from batchgen.system.tls import tls_fault
 
 _PASSING = frozenset({408, 416, 421, 425, 429})
 """Statuses, besides 5xx and 2xx without a file, after which the URL may bring the file later."""
@@ -105,7 +106,8 @@ def status_fault(status: int) -> SaveError:
 def network_fault(error: Exception) -> SaveError | BrokenError:
     """What a network exception means: a refused address, no descriptors left, or a broken line."""
     cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
-    detail = printable(without_passwords(str(cause) or type(cause).__name__), 200)
+    told = tls_fault(error) or str(cause) or type(cause).__name__
+    detail = printable(without_passwords(told), 200)
     if isinstance(cause, NotPublicError):
         return SaveError(SaveFault.FORBIDDEN_URL, detail)
     if isinstance(cause, OSError) and cause.errno in (errno.EMFILE, errno.ENFILE):

@@ -18,7 +18,7 @@ from yarl import URL
 from batchgen.core.common.text import printable
 from batchgen.core.net.decompression import is_plain
 from batchgen.core.net.urls import check_media_url, escaped, place_of
-from batchgen.errors import InternalError, UserError
+from batchgen.errors import InternalError
 from batchgen.outputs.answers import (
     CONTENT_RANGE,
     WITHOUT_FILE,
@@ -34,7 +34,8 @@ from batchgen.outputs.answers import (
 from batchgen.outputs.min_speed import MinSpeedGuard
 from batchgen.outputs.resolver import PublicResolver
 from batchgen.ports import SaveError, SaveFault
-from batchgen.system.proxies import environment_proxies, proxy_for
+from batchgen.system.proxies import ProxyError, environment_proxies, proxy_for
+from batchgen.system.tls import client_context
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _FAULTS_OF_HOSTS = frozenset({SaveFault.TRANSIENT, SaveFault.GONE, SaveFault.BAD_CONTENT})
@@ -143,7 +144,9 @@ class Downloader:
     def _session(self, resolver: AbstractResolver | None) -> aiohttp.ClientSession:
         settings = self._settings
         return aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=settings.connection_limit, resolver=resolver),
+            connector=aiohttp.TCPConnector(
+                limit=settings.connection_limit, resolver=resolver, ssl=client_context()
+            ),
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={"User-Agent": self._user_agent, "Accept-Encoding": "identity"},
             timeout=aiohttp.ClientTimeout(
@@ -233,16 +236,20 @@ class Downloader:
         raise SaveError(SaveFault.FORBIDDEN_URL, f"more than {limit} redirects")
 
     async def _get(self, url: str, headers: dict[str, str]) -> aiohttp.ClientResponse:
-        try:
-            proxy = proxy_for(url, self._proxies)
-        except UserError as error:
-            raise SaveError(SaveFault.TRANSIENT, str(error)) from error
+        proxy = self._proxy_for(url)
         session = self._proxied if proxy else self._direct
         if session is None:
             raise InternalError("Downloader was used outside its `async with`")
         return await session.get(
             _as_written(url), headers=headers, allow_redirects=False, proxy=proxy
         )
+
+    def _proxy_for(self, url: str) -> str | None:
+        """Its proxy. At the start only that of https was looked at; plain http is rare."""
+        try:
+            return proxy_for(url, self._proxies)
+        except ProxyError as error:
+            raise SaveError(SaveFault.FORBIDDEN_URL, str(error)) from error
 
     async def _begin(
         self, response: aiohttp.ClientResponse, transfer: _Transfer, sink: Sink

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.processes import COMMAND, Place, until
+from tests.cli.processes import COMMAND, KEY, Place, until
 
 HUNT = pytest.mark.hunt
 
@@ -94,7 +94,7 @@ def test_a_stream_that_does_not_block_gets_everything(there):
         os.close(writing)
         with pytest.raises(subprocess.TimeoutExpired):
             running.process.wait(1.0)
-        with open(reading, encoding="utf-8") as pipe:
+        with os.fdopen(reading, encoding="utf-8") as pipe:
             text = pipe.read()
         assert running.end().code == 0
     assert text == there.inside("schema").out
@@ -103,7 +103,7 @@ def test_a_stream_that_does_not_block_gets_everything(there):
 
 def open_files(running):
     """Where the standard descriptors of a process lead."""
-    return [os.readlink(f"/proc/{running.pid}/fd/{number}") for number in range(3)]
+    return [str(Path(f"/proc/{running.pid}/fd/{number}").readlink()) for number in range(3)]
 
 
 def test_a_closed_descriptor_is_never_that_of_the_record(place, simulate):
@@ -162,3 +162,53 @@ def test_ten_seconds_are_enough_for_a_stop_while_a_post_hangs(place, simulate):
     again = there.inside("run", manifest)
     assert again.code == 0, again.text
     assert len(service.bills()) == 2
+
+
+SOCKS = "socks5h://127.0.0.1:1080"
+
+
+@pytest.mark.parametrize(
+    "proxies",
+    [
+        {"ALL_PROXY": SOCKS},
+        {"all_proxy": SOCKS, "no_proxy": "api.segmind.com"},
+        {"HTTPS_PROXY": SOCKS, "NO_PROXY": ".segmind.com"},
+        {"HTTPS_PROXY": "http://proxy:99999"},
+    ],
+    ids=str,
+)
+def test_a_proxy_that_cannot_be_used_is_refused_before_anything_is_done(place, proxies):
+    manifest = place.manifest(1)
+    there = Place(place.path, place.env | {"SEGMIND_API_KEY": KEY} | proxies)
+    ended = there.inside("run", manifest)
+    assert ended.code == 2
+    assert ended.err.startswith("error: ")
+    assert "_PROXY names the proxy for" in ended.err
+    assert "export HTTPS_PROXY=http://proxy:port, or NO_PROXY=" in ended.err
+    assert not (place.path / "runs").exists()
+
+
+def test_this_machine_needs_no_proxy(place, service):
+    there = place.at(service, ALL_PROXY=SOCKS)
+    assert there.inside("run", there.manifest(1, name="near")).code == 0
+    assert place.inside("run", place.manifest(1, name="far"), "--simulate").code == 0
+
+
+def network_lines(place, **env):
+    """What the doctor says of the ways to the hosts."""
+    there = Place(place.path, place.env | {"SEGMIND_API_KEY": KEY} | env)
+    checks = there.inside("doctor", "--json").json["checks"]
+    return [
+        (line["level"], line["what"]) for line in checks if line["name"] in {"network", "files"}
+    ]
+
+
+def test_the_doctor_says_which_way_leads_where(place):
+    hosts = {"SEGMIND_BASE_URL": "https://segmind.invalid"}
+    told = network_lines(place, ALL_PROXY=SOCKS, NO_PROXY="elsewhere.invalid", **hosts)
+    assert [level for level, _ in told] == ["fail", "fail"]
+    assert "ALL_PROXY names the proxy for segmind.invalid" in told[0][1]
+    assert "ALL_PROXY names the proxy for files" in told[1][1]
+    told = network_lines(place, HTTPS_PROXY="http://me:secret@127.0.0.1:1", **hosts)
+    assert "segmind.invalid through the proxy 127.0.0.1:1" in told[0][1]
+    assert told[1] == ("ok", "come through the proxy 127.0.0.1:1, but for hosts of NO_PROXY")

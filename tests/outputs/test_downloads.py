@@ -347,3 +347,14 @@ def test_where_a_redirect_leads(url, target, expected):
     with pytest.raises(SaveError) as caught:
         redirected(url, target)
     assert caught.value.fault is SaveFault.FORBIDDEN_URL
+
+
+async def test_a_proxy_that_cannot_be_used_is_a_fault_of_that_file(monkeypatch):
+    """At the start only the proxy of https is looked at."""
+    for name in ("all_proxy", "https_proxy", "no_proxy", "ALL_PROXY", "HTTPS_PROXY", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("http_proxy", "socks5://127.0.0.1:1080")
+    async with downloader(allow_private=False) as fetching:
+        with pytest.raises(SaveError, match="HTTP_PROXY names the proxy for cdn") as caught:
+            await fetching.fetch("http://cdn.example/x.png", Memory())
+    assert caught.value.fault is SaveFault.FORBIDDEN_URL

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Protocol
+from urllib.parse import urlsplit
 
 from batchgen.app import service
 from batchgen.app.doctor import findings, machine, record
 from batchgen.app.doctor.findings import Diagnosis, Level
-from batchgen.app.doctor.network import ask, reach
+from batchgen.app.doctor.network import ask, reach, way_of_files
 from batchgen.app.located import located
 from batchgen.app.manifest_file import load_manifest
 from batchgen.app.outputs import default_run_directory
 from batchgen.core.net.http import Host
+from batchgen.core.net.urls import is_loopback_host
 from batchgen.errors import ManifestError, StateError, UserError
 from batchgen.providers.segmind.client import origins_for
 from batchgen.store.sqlite.schema import is_begun
@@ -62,6 +64,9 @@ async def _service(pending_usd: float, tell: TellLines) -> None:
         line = await reach(origin)
         is_reached = is_reached and line.level is Level.OK
         tell(line)
+    files = way_of_files(local=is_loopback_host(urlsplit(base_url or "").hostname or ""))
+    if files is not None:
+        tell(files)
     if key and is_reached:
         tell(*await ask(key, origins, f"batchgen/{installed_version()}", pending_usd))
 

@@ -21,7 +21,8 @@ from batchgen.providers.segmind.errors import signal_of
 from batchgen.providers.segmind.receipts import read_credits
 from batchgen.providers.segmind.requests import credits_call
 from batchgen.system.clock import SystemClock
-from batchgen.system.proxies import proxy_for, without_passwords
+from batchgen.system.proxies import ProxyError, proxy_for, proxy_for_files, without_passwords
+from batchgen.system.tls import client_context, tls_fault
 
 MOST_S = 10.0
 """Longest wait for a connection."""
@@ -32,19 +33,23 @@ _PROXY = "behind a proxy: export HTTPS_PROXY=http://proxy:port"
 async def reach(origin: str) -> Diagnosis:
     """Whether an origin, or the proxy before it, takes a connection, with TLS where that is meant.
 
-    Raises `UserError` for a proxy nobody can use.
+    Raises `UserError` for certificates that are not there.
     """
-    proxy = proxy_for(origin)
+    try:
+        proxy = proxy_for(origin)
+    except ProxyError as error:
+        return _unusable("network", error)
     parts = urlsplit(proxy or origin)
     tls = parts.scheme == "https"
     host, port = parts.hostname or "", parts.port or (443 if tls else 80)
     told = urlsplit(origin).netloc + (f" through the proxy {host}:{port}" if proxy else "")
+    trusted = client_context() if tls else None
     try:
         async with asyncio.timeout(MOST_S):
-            _, writer = await asyncio.open_connection(host, port, ssl=tls or None)
+            _, writer = await asyncio.open_connection(host, port, ssl=trusted)
     except ssl.SSLError as error:
-        what = f"no TLS: {printable(error.reason or str(error), 200)}"
-        remedy = "a proxy that looks into TLS needs its certificate in SSL_CERT_FILE; see the clock"
+        what, _, remedy = printable(tls_fault(error), 200).partition("; ")
+        remedy = remedy or "see whether that is the right host and port, and speaks TLS"
     except (socket.gaierror, UnicodeError) as error:  # the latter is of a name that cannot be
         what = f"its name does not resolve ({_reason(error)})"
         remedy = f"look at the network and at its DNS; {_PROXY}"
@@ -60,6 +65,26 @@ async def reach(origin: str) -> Diagnosis:
         steps = "DNS, TCP, TLS" if tls else "DNS, TCP"
         return Diagnosis("network", Level.OK, f"{told} answers: {steps}")
     return Diagnosis("network", Level.FAIL, f"{told}: {what}", remedy)
+
+
+def way_of_files(*, local: bool) -> Diagnosis | None:
+    """Through which proxy files come; None where through none."""
+    if local:
+        return None
+    try:
+        proxy = proxy_for_files()
+    except ProxyError as error:
+        return _unusable("files", error)
+    if proxy is None:
+        return None
+    place = urlsplit(proxy).netloc.rpartition("@")[2]
+    what = f"come through the proxy {place}, but for hosts of NO_PROXY"
+    return Diagnosis("files", Level.OK, what)
+
+
+def _unusable(name: str, error: ProxyError) -> Diagnosis:
+    what, _, remedy = str(error).partition("\n")
+    return Diagnosis(name, Level.FAIL, what, remedy.strip())
 
 
 def _reason(error: OSError | UnicodeError) -> str:

@@ -33,9 +33,13 @@ from batchgen.errors import InternalError, NetFault, TransportError, UserError
 from batchgen.providers.segmind.bodies import CutError, TooLargeError, read_body
 from batchgen.providers.segmind.origins import DEFAULT_ORIGINS
 from batchgen.system.proxies import environment_proxies, proxy_for, without_passwords
+from batchgen.system.tls import client_context, tls_fault
 
 STREAMED_BODY_BYTES = 2**20
 """Longer bodies (uploads) are streamed; aiohttp warns of longer ones in one piece."""
+MAX_HEADER_BYTES = 64 * 1024
+"""Of one header of an answer. aiohttp's own limit is 8,190, which some cookies and policies of
+middlemen outgrow; the answer would be lost, and with it what was paid for."""
 REDACTED = "***"
 MAX_DETAIL_CHARACTERS = 300
 
@@ -117,7 +121,8 @@ class SegmindApi:
     ) -> None:
         """`connection_limit` counts POSTs and GETs each for itself.
 
-        Raises `UserError` for a key that cannot be a header, or an origin it may not go to.
+        Raises `UserError` for a key that cannot be a header, an origin it may not go to, and for
+        proxies and certificates of the environment that cannot be used.
         """
         if not api_key or not api_key.isascii() or not api_key.isprintable() or " " in api_key:
             raise UserError(
@@ -132,6 +137,8 @@ class SegmindApi:
         self._origins = {host: origin(place) for host, place in origins.items()}
         proxies = environment_proxies()
         self._proxies = {host: proxy_for(place, proxies) for host, place in self._origins.items()}
+        is_tls = any(place.startswith("https:") for place in self._origins.values())
+        self._tls = client_context() if is_tls else True
         self._timing = timing or ApiTiming()
         self._connection_limit = connection_limit
         self._user_agent = user_agent
@@ -160,8 +167,10 @@ class SegmindApi:
     def _session(self, keepalive_s: float) -> aiohttp.ClientSession:
         return aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
-                limit=self._connection_limit, keepalive_timeout=keepalive_s
+                limit=self._connection_limit, keepalive_timeout=keepalive_s, ssl=self._tls
             ),
+            max_line_size=MAX_HEADER_BYTES,
+            max_field_size=MAX_HEADER_BYTES,
             cookie_jar=aiohttp.DummyCookieJar(),
             # The key is not among these: aiohttp sends a session's headers to the proxy as well.
             headers={"User-Agent": self._user_agent, "Accept-Encoding": "gzip"},
@@ -173,8 +182,9 @@ class SegmindApi:
     async def call(self, call: Call) -> Answer:
         """Send one call, once, and bring its whole answer, whatever its status.
 
-        A gzip body is decoded; an encoding nobody asked for is handed over as it came. The key is
-        blotted out wherever the service echoes it. Raises `TransportError`.
+        A compressed body is decoded, whatever was asked for; one in an unknown encoding is handed
+        over as it came. The key is blotted out wherever the service echoes it. Raises
+        `TransportError`.
         """
         outcome = await self._outcome(call)
         if isinstance(outcome, TransportError):
@@ -198,6 +208,8 @@ class SegmindApi:
 
     def _fault(self, fault: NetFault, error: Exception, progress: _Progress) -> TransportError:
         text = str(error) or ("no answer in time" if isinstance(error, TimeoutError) else "")
+        if told := tls_fault(error):
+            text = f"{getattr(error, 'host', '')}: {told}"
         said = without_passwords(self._blot(text or type(error).__name__))
         detail = printable(said, MAX_DETAIL_CHARACTERS)
         return TransportError(fault, detail, progress.status, progress.headers)

@@ -2,13 +2,21 @@ import asyncio
 import gzip
 import shutil
 import ssl
+import subprocess
 import traceback
+import zlib
+from dataclasses import dataclass
+from io import BytesIO
 
 import anyio
+import brotli
 import pytest
+import zstandard
 
 from batchgen.core.net.http import Call, Host
 from batchgen.errors import InternalError, NetFault, TransportError, UserError
+from batchgen.outputs.downloads import Downloader, DownloadSettings
+from batchgen.ports import SaveError
 from batchgen.providers.segmind.client import ApiTiming, SegmindApi, origins_for
 from batchgen.providers.segmind.origins import DEFAULT_ORIGINS
 from batchgen.system.proxies import proxy_for, without_passwords
@@ -282,7 +290,7 @@ async def test_whole_bodies_of_every_framing():
 
 
 async def test_an_encoding_nobody_asked_for_is_handed_over():
-    script = always(body=b"??", headers=("Content-Encoding: br",))
+    script = always(body=b"??", headers=("Content-Encoding: compress",))
     async with serving(script) as server, api_for(server) as api:
         assert (await api.call(GET)).body == b"??"
     assert server.requests[0].headers["accept-encoding"] == "gzip"
@@ -463,22 +471,153 @@ async def test_the_proxy_sees_no_key_and_its_refusal_is_not_sent(environment):
     assert without_passwords("via http://u:p@h:1/ failed") == "via http://***@h:1/ failed"
 
 
-@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl to make a certificate")
-async def test_an_untrusted_certificate_gets_no_byte(tmp_path):
+NEEDS_OPENSSL = pytest.mark.skipif(
+    shutil.which("openssl") is None, reason="needs openssl to make a certificate"
+)
+TRUSTING = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+
+
+@pytest.fixture
+def certificates(tmp_path, monkeypatch):
+    """What a server of its own authority speaks TLS with; nobody trusts it yet."""
+    for name in TRUSTING:
+        monkeypatch.delenv(name, raising=False)
     options = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=localhost"
-    made = await asyncio.create_subprocess_exec(
-        "openssl",
-        *options.split(),
-        *("-keyout", tmp_path / "key", "-out", tmp_path / "cert"),
-        stderr=asyncio.subprocess.DEVNULL,
-    )
-    assert await made.wait() == 0
+    command = ["openssl", *options.split(), "-addext", "subjectAltName=DNS:localhost"]
+    files = ["-keyout", tmp_path / "key", "-out", tmp_path / "cert"]
+    subprocess.run([*command, *files], check=True, stderr=subprocess.DEVNULL)
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    shutil.copy(tmp_path / "cert", folder / "cert.pem")
+    subprocess.run(["openssl", "rehash", folder], check=True)
+    return tmp_path
+
+
+def over_tls(certificates):
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(tmp_path / "cert", tmp_path / "key")
-    async with serving(always(), tls=context) as server:
-        api = api_for(server.url.replace("http://127.0.0.1", "https://localhost"))
-        with pytest.raises(TransportError, match="certificate") as caught:
-            async with api:
+    context.load_cert_chain(certificates / "cert", certificates / "key")
+    return serving(always(), tls=context)
+
+
+def named(server):
+    return server.url.replace("http://127.0.0.1", "https://localhost")
+
+
+@NEEDS_OPENSSL
+async def test_an_untrusted_certificate_gets_no_byte(certificates):
+    async with over_tls(certificates) as server:
+        with pytest.raises(TransportError, match="self-signed certificate") as caught:
+            async with api_for(named(server)) as api:
                 await api.call(POST)
     assert caught.value.fault is NetFault.NOT_SENT
+    assert "set SSL_CERT_FILE" in str(caught.value), "what to do"
     assert not server.requests
+
+
+@NEEDS_OPENSSL
+@pytest.mark.parametrize(
+    ("name", "place"),
+    [
+        ("SSL_CERT_FILE", "cert"),
+        ("SSL_CERT_DIR", "folder"),
+        ("REQUESTS_CA_BUNDLE", "cert"),
+        ("REQUESTS_CA_BUNDLE", "folder"),
+        ("CURL_CA_BUNDLE", "cert"),
+    ],
+)
+async def test_a_certificate_that_the_environment_trusts(certificates, monkeypatch, name, place):
+    monkeypatch.setenv(name, str(certificates / place))
+    async with over_tls(certificates) as server, api_for(named(server)) as api:
+        assert (await api.call(POST)).status == 200
+        sink = BytesIO()
+        settings = DownloadSettings(allow_private=True)
+        async with Downloader("batchgen/test", settings) as downloader:
+            await downloader.fetch(f"{named(server)}/x.png", Sunk(sink))
+    assert sink.getvalue() == b"{}"
+
+
+@NEEDS_OPENSSL
+async def test_an_untrusted_certificate_of_the_cdn_is_told_as_such(certificates):
+    settings = DownloadSettings(allow_private=True)
+    downloading = Downloader("batchgen/test", settings)
+    async with over_tls(certificates) as server, downloading as downloader:
+        with pytest.raises(SaveError, match="set SSL_CERT_FILE"):
+            await downloader.fetch(f"{named(server)}/x.png", Sunk(BytesIO()))
+
+
+@NEEDS_OPENSSL
+async def test_a_certificate_of_another_host_is_no_matter_of_trust(certificates, monkeypatch):
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificates / "cert"))
+    async with over_tls(certificates) as server:
+        by_address = api_for(server.url.replace("http:", "https:"))
+        with pytest.raises(TransportError, match="mismatch") as caught:
+            async with by_address as api:
+                await api.call(POST)
+    assert "SSL_CERT_FILE" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", TRUSTING)
+def test_certificates_that_are_not_there(tmp_path, monkeypatch, name):
+    """OpenSSL would pass over them, and then trust nobody."""
+    monkeypatch.setenv(name, str(tmp_path / "gone.pem"))
+    with pytest.raises(UserError, match=f"{name}.*gone.pem"):
+        api_for("https://localhost:1")
+    api_for("http://127.0.0.1:1")
+
+
+@pytest.mark.parametrize("name", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+def test_a_file_without_a_certificate(tmp_path, monkeypatch, name):
+    (tmp_path / "empty.pem").write_text("nothing")
+    monkeypatch.setenv(name, str(tmp_path / "empty.pem"))
+    with pytest.raises(UserError, match=f"{name}.*no certificate"):
+        api_for("https://localhost:1")
+
+
+@dataclass
+class Sunk:
+    """A sink of a download."""
+
+    file: BytesIO
+
+    @property
+    def size(self):
+        return self.file.tell()
+
+    async def write(self, piece):
+        self.file.write(piece)
+
+    async def restart(self):
+        self.file.truncate(0)
+
+
+@pytest.mark.parametrize("size", [8_191, 64_000])
+async def test_long_headers_lose_no_answer(size):
+    header = f"Content-Security-Policy: {'x' * size}"
+    async with serving(always(headers=(header,))) as server, api_for(server) as api:
+        for call in (GET, POST):
+            assert len((await api.call(call)).headers["content-security-policy"]) == size
+
+
+PACKERS = {
+    "br": brotli.compress,
+    "zstd": zstandard.compress,
+    "deflate": zlib.compress,
+    "gzip": gzip.compress,
+    "GZIP": gzip.compress,
+}
+
+
+@pytest.mark.parametrize("encoding", PACKERS)
+async def test_encodings_that_nobody_asked_for_are_decoded(encoding):
+    packed = PACKERS[encoding](b'{"request_id": "r1"}' * 999)
+    script = always(body=packed, headers=(f"Content-Encoding: {encoding}",))
+    async with serving(script) as server, api_for(server) as api:
+        assert (await api.call(POST)).body == b'{"request_id": "r1"}' * 999
+
+
+@pytest.mark.parametrize("encoding", ["br", "zstd"])
+async def test_a_bomb_in_any_encoding_is_put_away(encoding):
+    packed = PACKERS[encoding](bytes(200_000_000))
+    script = always(body=packed, headers=(f"Content-Encoding: {encoding}",))
+    fault, _ = await fault_of(script)
+    assert fault.fault is NetFault.TOO_LARGE
