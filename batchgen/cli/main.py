@@ -117,8 +117,10 @@ def run_cli(arguments: Sequence[str]) -> int:
 
 def _report(error: BaseException) -> int:
     """Say what is wrong; only a bug of ours shows where."""
-    if isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-        return _report(error.exceptions[0])
+    if isinstance(error, BaseExceptionGroup):
+        _, others = error.split((BatchgenError, OSError))
+        if others is None or len(error.exceptions) == 1:
+            return _report(error.exceptions[0])  # of several at once, the first one tells enough
     if isinstance(error, UserError):
         say(f"error: {error}")
         return ExitCode.USAGE

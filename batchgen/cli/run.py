@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import fields
 from functools import partial
@@ -11,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from batchgen.app.console import say
+from batchgen.core.common.exit_codes import ExitCode
+from batchgen.system.streams import leave
 
 if TYPE_CHECKING:
     from batchgen.app.manifest_file import ManifestFile
@@ -84,7 +87,19 @@ def command(**options: Any) -> int:
     )
     manifest = load_manifest(request.manifest, run_dir=request.options.directory)
     work = partial(_run, request, manifest, notify=not options["no_notify"], serve=options["serve"])
-    return anyio.run(work)
+    return anyio.run(_left_when_stopped, work)
+
+
+async def _left_when_stopped(work: Callable[[], Awaitable[int]]) -> int:
+    """A run, and after a signal the end of the process: all is recorded, closed and told.
+
+    A thread may still wait for a name server, half a minute long; Python would wait for the thread,
+    and whoever sent the signal kills after ten seconds.
+    """
+    code = await work()
+    if code in {ExitCode.INTERRUPTED, ExitCode.TERMINATED}:
+        leave(code)
+    return code
 
 
 async def _run(request: RunRequest, manifest: ManifestFile, *, notify: bool, serve: bool) -> int:

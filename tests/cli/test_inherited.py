@@ -164,6 +164,32 @@ def test_ten_seconds_are_enough_for_a_stop_while_a_post_hangs(place, simulate):
     assert len(service.bills()) == 2
 
 
+_SLOW_NAMES = """
+import pathlib, socket, time
+resolve = socket.getaddrinfo
+def slowly(host, *rest, **named):
+    if "invalid" in str(host):
+        pathlib.Path("asked").touch()
+        time.sleep(60)
+    return resolve(host, *rest, **named)
+socket.getaddrinfo = slowly
+"""
+
+
+def test_and_while_a_name_server_does_not_answer(place):
+    """Python waits for its threads at the end, and this one cannot be cut off."""
+    place.write("path/sitecustomize.py", _SLOW_NAMES)
+    hosts = {"SEGMIND_BASE_URL": "https://segmind.invalid", "PYTHONPATH": str(place.path / "path")}
+    there = Place(place.path, place.env | {"SEGMIND_API_KEY": KEY} | hosts)
+    with there.start("run", there.manifest(1)) as running:
+        until((place.path / "asked").exists)
+        running.send(signal.SIGTERM)
+        ended = running.end(timeout=9.5)
+    assert ended.code == 143
+    assert "1 pending" in ended.out
+    assert "resume: batchgen run" in ended.err
+
+
 SOCKS = "socks5h://127.0.0.1:1080"
 
 

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from batchgen.cli.main import run_cli
+from batchgen.cli.main import _report, run_cli
+from batchgen.core.common.exit_codes import ExitCode
+from batchgen.errors import InternalError, UserError
 from tests.cli.processes import IMAGE
 
 WRONG = sorted((Path(__file__).parents[1] / "manifests" / "wrong").glob("*.yaml"))
@@ -153,3 +155,12 @@ def test_json_manifest_is_yaml_too(place):
             "prompt": "x", **IMAGE}}]}),
     )  # fmt: skip
     assert place.inside("plan", path).code == 0
+
+
+def test_of_several_errors_at_once_the_first_is_told(capfd):
+    nested = ExceptionGroup("", [ExceptionGroup("", [UserError("no way"), UserError("none")])])
+    assert _report(nested) == ExitCode.USAGE
+    assert capfd.readouterr().err == "error: no way\n"
+    assert _report(ExceptionGroup("", [InternalError("ours"), OSError(5, "I/O")])) == 70
+    with pytest.raises(ExceptionGroup):
+        _report(ExceptionGroup("", [UserError("no way"), KeyError("ours")]))

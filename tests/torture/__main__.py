@@ -15,6 +15,8 @@ SCENES = {
     "disk full at the answer": disks.full_at_the_acknowledgement,
     "disk broken": disks.broken,
     "one to three signals": signals.in_threes,
+    "ignored signals": signals.ignored,
+    "closed and full streams": signals.streams,
     "stopped and continued": signals.asleep,
     "several starts at once": signals.crowds,
     "a child outlives the lock": signals.orphans,

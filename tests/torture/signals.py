@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 from tests.cli.processes import environment, until
@@ -31,6 +32,46 @@ def in_threes():
                     time.sleep(here.chance.choice([0, 0.02, 0.3]))
                 here.outcome.count += len(numbers)
                 _expect(here, running, ENDS, "+".join(number.name for number in numbers))
+        here.finish(manifest)
+        return here.outcome
+
+
+def ignored():
+    """Signals that whoever started it has it ignore, at many offsets: none of them is heeded."""
+    with ground("ignored", latency_s=1) as here:
+        manifest = here.manifest(200)
+        for number in range(2 if QUICK else 8):
+            chosen = here.chance.choice(POLITE)
+            ignore = partial(signal.signal, chosen, signal.SIG_IGN)  # from its first instant on
+            limit = ("--limit", str(20 * (number + 1)))
+            with here.place.start("run", manifest, *limit, preexec_fn=ignore) as running:
+                while running.process.poll() is None:
+                    running.send(chosen)
+                    here.outcome.count += 1
+                    time.sleep(here.chance.uniform(0.01, 0.3))
+                _expect(here, running, {0, 1}, f"ignoring {chosen.name}")
+        here.finish(manifest)
+        return here.outcome
+
+
+STREAMS = ("<&-", ">&-", "2>&-", ">/dev/full", "2>/dev/full", "")
+
+
+def streams():
+    """Closed and full streams, and kills: the record is never what a message is written into."""
+    with ground("streams") as here:
+        manifest = here.manifest(150)
+        for _ in range(4 if QUICK else 20):
+            chosen = " ".join(here.chance.sample(STREAMS, 3))
+            prefix = ("sh", "-c", f'exec "$@" {chosen}', "sh")
+            with here.place.start("run", manifest, prefix=prefix) as running:
+                if here.chance.random() < 0.5:
+                    here.outcome.count += running.killed_after(here.chance.uniform(EARLIEST_S, 3))
+                    continue
+                time.sleep(here.chance.uniform(EARLIEST_S, 3))
+                running.send(signal.SIGTERM)
+                here.outcome.count += 1
+                _expect(here, running, ENDS, f"streams {chosen}")
         here.finish(manifest)
         return here.outcome
 
