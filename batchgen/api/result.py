@@ -24,7 +24,8 @@ class Result:
 
     `state` is `done`, `failed`, `lost` or `unknown`; of all but `done`, `reason` says why. `files`
     are its finished files, empty where they are in a bucket; `addresses` are the same as text,
-    with a bucket `s3://…`. `cost` in USD, over all attempts, None where nothing is known of it.
+    with a bucket `s3://…`; `verified` is False where one of them is kept although its bytes do not
+    say what it is, or that it is whole. `cost` in USD, over all attempts, None where nothing is known of it.
     `params` as they were sent, `fields` those of its row and matrix. Instants in seconds since the
     epoch; `inference_s`, `queue_s` and `total_s` in seconds, as the service said. What is not
     known is None.
@@ -35,6 +36,7 @@ class Result:
     state: JobState
     files: tuple[Path, ...]
     addresses: tuple[str, ...]
+    verified: bool
     cost: float | None
     seed: int | str | None
     params: Mapping[str, Any]
@@ -63,6 +65,7 @@ def result_of(job: EndedJob, directory: RunDirectory) -> Result:
         state=job.state,
         files=() if remote else tuple(directory.outputs / name for name in job.names),
         addresses=tuple(f"{directory.place.rstrip('/')}/{name}" for name in job.names),
+        verified=job.verified,
         cost=job.cost_usd,
         seed=job.seed,
         params=job.params,

@@ -121,7 +121,7 @@ def _format(export: Export, plan: ExportPlan) -> ShardFormat:
 def _card(export: Export, plan: ExportPlan) -> str:
     about = About(export.title, export.folder.path.as_posix(), plan.digest)
     if export.kind is ExportKind.WEBDATASET:
-        return tar_card(about, plan.columns, plan.extensions)
+        return tar_card(about, plan.columns, plan.extensions, verified=not plan.unverified_count)
     return parquet_card(about, plan.columns, plan.medium)
 
 
@@ -142,7 +142,10 @@ def _end(export: Export, plan: ExportPlan, originals: VerifiedFiles, made: Made)
             f"{made.undone_count} {things} left undone; put the damaged files back and give the "
             "same command again, or leave them out with --skip-damaged"
         )
-    if plan.medium is FILE:
+    if plan.unverified_count:
+        say(f"note: {plan.unverified_count} file(s) are not verified; loaders open none of them,")
+        say("    nor the others beside them: leave them out with --where verified=true")
+    elif plan.medium is FILE:
         say("note: the files are of several kinds; loaders open them where all are of one, such as")
         say("    --where media_type='image/*'")
     return code
@@ -167,6 +170,7 @@ def _summary(
         "medium": plan.medium.name,
         "files": plan.file_count,
         "bytes": plan.byte_count,
+        "unverified": plan.unverified_count,
         f"{export.unit}s_made": made.new_count,
         f"{export.unit}s_kept": made.kept_count,
         f"{export.unit}s_undone": made.undone_count,

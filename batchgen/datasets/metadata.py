@@ -43,7 +43,8 @@ def survey(records: Iterable[Record], layout: Layout = FILES) -> Surveyed:
     seen, names = Survey(layout), NameSurvey()
     for record in records:
         seen.add(record)
-        names.add(record.own.get("file_name") or "")
+        own = record.own
+        names.add(own.get("file_name") or "", verified=own.get("verified") is not False)
     return Surveyed(seen.columns(), names)
 
 

@@ -75,4 +75,4 @@ def told(reader, path):
 
 READERS = {"datasets": folder, "webdataset": shards, "pyarrow": table, "packaged": packaged}
 answers = [told(READERS[name], path) for name, path in json.loads(sys.argv[1])]
-sys.stdout.write(json.dumps(answers))
+sys.stdout.write(json.dumps(answers, default=digest))

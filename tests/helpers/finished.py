@@ -37,7 +37,8 @@ def png(seed, size=0):
 
 def finished_run(path, jobs, outputs=None):
     """A run directory of finished jobs. `jobs` maps an id to its job: `files` are names and bytes,
-    `params` what was sent, `fields` its row; `model` and `seed` if they matter.
+    `params` what was sent, `fields` its row; `model` and `seed` if they matter; `unverified` if its
+    files are not.
 
     Returns the hash of each file by its name.
     """
@@ -80,10 +81,11 @@ def _save(outputs, name, data):
 
 def _life(job, files, told):
     """The changes from its submit to its last file."""
+    verified = not told.get("unverified", False)
     receipt = Receipt(0.04, None, 2.5, 0.5, 3.0, told.get("seed"))
     found = tuple(Output(index, url=f"https://cdn.example/{index}") for index in range(len(files)))
     saved = tuple(
-        SavedFile(n, f.name, f.size, f.sha256, f.media_type, f.width, f.height)
+        SavedFile(n, f.name, f.size, f.sha256, f.media_type, f.width, f.height, verified)
         for n, f in enumerate(files)
     )
     for number, (kind, fields) in enumerate(

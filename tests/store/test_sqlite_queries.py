@@ -131,7 +131,7 @@ def test_a_row_of_metadata(tmp_path):
         "file_name": "x/a.png", "id": "a", "model": "flux-pro", "request_id": "r-1-1", "seed": 42,
         "cost": 0.04, "submitted_at": NOW, "finished_at": NOW + 100, "inference_s": 21.0,
         "queue_s": None, "total_s": None, "sha256": "0" * 64, "width": 3, "height": 2, "bytes": 72,
-        "media_type": "image/png",
+        "media_type": "image/png", "verified": True,
     }  # fmt: skip
     assert set(record.own) == set(FILES.natural)
     assert record.params == {"id": "theirs", "prompt": "a cup", "seed": 5}

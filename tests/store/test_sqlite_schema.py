@@ -15,9 +15,12 @@ from batchgen.core.jobs.job import AttemptState, JobState
 from batchgen.errors import StateError
 from batchgen.store.sqlite.ledger import Ledger
 from batchgen.store.sqlite.queries import JobQueries
+from batchgen.store.sqlite.records import ExportQueries
+from batchgen.store.sqlite.results import ResultQueries
 from batchgen.store.sqlite.schema import APPLICATION_ID, SCHEMA, VERSION, connect
 from batchgen.store.sqlite.state import SqliteState
 from batchgen.store.sqlite.states import among
+from tests.core.builders import NOW, output, saved
 from tests.store.builders import break_off_at_once, dump, ledger_at, live, load
 
 A = AttemptState
@@ -283,7 +286,26 @@ def make_version_2(path):
     return rows
 
 
+def forget_version_4(ledger):
+    ledger.connection.execute("ALTER TABLE outputs DROP COLUMN verified")
+
+
+def make_version_3(path):
+    """A file as schema 3 had it, with a job that is done and one that is under way."""
+    ledger = ledger_at(path, "a", "b", "c")
+    kinds = (E.INTENDED, E.ACKED, E.FINISHED, E.RESULT)
+    made = live(ledger, load(ledger, "a"), *kinds, outputs=(output(),))
+    live(ledger, made, E.SAVED, at=NOW + 9, files=(saved(name="a.png"),))
+    live(ledger, load(ledger, "b"), E.INTENDED, E.ACKED)
+    rows = (dump(ledger, "jobs"), dump(ledger, "attempts"))
+    forget_version_4(ledger)
+    ledger.connection.execute("PRAGMA user_version = 3")
+    ledger.connection.close()
+    return rows
+
+
 def forget_version_3(ledger):
+    forget_version_4(ledger)
     for table in ("inputs", "uploads"):
         ledger.connection.execute(f"DROP TABLE {table}")
 
@@ -301,7 +323,35 @@ def make_version_1(path):
     return rows
 
 
-@pytest.mark.parametrize("make", [make_version_1, make_version_2])
+def test_what_is_made_for_these_tests_is_schema_3_as_it_was(path):
+    make_version_3(path)
+    with closing(sqlite3.connect(path)) as database:
+        (sql,) = database.execute("SELECT sql FROM sqlite_master WHERE name = 'outputs'").fetchone()
+    assert " ".join(sql.split()) == (
+        "CREATE TABLE outputs ( job_key INTEGER NOT NULL REFERENCES jobs (key), "
+        "idx INTEGER NOT NULL, url TEXT NOT NULL DEFAULT '', staged TEXT NOT NULL DEFAULT '', "
+        "media_type TEXT NOT NULL DEFAULT '', name TEXT UNIQUE, size INTEGER, sha256 TEXT, "
+        "width INTEGER, height INTEGER, saved_at REAL, PRIMARY KEY (job_key, idx) "
+        ") STRICT, WITHOUT ROWID"
+    )
+
+
+def test_files_of_schema_3_are_verified_before_and_after_they_are_brought_up_to_date(path):
+    make_version_3(path)
+
+    def told():
+        with closing(ExportQueries(path)) as reader, closing(ResultQueries(path)) as results:
+            files = [record.own["verified"] for record in reader.files()]
+            jobs = [record.own["verified"] for record in reader.jobs()]
+            return files, jobs, [job.verified for job in results.after(0, 9, {JobState.DONE})]
+
+    assert told() == ([True], [True, None, None], [True])
+    with closing(connect(path, create=False)) as database:
+        assert database.execute("SELECT name, verified FROM outputs").fetchall() == [("a.png", 1)]
+    assert told() == ([True], [True, None, None], [True])
+
+
+@pytest.mark.parametrize("make", [make_version_1, make_version_2, make_version_3])
 def test_an_older_file_is_brought_up_to_date_with_all_that_it_holds(path, tmp_path, make):
     rows = make(path)
     with closing(connect(tmp_path / "fresh.db", create=True)) as fresh:
@@ -312,8 +362,9 @@ def test_an_older_file_is_brought_up_to_date_with_all_that_it_holds(path, tmp_pa
         assert structure(database) == expected
         assert database.execute("PRAGMA user_version").fetchone() == (VERSION,)
         assert (dump(ledger, "jobs"), dump(ledger, "attempts")) == rows
-        assert [job.id for job in ledger.active()] == ["a"]
-        assert [job.id for job in ledger.draw(0, 9)] == ["b"]
+        done = ["a"] if make is make_version_3 else []
+        assert [*done, *(job.id for job in ledger.active())] == ["a", "b"][: len(done) + 1]
+        assert len(ledger.draw(0, 9)) == 1
 
 
 def test_a_reader_takes_an_older_file_as_it_is(path):
@@ -329,7 +380,7 @@ def test_a_reader_takes_an_older_file_as_it_is(path):
 def test_another_schema_is_another_version():
     """Whoever changes the schema, or adds a state, has to say what becomes of older files."""
     digest = hashlib.sha256(" ".join(SCHEMA.split()).encode()).hexdigest()
-    assert (VERSION, digest[:16]) == (3, "3ff5114d10813382")
+    assert (VERSION, digest[:16]) == (4, "1241c5dc53d27d08")
 
 
 def test_sets_of_states_are_conditions_in_the_order_of_their_definition():

@@ -36,6 +36,7 @@ _MEANINGS: Mapping[str, str] = {
     "height": "pixels",
     "bytes": "size of the file",
     "media_type": "what the file is, told from its bytes",
+    "verified": "whether its bytes say what it is, and that it is whole",
 }
 _ORIGIN: Mapping[ColumnSource, str] = {
     ColumnSource.PARAM: "parameter, as it was sent",
@@ -61,9 +62,11 @@ class NameSurvey:
     def __init__(self) -> None:
         self._extensions: Counter[str] = Counter()
         self._others: Counter[str] = Counter()
+        self.unverified_count = 0
 
-    def add(self, name: str) -> None:
+    def add(self, name: str, *, verified: bool = True) -> None:
         """See one name: a path whose last part ends in an extension."""
+        self.unverified_count += not verified
         _, *suffixes = name.rpartition("/")[2].split(".")
         if not suffixes:
             return
@@ -84,7 +87,12 @@ class NameSurvey:
 
     @property
     def medium(self) -> Family:
-        """The family of all the files; `FILE` for several, and for what no loader opens."""
+        """The family of all the files; `FILE` for several, and for what no loader opens.
+
+        Also where a file is not verified: loaders stop at one that they cannot open.
+        """
+        if self.unverified_count:
+            return FILE
         media = {_medium(extension) for extension in self._extensions}
         return media.pop() if len(media) == 1 else FILE
 
@@ -118,17 +126,20 @@ def folder_card(about: About, columns: Columns, names: NameSurvey) -> str:
     if medium is not FILE:
         patterns += [f'"**/*.{extension}"' for extension in names.extensions]
     head = _configs(about, patterns) + ("" if names.count else _declared(columns))
-    return _card(head, about, f"{_loads(about, medium, names.count)}\n\n{_table(columns)}")
+    return _card(head, about, f"{_loads(about, medium, names)}\n\n{_table(columns)}")
 
 
-def tar_card(about: About, columns: Columns, extensions: Sequence[str]) -> str:
-    """The card of a folder of tar shards, where each file has one of these extensions."""
+def tar_card(about: About, columns: Columns, extensions: Sequence[str], *, verified: bool) -> str:
+    """The card of a folder of tar shards, where each file has one of these extensions.
+
+    Without `verified`, some file may be one that nobody can open: readers get all as bytes.
+    """
     text = (
         f'`webdataset.WebDataset("{about.path}/….tar")` reads the shards, and '
         f'`datasets.load_dataset("{about.path}")` every row. A sample is a file and, as the member '
         "`json`, its row."
     )
-    head = _configs(about, ['"*.tar"']) + _declared_members(columns, extensions)
+    head = _configs(about, ['"*.tar"']) + _declared_members(columns, extensions, verified)
     return _card(head, about, f"{text}\n\n{_table(columns)}")
 
 
@@ -163,7 +174,7 @@ def _declared(columns: Columns) -> str:
     return "dataset_info:\n  features:\n" + _features(columns, "  ")
 
 
-def _declared_members(columns: Columns, extensions: Sequence[str]) -> str:
+def _declared_members(columns: Columns, extensions: Sequence[str], verified: bool) -> str:
     """The features of tar shards, which would be inferred from the first five keys.
 
     Nothing is declared where a file is itself JSON of any shape.
@@ -171,7 +182,7 @@ def _declared_members(columns: Columns, extensions: Sequence[str]) -> str:
     if "json" in extensions:
         return ""
     members = "".join(
-        f"  - name: {extension}\n    dtype: {_member_dtype(extension)}\n"
+        f"  - name: {extension}\n    dtype: {_member_dtype(extension, verified)}\n"
         for extension in extensions
     )
     row = f"  - name: json\n    struct:\n{_features(columns, '    ')}"
@@ -179,8 +190,8 @@ def _declared_members(columns: Columns, extensions: Sequence[str]) -> str:
     return f"dataset_info:\n  features:\n{members}{row}{keys}"
 
 
-def _member_dtype(extension: str) -> str:
-    medium = _medium(extension)
+def _member_dtype(extension: str, verified: bool) -> str:
+    medium = _medium(extension) if verified else FILE
     if medium is FILE:
         return "string" if extension == "txt" else "binary"
     return medium.name
@@ -194,10 +205,17 @@ def _features(columns: Columns, indent: str) -> str:
     )
 
 
-def _loads(about: About, medium: Family, count: int) -> str:
+def _loads(about: About, medium: Family, names: NameSurvey) -> str:
     load = f'`datasets.load_dataset("{about.path}")`'
-    if not count:
+    if not names.count:
         return f"No file is finished yet, so {load} finds no data."
+    if names.unverified_count:
+        return (
+            f"{load} loads every row of `metadata.jsonl`, with the path of its file in "
+            f"`file_name`: {names.unverified_count} of the files are not verified, and loaders "
+            "would stop at one that they cannot open. `batchgen export` makes a folder of the "
+            "pictures that are, with `--where media_type='image/*' --where verified=true`."
+        )
     if medium is FILE:
         return (
             f"{load} loads every row of `metadata.jsonl`, with the path of its file in "

@@ -70,6 +70,7 @@ FILES = Layout(
         "height": ColumnType.WHOLE,
         "bytes": ColumnType.WHOLE,
         "media_type": ColumnType.TEXT,
+        "verified": ColumnType.FLAG,
     },
 )
 """Of a row for a file. `cost` in USD, instants in seconds since the epoch, sizes in pixels."""

@@ -27,9 +27,11 @@ JOBS = Layout(
         "queue_s": ColumnType.NUMBER,
         "total_s": ColumnType.NUMBER,
         "files": ColumnType.JSON,
+        "verified": ColumnType.FLAG,
     },
 )
-"""Of a row for a job. `cost` in USD, of all its attempts; `files` their names as JSON text."""
+"""Of a row for a job. `cost` in USD, of all its attempts; `files` their names as JSON text;
+`verified` whether all of them are, null without files."""
 
 ATTEMPTS = Layout(
     {"id": ColumnType.TEXT, "model": ColumnType.TEXT, "state": ColumnType.TEXT},

@@ -235,7 +235,11 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class SavedFile:
-    """A finished file. `name` is its path below `outputs/`; width, height in pixels or 0."""
+    """A finished file. `name` is its path below `outputs/`; width, height in pixels or 0.
+
+    `verified`: its bytes say what it is, and that it is whole. Else it is what the server sent,
+    all of it, of a kind that is not known here or with an end that looks cut.
+    """
 
     index: int
     name: str
@@ -244,6 +248,7 @@ class SavedFile:
     media_type: str
     width: int = 0
     height: int = 0
+    verified: bool = True
 
 
 @dataclass(frozen=True, slots=True)

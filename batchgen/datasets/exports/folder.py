@@ -57,6 +57,7 @@ class ExportPlan:
     byte_count: int
     digest: str
     finished: Finished
+    unverified_count: int = 0
 
     @property
     def columns(self) -> Columns:
@@ -199,6 +200,7 @@ class ExportFolder:
             byte_count,
             digest,
             reader.finished(),
+            surveyed.names.unverified_count,
         )
 
     def claim(self, settings: Mapping[str, Any]) -> None:

@@ -53,7 +53,7 @@ class FolderWork:
         def lines() -> Iterator[str]:
             for file in self.folder.files():
                 if self._is_there(file):
-                    names.add(file.name)
+                    names.add(file.name, verified=file.row["verified"])
                     yield json_line(file.row)
 
         digest = replace_text(self.folder.path / METADATA_NAME, lines())

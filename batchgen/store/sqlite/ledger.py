@@ -172,11 +172,11 @@ class Ledger:
     def _save_files(self, connection: sqlite3.Connection, change: Change) -> None:
         connection.executemany(
             "UPDATE outputs SET name = ?, size = ?, sha256 = ?, media_type = ?, width = ?, "
-            "height = ?, saved_at = ? WHERE job_key = ? AND idx = ?",
+            "height = ?, verified = ?, saved_at = ? WHERE job_key = ? AND idx = ?",
             [
                 (
                     file.name, file.size, file.sha256, file.media_type, file.width, file.height,
-                    change.event.at, change.after.key, file.index,
+                    file.verified, change.event.at, change.after.key, file.index,
                 )
                 for file in change.files
             ],

@@ -14,7 +14,7 @@ from batchgen.core.jobs.job import Totals
 from batchgen.core.progress.reasons import Told
 from batchgen.errors import StateError
 from batchgen.store.sqlite.ledger import Ledger
-from batchgen.store.sqlite.schema import check_header, is_begun
+from batchgen.store.sqlite.schema import VERIFIED_SINCE, check_header, is_begun
 from batchgen.store.sqlite.states import AWAITS_RESULT, IS_PROBLEM, is_done
 
 MOST_REASONS = 2_000
@@ -111,6 +111,10 @@ class JobQueries:
     def notes(self) -> dict[str, str]:
         """All notes by their names."""
         return dict(self._rows("SELECT name, value FROM notes"))
+
+    def _verified(self, column: str) -> str:
+        """The column that says whether a file is verified; of an older state all are."""
+        return column if self._one("PRAGMA user_version") >= VERIFIED_SINCE else "1"
 
     def note(self, name: str) -> str | None:
         """A note, or None."""

@@ -22,7 +22,7 @@ from batchgen.store.sqlite.states import is_done
 _FILES = f"""
 SELECT o.name, j.id, j.model, j.request_id, j.seed, j.cost_usd, j.sent_at, o.saved_at,
   j.inference_s, j.queue_s, j.total_s, o.sha256, o.width, o.height, o.size, o.media_type,
-  j.body, j.fields
+  {{verified}}, j.body, j.fields
 FROM outputs o CROSS JOIN jobs j ON j.key = o.job_key
 WHERE o.name IS NOT NULL AND {is_done("j.state")} AND j.id GLOB ? AND j.model GLOB ?
 ORDER BY o.job_key, o.idx
@@ -34,6 +34,7 @@ SELECT j.id, j.model, j.state, j.reason, j.listed, j.attempt, j.request_id, j.se
   (SELECT sum(a.cost_usd) FROM attempts a WHERE a.job_key = j.key), j.sent_at, j.changed_at,
   j.inference_s, j.queue_s, j.total_s,
   (SELECT json_group_array(o.name) FROM outputs o WHERE o.job_key = j.key AND o.name IS NOT NULL),
+  (SELECT min({verified}) FROM outputs o WHERE o.job_key = j.key AND o.name IS NOT NULL),
   j.body, j.fields
 FROM jobs j WHERE (j.listed = 1 OR j.attempt > 0) AND j.id GLOB ? AND j.model GLOB ?
 ORDER BY j.key
@@ -93,11 +94,13 @@ class ExportQueries(JobQueries):
 
     def files(self) -> Records:
         """One record a finished file (`core.dataset.columns.FILES`)."""
-        return Records(self._path, self._connection, _FILES, _file_record)
+        sql = _FILES.format(verified=self._verified("o.verified"))
+        return Records(self._path, self._connection, sql, _file_record)
 
     def jobs(self) -> Records:
         """One record a job of the manifest, or that was ever submitted (`dataset.tables.JOBS`)."""
-        return Records(self._path, self._connection, _JOBS, _job_record)
+        sql = _JOBS.format(verified=self._verified("o.verified"))
+        return Records(self._path, self._connection, sql, _job_record)
 
     def attempts(self) -> Records:
         """One record a POST (`core.dataset.tables.ATTEMPTS`)."""
@@ -124,7 +127,7 @@ class ExportQueries(JobQueries):
 
 def _file_record(row: tuple[Any, ...]) -> Record:
     (name, id_, model, request_id, seed, cost, sent_at, saved_at, inference_s, queue_s, total_s,
-     sha256, width, height, size, media_type, body, fields) = row  # fmt: skip
+     sha256, width, height, size, media_type, verified, body, fields) = row  # fmt: skip
     params = _decoded(body)
     own = {
         "file_name": name,
@@ -143,14 +146,15 @@ def _file_record(row: tuple[Any, ...]) -> Record:
         "height": height or None,
         "bytes": size,
         "media_type": media_type,
+        "verified": bool(verified),
     }
     return Record(own, params, _decoded(fields))
 
 
 def _job_record(row: tuple[Any, ...]) -> Record:
     (id_, model, state, reason, listed, attempts, request_id, seed, cost, sent_at, changed_at,
-     inference_s, queue_s, total_s, names, body, fields) = row  # fmt: skip
-    files = _decoded(names)
+     inference_s, queue_s, total_s, names, verified, body, fields) = row  # fmt: skip
+    files = _decoded(names) if state == JobState.DONE else None
     own = {
         "id": id_,
         "model": model,
@@ -166,7 +170,8 @@ def _job_record(row: tuple[Any, ...]) -> Record:
         "inference_s": inference_s,
         "queue_s": queue_s,
         "total_s": total_s,
-        "files": files if state == JobState.DONE and files else None,
+        "files": files or None,
+        "verified": bool(verified) if files else None,
     }
     return Record(own, _decoded(body), _decoded(fields))
 

@@ -20,7 +20,8 @@ key, id, model, state, body, fields, attempt, request_id, reason, seed,
   (SELECT sum(a.cost_usd) FROM attempts a WHERE a.job_key = key), sent_at, changed_at,
   inference_s, queue_s, total_s,
   (SELECT json_group_array(o.name) FROM
-    (SELECT name FROM outputs WHERE job_key = key AND name IS NOT NULL ORDER BY idx) o)
+    (SELECT name FROM outputs WHERE job_key = key AND name IS NOT NULL ORDER BY idx) o),
+  (SELECT min({verified}) FROM outputs WHERE job_key = key AND name IS NOT NULL)
 """
 _FAILURES = f"""
 SELECT id, model, state, reason, request_id, attempt, api, body, fields FROM jobs
@@ -34,7 +35,8 @@ _MEANT = "(listed = 1 OR attempt > 0)"
 @dataclass(frozen=True, slots=True)
 class EndedJob:
     """A job that ended. `cost_usd` over all its attempts, None where nothing is known of it;
-    instants in epoch seconds, None where there is none; `names` of its files below `outputs/`."""
+    instants in epoch seconds, None where there is none; `names` of its files below `outputs/`, and whether all of them are
+    `verified`."""
 
     key: int
     id: str
@@ -53,6 +55,7 @@ class EndedJob:
     queue_s: float | None
     total_s: float | None
     names: tuple[str, ...]
+    verified: bool
 
 
 class ResultQueries(JobQueries):
@@ -60,7 +63,7 @@ class ResultQueries(JobQueries):
 
     def of(self, keys: Sequence[int]) -> list[EndedJob]:
         """The jobs of these keys, in the order of the keys as given."""
-        query = f"SELECT {_COLUMNS} FROM jobs WHERE key IN (SELECT value FROM json_each(?))"
+        query = f"SELECT {self._columns()} FROM jobs WHERE key IN (SELECT value FROM json_each(?))"
         found = {job.key: job for job in self._jobs(query, json.dumps(list(keys)))}
         return [found[key] for key in keys if key in found]
 
@@ -69,7 +72,7 @@ class ResultQueries(JobQueries):
     ) -> list[EndedJob]:
         """Up to so many jobs above a key, in these states, that ended before an instant."""
         return self._jobs(
-            f"SELECT {_COLUMNS} FROM jobs WHERE key > ? AND changed_at < ? AND {_MEANT} "
+            f"SELECT {self._columns()} FROM jobs WHERE key > ? AND changed_at < ? AND {_MEANT} "
             f"AND {among(states)} ORDER BY key LIMIT ?",
             key,
             before_at,
@@ -110,12 +113,15 @@ class ResultQueries(JobQueries):
         files = files_of_content(self._connection, content)
         return PREFIX + files[0].path if files else None
 
+    def _columns(self) -> str:
+        return _COLUMNS.format(verified=self._verified("verified"))
+
     def _jobs(self, query: str, *arguments: object) -> list[EndedJob]:
         return [self._job(row) for row in self._rows(query, *arguments)]
 
     def _job(self, row: tuple[Any, ...]) -> EndedJob:
         (key, id_, model, state, body, fields, attempts, request_id, reason, seed, cost_usd,
-         sent_at, changed_at, inference_s, queue_s, total_s, names) = row  # fmt: skip
+         sent_at, changed_at, inference_s, queue_s, total_s, names, verified) = row  # fmt: skip
         params = json.loads(placed_body(self._connection, body))
         return EndedJob(
             key=key,
@@ -135,4 +141,5 @@ class ResultQueries(JobQueries):
             queue_s=queue_s,
             total_s=total_s,
             names=tuple(json.loads(names)) if state == JobState.DONE else (),
+            verified=verified != 0,
         )

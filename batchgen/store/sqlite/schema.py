@@ -20,7 +20,7 @@ from batchgen.store.sqlite.states import among, is_pending, is_under_way, outsid
 APPLICATION_ID = 0x42474E31  # "BGN1"
 VERSION = 4
 """Of the schema: 1 had other indexes, so that every draw sorted all pending jobs; 2 knew no input
-files; 3 had neither jobs to be fetched nor rejected ones."""
+files; 3 had no jobs to be fetched, no rejected ones, and no files that are kept unverified."""
 
 _JOURNAL_MAGIC = bytes.fromhex("d9d505f920a163d7")
 CHECKED_BYTES = 64 * 2**20
@@ -57,6 +57,10 @@ BEGIN SELECT RAISE(ABORT, 'an uploaded content keeps its address'); END;
 CREATE TRIGGER uploads_are_never_deleted BEFORE DELETE ON uploads
 BEGIN SELECT RAISE(ABORT, 'bodies that were sent name it'); END;
 """
+
+VERIFIED_SINCE = 4
+"""The version since which a file may be kept unverified."""
+_VERIFIED_OF_4 = "verified INTEGER NOT NULL DEFAULT 1 CHECK (verified IN (0, 1))"
 
 
 def _was(state: AttemptState) -> str:
@@ -130,7 +134,7 @@ CREATE TABLE outputs (
   sha256 TEXT,
   width INTEGER,
   height INTEGER,
-  saved_at REAL,
+  saved_at REAL, {_VERIFIED_OF_4},
   PRIMARY KEY (job_key, idx)
 ) STRICT, WITHOUT ROWID;
 
@@ -178,7 +182,7 @@ of https://sqlite.org/lang_altertable.html, section 7."""
 _MIGRATIONS: Mapping[int, str] = {
     1: f"DROP INDEX jobs_by_state;{_INDEXES_OF_2}",
     2: _INPUTS_OF_3,
-    3: _STATES_OF_4,
+    3: f"ALTER TABLE outputs ADD COLUMN {_VERIFIED_OF_4};{_STATES_OF_4}",
 }
 """What makes a schema of one version into that of the next."""
 

@@ -54,6 +54,19 @@ def test_what_the_files_are_and_what_a_loader_takes_them_for(names, medium, load
     assert (seen.medium, seen.loadable) == (medium, loadable)
 
 
+def test_a_file_that_is_not_verified_is_opened_by_no_loader():
+    seen = names_of("a.png")
+    seen.add("b.png", verified=False)
+    columns = columns_of(record({"p": 1}))
+    assert (seen.medium, seen.loadable, seen.count) == (FILE, FILE, 2)
+    card = folder_card(ABOUT, columns, seen)
+    assert patterns(card) == ["metadata.jsonl"]
+    assert "1 of the files are not verified" in card
+    for verified, dtype in ((True, "image"), (False, "binary")):
+        head = head_of(tar_card(ABOUT, columns, ["png"], verified=verified))
+        assert head["dataset_info"]["features"][0] == {"name": "png", "dtype": dtype}
+
+
 def test_pictures_are_named_by_their_extensions_and_other_files_not_at_all():
     columns = columns_of(record({"p": 1}))
     pictures = folder_card(ABOUT, columns, names_of("a/dev/x.png", "b.jpg"))
@@ -75,7 +88,7 @@ def test_every_column_has_a_meaning_whatever_it_is_called():
     hostile = Record(record().own, {"a|b`c\nd": 1, "image": [1]}, {"style": "ink"})
     survey = Survey()
     survey.add(hostile)
-    card = tar_card(ABOUT, survey.columns(), ["png", "txt", "glb"])
+    card = tar_card(ABOUT, survey.columns(), ["png", "txt", "glb"], verified=True)
     lines = [line for line in card.splitlines() if line.startswith("| `")]
     assert len(lines) == len(survey.columns().all)
     assert all(line.count(" | ") == 1 and not line.endswith("|  |") for line in lines)
@@ -90,7 +103,7 @@ def test_every_column_has_a_meaning_whatever_it_is_called():
 
 def test_of_json_outputs_nothing_is_declared_and_parquet_tells_its_types_itself():
     columns = columns_of(record())
-    assert "dataset_info" not in head_of(tar_card(ABOUT, columns, ["json", "png"]))
+    assert "dataset_info" not in head_of(tar_card(ABOUT, columns, ["json", "png"], verified=True))
     card = parquet_card(ABOUT, columns, IMAGE)
     assert list(head_of(card)) == ["configs"]
     assert patterns(card) == ["data/*.parquet"]
