@@ -11,15 +11,23 @@ import contextlib
 import hashlib
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from batchgen.core.jobs.job import SavedFile
-from batchgen.core.media.formats import SNIFF_BYTES, sniff
+from batchgen.core.media.formats import kind_of
 from batchgen.core.media.texts import text_kind
 from batchgen.errors import BatchgenError, InternalError
-from batchgen.outputs.inspection import Inspected, inspect, of_bytes, of_file
-from batchgen.outputs.names import candidates, no_name, saved_file, split_stem, staged_hash
+from batchgen.outputs.downloads import Fetched
+from batchgen.outputs.inspection import Claims, Flaw, Inspected, inspect, of_bytes, of_file
+from batchgen.outputs.names import (
+    candidates,
+    earlier_candidates,
+    no_name,
+    saved_file,
+    split_stem,
+    staged_hash,
+)
 from batchgen.ports import SaveError, SaveFault, SaveOrder
 from batchgen.system.durable import (
     disk_faults,
@@ -51,20 +59,35 @@ class Package:
     """One output whose bytes are here: in the staged file `name`, in `rest`, or the first in the
     file (`written` says that there is one) and the last in `rest`.
 
-    `digest` has taken in what is in the file. `confirmed`: surely all bytes came.
+    `digest` has taken in what is in the file. `fetched` is what its download said of it, None for
+    a staged file. `compared`: a second download brought the same bytes.
     """
 
     order: SaveOrder
     name: str
     rest: tuple[bytes, ...] = ()
     written: bool = False
-    confirmed: bool = True
+    fetched: Fetched | None = None
+    compared: bool = False
     digest: _Hash = field(default_factory=hashlib.sha256)
 
     @property
     def staged(self) -> bool:
         """Whether the file was staged earlier and must outlive a failure."""
         return bool(self.order.output.staged)
+
+
+class UnconfirmedError(BatchgenError):
+    """Nothing but a second download can tell whether these bytes are all; the part stays.
+
+    `sha256` of them in hex; `package` is for the next delivery, all of it in the file.
+    """
+
+    def __init__(self, package: Package, sha256: str, flaw: Flaw) -> None:
+        self.package = package
+        self.sha256 = sha256
+        self.flaw = flaw
+        super().__init__(flaw.value)
 
 
 @dataclass(slots=True)
@@ -102,7 +125,8 @@ class _Batch:
                 step(delivery)
         except BatchgenError as error:
             delivery.fault = error
-            if not delivery.package.staged and delivery.saved is None:
+            keeps = delivery.package.staged or isinstance(error, UnconfirmedError)
+            if not keeps and delivery.saved is None:
                 with contextlib.suppress(OSError):  # the first fault is the one to tell
                     unlink_if_there(delivery.package.name, self._place.staging)
 
@@ -129,6 +153,7 @@ class _Batch:
             delivery.sha256 = hash_of(delivery.descriptor, found.size)
         else:
             delivery.sha256 = package.digest.hexdigest()
+            _refuse_doubtful(package, found, delivery.sha256)
 
     def _opened(self, package: Package) -> int:
         flags = os.O_RDWR | os.O_NOFOLLOW
@@ -167,16 +192,17 @@ class _Batch:
         Its name tells the beginning of its hash and its extension.
         """
         known = staged_hash(package.name)
-        parents, base = split_stem(package.order.stem)
+        parents, _ = split_stem(package.order.stem)
         folder = self._folder(parents)
-        for name in candidates(base, known[1]) if known else ():
-            if known and holds(folder, name, -1, known[0]):
-                with opened(name, os.O_RDONLY | os.O_NOFOLLOW, folder) as descriptor:
-                    found = _inspect(descriptor, package)
-                    sha256 = hash_of(descriptor, found.size)
-                return _saved(package, (*parents, name), found, sha256)
-            if not _exists(name, folder):
-                break
+        for names in earlier_candidates(package.order):
+            for name in names:
+                if known and holds(folder, name, -1, known[0]):
+                    with opened(name, os.O_RDONLY | os.O_NOFOLLOW, folder) as descriptor:
+                        found = _inspect(descriptor, package)
+                        sha256 = hash_of(descriptor, found.size)
+                    return _saved(package, (*parents, name), found, sha256)
+                if not _exists(name, folder):
+                    break
         raise SaveError(SaveFault.GONE, f"the staged file {package.name} is missing")
 
     def _folder(self, parents: tuple[str, ...]) -> int:
@@ -230,8 +256,26 @@ def _inspect(descriptor: int, package: Package) -> Inspected:
         size, read_at = os.fstat(descriptor).st_size, of_file(descriptor)
     else:
         size, read_at = len(package.rest[0]), of_bytes(package.rest[0])
-    declared = package.order.output.media_type
-    return inspect(size, read_at, declared, ours=package.staged, confirmed=package.confirmed)
+    output, fetched = package.order.output, package.fetched
+    called = fetched.media_type if fetched else ""
+    return inspect(size, read_at, Claims(output.media_type, called, output.url, package.staged))
+
+
+def _refuse_doubtful(package: Package, found: Inspected, sha256: str) -> None:
+    """What is not verified is kept only where surely all of it came.
+
+    A file that seems cut although its length was told was so when it was stored: to ask again
+    would bring the same. Where even the told length was wrong, something on the way may have cut
+    it. Raises `SaveError` and `UnconfirmedError`.
+    """
+    fetched = package.fetched
+    if found.flaw is None or package.compared or (fetched is None or fetched.confirmed):
+        return
+    if not fetched.twice:
+        raise UnconfirmedError(replace(package, rest=(), written=True), sha256, found.flaw)
+    if found.flaw is Flaw.CUT:
+        detail = f"the {found.media_type.extension} ends early, after {found.size} bytes"
+        raise SaveError(SaveFault.TRANSIENT, detail)
 
 
 def _saved(package: Package, parts: tuple[str, ...], found: Inspected, sha256: str) -> SavedFile:
@@ -249,7 +293,7 @@ def _exists(name: str, folder: int) -> bool:
 def stage_bytes(place: DeliveryFolder, prefix: str, data: bytes) -> str:
     """Write bytes durably into staging; their name there, the same for the same bytes."""
     sha256 = hashlib.sha256(data).hexdigest()
-    kind = sniff(data[:SNIFF_BYTES]) or text_kind(data)
+    kind = kind_of(len(data), of_bytes(data)) or text_kind(data)
     name = f"{prefix}~{sha256[:24]}.{kind.extension if kind else 'bin'}.part"
     with disk_faults(name):
         if holds(place.staging, name, len(data), sha256):

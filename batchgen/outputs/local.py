@@ -15,7 +15,7 @@ import re
 import secrets
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -26,12 +26,19 @@ import anyio.to_thread
 
 from batchgen.core.jobs.job import SavedFile
 from batchgen.errors import RUN_DIR, BatchgenError, DiskError, InternalError
-from batchgen.outputs.delivery import DeliveryFolder, Package, deliver_all, stage_bytes
+from batchgen.outputs.delivery import (
+    DeliveryFolder,
+    Package,
+    UnconfirmedError,
+    deliver_all,
+    stage_bytes,
+)
 from batchgen.outputs.downloads import Fetched, Sink
+from batchgen.outputs.inspection import Flaw
 from batchgen.outputs.names import REJECTED_NAME, STAGING_NAME
-from batchgen.outputs.part import DownloadPart
+from batchgen.outputs.part import DownloadPart, HashOnly
 from batchgen.outputs.rejected import keep_answer
-from batchgen.ports import SaveOrder
+from batchgen.ports import SaveError, SaveFault, SaveOrder
 from batchgen.system.durable import FOLDER_FLAGS, disk_faults, sync_folder, unlink_if_there
 
 _T = TypeVar("_T")
@@ -167,7 +174,39 @@ class FileOutputs:
         except BaseException:
             await part.discard()
             raise
-        return await self._delivered(package)
+        try:
+            return await self._delivered(package)
+        except UnconfirmedError as doubtful:
+            return await self._delivered(await self._compared(doubtful))
+        except SaveError as error:
+            if error.fault in (SaveFault.BAD_CONTENT, SaveFault.TRANSIENT):
+                error.host = fetched.host  # an error page under 200, for one
+            raise
+
+    async def _compared(self, doubtful: UnconfirmedError) -> Package:
+        """Download once more: the same bytes again are all there are. Raises `SaveError`.
+
+        An address that worked but once brings no others either: what is in hand is kept, unless
+        it looks cut and the history may name a better one.
+        """
+        package = doubtful.package
+        try:
+            await self._compare(doubtful)
+        except BaseException as error:
+            gone = isinstance(error, SaveError) and error.fault is SaveFault.GONE
+            if not (gone and doubtful.flaw is Flaw.UNKNOWN):
+                with anyio.CancelScope(shield=True):
+                    remove = partial(unlink_if_there, package.name, self._open_place().staging)
+                    await self._threaded(remove)
+                raise
+        return replace(package, compared=True)
+
+    async def _compare(self, doubtful: UnconfirmedError) -> None:
+        again = HashOnly()
+        fetched = await self._downloader.fetch(doubtful.package.order.output.url, again)
+        if again.digest() != doubtful.sha256:
+            detail = "a second download brought other bytes than the first"
+            raise SaveError(SaveFault.TRANSIENT, detail, fetched.host)
 
     async def _delivered(self, package: Package) -> SavedFile:
         waiting = _Waiting(package, asyncio.get_running_loop().create_future())

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from batchgen.core.jobs.job import SavedFile
 from batchgen.errors import InternalError
-from batchgen.outputs.inspection import Inspected
+from batchgen.outputs.inspection import Claims, Inspected, hearsay
 from batchgen.ports import SaveError, SaveFault, SaveOrder
 
 MAX_NAMES = 1000
@@ -43,6 +43,7 @@ def saved_file(order: SaveOrder, name: str, found: Inspected, sha256: str) -> Sa
         media_type=found.media_type.mime,
         width=found.width,
         height=found.height,
+        verified=found.flaw is None,
     )
 
 
@@ -50,6 +51,15 @@ def staged_hash(name: str) -> tuple[str, str] | None:
     """What the name of a staged file tells: how its hash begins, and its extension."""
     known = _STAGED_NAME.fullmatch(name)
     return (known[1], known[2]) if known else None
+
+
+def earlier_candidates(order: SaveOrder) -> Iterator[Iterator[str]]:
+    """The names that a staged output may have, by each extension it may have been given: the one
+    it was staged with, and for bytes of an unknown kind the one that the service declared."""
+    base, staged = split_stem(order.stem)[1], staged_hash(order.output.staged)
+    declared = hearsay(Claims(declared=order.output.media_type)).extension
+    for extension in dict.fromkeys((staged[1], declared)) if staged else ():
+        yield candidates(base, extension)
 
 
 def split_stem(stem: str) -> tuple[tuple[str, ...], str]:

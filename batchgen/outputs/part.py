@@ -106,7 +106,7 @@ class DownloadPart:
                 file = await self._opening
                 await file.close()
         rest, written = self._take_held(), self._opening is not None
-        return Package(order, self._name, rest, written, fetched.confirmed, self._digest)
+        return Package(order, self._name, rest, written, fetched, digest=self._digest)
 
     async def discard(self) -> None:
         """Leave nothing behind, even while being cancelled."""
@@ -120,3 +120,30 @@ class DownloadPart:
                 await file.close()
             with contextlib.suppress(OSError):
                 await aiofiles.os.unlink(self._name, dir_fd=self._folder)
+
+
+class HashOnly:
+    """Takes a download in order to compare it with another one, and keeps nothing of it."""
+
+    def __init__(self) -> None:
+        self._digest: _Hash = hashlib.sha256()
+        self._size = 0
+
+    @property
+    def size(self) -> int:
+        """Bytes taken so far."""
+        return self._size
+
+    async def write(self, piece: bytes) -> None:
+        """Take the next bytes."""
+        self._digest.update(piece)
+        self._size += len(piece)
+
+    async def restart(self) -> None:
+        """Forget everything: the file begins anew."""
+        self._digest = hashlib.sha256()
+        self._size = 0
+
+    def digest(self) -> str:
+        """SHA-256 (hex) of the bytes taken so far."""
+        return self._digest.hexdigest()

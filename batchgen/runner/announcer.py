@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
+from batchgen.core.jobs.events import Change
 from batchgen.core.jobs.job import Outlook
 from batchgen.core.jobs.placeholders import Uploaded
 from batchgen.core.scheduling.gates import Gates
@@ -25,6 +26,7 @@ class Announcer:
         """What was told of a model, by slug: that it was suspected, or closed."""
         self._limited_until = 0.0
         self._warned = False
+        self._doubted = False
 
     def tell(self, scheduler: SchedulerState, now: float) -> None:
         """Say what is new since the last time."""
@@ -42,6 +44,17 @@ class Announcer:
                 "url": upload.url,
             }
             self._progress.said("uploaded", "", fields)
+
+    def tell_unverified(self, changes: Sequence[Change]) -> None:
+        """Warn of the first file that is kept unverified; the log has them all."""
+        for file in (file for change in changes for file in change.files if not file.verified):
+            text = (
+                f"warning: {file.name} is kept, but its bytes do not tell that it is whole, or "
+                "what it is; look into it (`\"verified\": false` in metadata.jsonl)"
+            )
+            fields = {"file": file.name, "bytes": file.size, "sha256": file.sha256}
+            self._progress.said("unverified", "" if self._doubted else text, fields)
+            self._doubted = True
 
     def tell_credits(self, credits_usd: float, outlook: Outlook) -> None:
         """Compare what the account holds with what the pending jobs are reckoned to cost."""

@@ -253,6 +253,7 @@ class Runner:
         self.scheduler.apply(changes)
         self.scheduler.uploads_done(uploaded)
         self._announcer.tell_uploads(uploaded)
+        self._announcer.tell_unverified(changes)
         if changes:
             self._ports.progress.changed(changes)
 

@@ -15,7 +15,7 @@ from batchgen.core.jobs.placeholders import Content, Uploaded
 from batchgen.core.jobs.spec import InputFile
 from batchgen.core.reconciliation.history import OwnRequest
 from batchgen.errors import DiskFullError
-from batchgen.outputs.inspection import inspect, of_bytes
+from batchgen.outputs.inspection import Claims, inspect, of_bytes
 from batchgen.ports import InputLostError, SaveError, SaveFault, SaveOrder
 from batchgen.store.sqlite.memory import MemoryLedger
 from batchgen.testing.world import Disk, World
@@ -136,8 +136,8 @@ class MemoryOutputs:
             raise SaveError(SaveFault.DISK_FULL, "quota exceeded")
         self.world.step("before rename")
         output = order.output
-        ours = bool(output.staged)
-        found = inspect(len(data), of_bytes(data), output.media_type, ours=ours, confirmed=True)
+        claims = Claims(output.media_type, address=output.url, ours=bool(output.staged))
+        found = inspect(len(data), of_bytes(data), claims)
         kind = found.media_type
         name = f"{order.stem}.{kind.extension}"
         if self.files.get(name, data) != data:
@@ -145,7 +145,8 @@ class MemoryOutputs:
         self.files[name] = data
         self.world.step("after rename")
         digest = hashlib.sha256(data).hexdigest()
-        return SavedFile(output.index, name, len(data), digest, kind.mime)
+        verified = found.flaw is None
+        return SavedFile(output.index, name, len(data), digest, kind.mime, verified=verified)
 
     async def keep_answer(self, stem: str, data: bytes) -> None:
         """See `Outputs.keep_answer`."""

@@ -8,7 +8,7 @@ import urllib.request
 
 import pytest
 
-from batchgen.outputs.inspection import inspect, of_bytes
+from batchgen.outputs.inspection import Claims, inspect, of_bytes
 from bench.harness import Batch, Goal, Row, Spread, compared, interleaved, service
 from bench.page import table, write_page
 from bench.server import Manners, Service, png, png_rest
@@ -63,7 +63,7 @@ def test_the_manifest_of_a_batch_is_one():
 def test_the_files_of_the_service_are_whole_and_differ():
     rest = png_rest(1000)
     first, second = png(b"a", rest), png(b"b", rest)
-    found = inspect(len(first), of_bytes(first), "", ours=False, confirmed=True)
+    found = inspect(len(first), of_bytes(first), Claims())
     assert (found.media_type.extension, found.width, found.height) == ("png", 512, 512)
     assert first != second
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from batchgen.core.jobs.events import EventKind as E
+from batchgen.core.jobs.job import JobState as S
 from batchgen.core.jobs.job import Outlook
+from batchgen.core.jobs.lifecycle import apply
 from batchgen.core.jobs.placeholders import Content, Uploaded
 from batchgen.core.scheduling.gates import GateKind
 from batchgen.core.scheduling.rate_limit import SLOWEST, RateWindow
 from batchgen.core.scheduling.spending import Money
 from batchgen.runner.announcer import RETOLD_S, Announcer
 from batchgen.testing.memory import RecordingProgress
-from tests.core.builders import NOW, scheduler
+from tests.core.builders import NOW, event, job, output, saved, scheduler
 
 
 @pytest.fixture
@@ -166,3 +171,15 @@ def test_each_uploaded_file_is_told(heard, announcer):
             {"path": "a.png", "bytes": 1, "sha256": "a" * 64, "url": "https://x/a"},
         )
     ]
+
+
+def test_files_that_are_not_verified_are_all_logged_and_the_first_is_warned_of(heard, announcer):
+    files = [replace(saved(n, f"{n}.bin"), verified=n == 1) for n in range(4)]
+    made = job(S.FETCHING, outputs=tuple(output(n) for n in range(4)))
+    change = apply(made, event(E.SAVED, job_key=made.key, files=tuple(files)))
+    announcer.tell_unverified([change])
+
+    assert names(heard) == ["unverified"] * 3
+    assert [fields["file"] for _, _, fields in heard.words] == ["0.bin", "2.bin", "3.bin"]
+    assert [bool(text) for _, text, _ in heard.words] == [True, False, False]
+    assert "0.bin is kept" in heard.words[0][1]

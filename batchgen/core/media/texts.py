@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 from urllib.parse import unquote_to_bytes
 
 from batchgen.core.media.formats import BY_EXTENSION, SNIFF_BYTES, MediaType, sniff
@@ -15,6 +16,7 @@ from batchgen.core.media.formats import BY_EXTENSION, SNIFF_BYTES, MediaType, sn
 MIN_BASE64_CHARACTERS = 64
 """Shorter texts are words that happen to be base64, never media."""
 _HTML_MARKS = (b"<!doctype html", b"<html", b"<head", b"<body", b"<script")
+_ERROR_XML = re.compile(rb"(\xef\xbb\xbf)?\s*(<\?xml[^>]*>\s*)?<Error\b")
 _TEXT, _JSON = BY_EXTENSION["txt"], BY_EXTENSION["json"]
 
 
@@ -22,6 +24,11 @@ def is_html(head: bytes) -> bool:
     """Whether a file with this beginning is a web page, such as a gateway's error page."""
     text = head[:SNIFF_BYTES].removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     return text.startswith(_HTML_MARKS) or (text.startswith(b"<") and b"<html" in text)
+
+
+def is_error_document(head: bytes) -> bool:
+    """Whether it is the XML in which object stores say what is wrong."""
+    return _ERROR_XML.match(head) is not None
 
 
 def text_kind(data: bytes) -> MediaType | None:

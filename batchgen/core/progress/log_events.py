@@ -39,6 +39,8 @@ class LogEvent(StrEnum):
     """80 % of `max_spend` are spent or reserved."""
     UPLOADED = "uploaded"
     """A local file stands at the service."""
+    UNVERIFIED = "unverified"
+    """A file is kept although its bytes do not say what it is, or that it is whole."""
 
 
 FIELDS: Mapping[LogEvent, tuple[str, ...]] = {
@@ -51,6 +53,7 @@ FIELDS: Mapping[LogEvent, tuple[str, ...]] = {
     LogEvent.CREDITS: ("text", "credits_usd", "pending_usd"),
     LogEvent.BUDGET_WARNING: ("text", "committed_usd"),
     LogEvent.UPLOADED: ("path", "bytes", "sha256", "url"),
+    LogEvent.UNVERIFIED: ("text", "file", "bytes", "sha256"),
 }
 """The fields of each, besides `at` and `event`; `text` only where there is something to say."""
 

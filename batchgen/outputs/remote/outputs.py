@@ -21,9 +21,15 @@ from typing import Self
 from anyio import to_thread
 
 from batchgen.core.jobs.job import SavedFile
-from batchgen.outputs.inspection import Inspected, inspect, of_bytes, of_file
+from batchgen.outputs.inspection import Claims, Flaw, Inspected, inspect, of_bytes, of_file
 from batchgen.outputs.local import Fetcher, FileOutputs
-from batchgen.outputs.names import candidates, saved_file, split_stem, staged_hash
+from batchgen.outputs.names import (
+    candidates,
+    earlier_candidates,
+    saved_file,
+    split_stem,
+    staged_hash,
+)
 from batchgen.outputs.remote.faults import StoreError, StoreFault
 from batchgen.outputs.remote.marker import MARKER_NAME, marker_of
 from batchgen.outputs.remote.store import ObjectContent, Store, md5_of
@@ -137,16 +143,17 @@ class RemoteOutputs:
     async def _stored_earlier(self, order: SaveOrder) -> SavedFile:
         """A staged file that is gone is in the store, and the process died before saying so."""
         known = staged_hash(order.output.staged)
-        parents, base = split_stem(order.stem)
+        parents, _ = split_stem(order.stem)
         with self._save_faults():
-            for last in candidates(base, known[1]) if known else ():
-                name = "/".join((*parents, last))
-                data = await self._store.read(name)
-                if data is None:
-                    break
-                sha256 = hashlib.sha256(data).hexdigest()
-                if known and sha256.startswith(known[0]):
-                    return saved_file(order, name, _of_bytes(data, order), sha256)
+            for names in earlier_candidates(order):
+                for last in names:
+                    name = "/".join((*parents, last))
+                    data = await self._store.read(name)
+                    if data is None:
+                        break
+                    sha256 = hashlib.sha256(data).hexdigest()
+                    if known and sha256.startswith(known[0]):
+                        return saved_file(order, name, _of_bytes(data, order), sha256)
         raise SaveError(SaveFault.GONE, f"the staged file {order.output.staged} is missing")
 
     @contextmanager
@@ -165,19 +172,24 @@ def _look_at(path: Path, order: SaveOrder) -> SavedFile | None:
     """A file of the outbox as it was when it came; None where it is no whole file any more."""
     with path.open("rb") as file:
         size = os.fstat(file.fileno()).st_size
+        found: Inspected | None
         try:
-            found = inspect(
-                size, of_file(file.fileno()), order.output.media_type, ours=True, confirmed=True
-            )
+            found = inspect(size, of_file(file.fileno()), _known(order, path.name))
         except SaveError:
-            path.unlink()
+            found = None
+        if found is None or (found.flaw is Flaw.CUT and order.output.url):
+            path.unlink()  # damaged meanwhile; what came by an address can come again
             return None
         return saved_file(order, path.name, found, hash_of(file.fileno(), size))
 
 
 def _of_bytes(data: bytes, order: SaveOrder) -> Inspected:
-    declared = order.output.media_type
-    return inspect(len(data), of_bytes(data), declared, ours=True, confirmed=True)
+    return inspect(len(data), of_bytes(data), _known(order))
+
+
+def _known(order: SaveOrder, name: str = "") -> Claims:
+    """What a file that was looked at before is; its name has the extension that it was given."""
+    return Claims(order.output.media_type, address=name, ours=True)
 
 
 def _content(path: Path, here: SavedFile) -> ObjectContent:
