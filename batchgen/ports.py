@@ -205,8 +205,8 @@ class Outputs(Protocol):
         """
         ...
 
-    async def free_bytes(self) -> int:
-        """Free space where outputs go, in bytes."""
+    async def takes_files(self) -> bool:
+        """Whether another file can be stored there, found out by storing one."""
         ...
 
 

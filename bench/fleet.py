@@ -102,8 +102,8 @@ class NoOutputs:
     async def save(self, order: SaveOrder) -> SavedFile:
         return SavedFile(order.output.index, f"{order.stem}.png", 1, "0" * 64, "image/png")
 
-    async def free_bytes(self) -> int:
-        return 10**12
+    async def takes_files(self) -> bool:
+        return True
 
 
 class Clairvoyant:

@@ -13,7 +13,7 @@ import hashlib
 import os
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from functools import partial
@@ -39,7 +39,12 @@ from batchgen.outputs.names import REJECTED_NAME, STAGING_NAME
 from batchgen.outputs.part import DownloadPart, HashOnly
 from batchgen.outputs.rejected import keep_answer
 from batchgen.ports import SaveError, SaveFault, SaveOrder
-from batchgen.system.durable import FOLDER_FLAGS, disk_faults, sync_folder, unlink_if_there
+from batchgen.system.durable import (
+    FOLDER_FLAGS,
+    sync_folder,
+    takes_files,
+    unlink_if_there,
+)
 
 _T = TypeVar("_T")
 
@@ -48,6 +53,10 @@ LANES = 2
 with more the batches get smaller, so that each file costs more of the CPU."""
 BATCH_FILES = 32
 """Most files of one batch, so that none waits for too many others."""
+MIN_FREE_BYTES = 64 * 2**20
+"""With less there is no room. A guess: some dozens of pictures."""
+PROBE_BYTES = 4096
+"""What is written to find out whether the disk takes files, while it has refused none."""
 MAX_OWNER_CHARACTERS = 80
 """Longer owners are cut and told apart by a hash: a file name has 255 bytes at most."""
 
@@ -91,6 +100,7 @@ class FileOutputs:
         self._waiting: list[_Waiting] = []
         self._lanes: set[asyncio.Future[list[SavedFile | BatchgenError]]] = set()
         self._others: set[asyncio.Future[Any]] = set()
+        self._refused: Sequence[int] = (PROBE_BYTES,)
 
     async def __aenter__(self) -> Self:
         """Make and open the folders. Raises `DiskError` when that is impossible."""
@@ -157,7 +167,21 @@ class FileOutputs:
     async def stage(self, owner: str, index: int, data: bytes) -> str:
         """Write bytes durably into staging; returns the name by which `save` takes them up."""
         prefix = f"{_safe_owner(owner)}~{index}"
-        return await self._threaded(partial(stage_bytes, self._open_place(), prefix, data))
+        with self._refusals(lambda: len(data)):
+            return await self._threaded(partial(stage_bytes, self._open_place(), prefix, data))
+
+    @contextlib.contextmanager
+    def _refusals(self, size: Callable[[], int], stem: str = "") -> Iterator[None]:
+        """Remember what a full disk refused: a file of `size`, and the folders of its `stem`.
+
+        Else it would be tried again, and downloaded again, as soon as a small file can be written.
+        """
+        try:
+            yield
+        except SaveError as error:
+            if error.fault is SaveFault.DISK_FULL:
+                self._refused = (max(PROBE_BYTES, size()), *[PROBE_BYTES] * stem.count("/"))
+            raise
 
     async def save(self, order: SaveOrder) -> SavedFile:
         """Bring one output home, durably; see `Outputs.save`. Raises `SaveError`.
@@ -165,9 +189,14 @@ class FileOutputs:
         Cancelled during its last step it may still finish: the next `save` finds the equal file.
         """
         if order.output.staged:
-            return await self._delivered(Package(order, _plain_name(order.output.staged)))
+            with self._refusals(lambda: 0, order.stem):
+                return await self._delivered(Package(order, _plain_name(order.output.staged)))
         prefix = f"{_safe_owner(order.owner)}~{order.output.index}"
         part = DownloadPart(self._open_place().staging, f"{prefix}~{secrets.token_hex(6)}.part")
+        with self._refusals(lambda: part.size, order.stem):
+            return await self._fetched(order, part)
+
+    async def _fetched(self, order: SaveOrder, part: DownloadPart) -> SavedFile:
         try:
             fetched = await self._downloader.fetch(order.output.url, part)
             package = await part.packed(order, fetched)
@@ -243,9 +272,12 @@ class FileOutputs:
         """See `Outputs.keep_answer`. Raises `SaveError`."""
         await self._threaded(partial(keep_answer, self._rejected, stem, data))
 
-    async def free_bytes(self) -> int:
-        """Free space where outputs go, in bytes, as far as this user may fill it."""
-        return await self._threaded(partial(_free_bytes, self._open_place().root))
+    async def takes_files(self) -> bool:
+        """See `Outputs.takes_files`: as many bytes and inodes as what was refused last needs."""
+        has_room = await self._threaded(partial(_takes_files, self._open_place(), self._refused))
+        if has_room:
+            self._refused = (PROBE_BYTES,)
+        return has_room
 
     async def remove_orphans(self, keep: AbstractSet[str]) -> int:
         """Delete the parts of a process that died, except the staged files named; their count.
@@ -257,10 +289,11 @@ class FileOutputs:
         return await self._threaded(partial(_remove_orphans, staging, frozenset(keep)))
 
 
-def _free_bytes(root: int) -> int:
-    with disk_faults("outputs"):
-        found = os.fstatvfs(root)
-        return found.f_bavail * found.f_frsize
+def _takes_files(place: DeliveryFolder, refused: Sequence[int]) -> bool:
+    found = os.fstatvfs(place.root)
+    if found.f_bavail * found.f_frsize < MIN_FREE_BYTES:
+        return False
+    return takes_files(place.staging, f"probe~{secrets.token_hex(6)}", refused)
 
 
 def _remove_orphans(staging: int, keep: frozenset[str]) -> int:

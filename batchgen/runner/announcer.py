@@ -50,7 +50,7 @@ class Announcer:
         for file in (file for change in changes for file in change.files if not file.verified):
             text = (
                 f"warning: {file.name} is kept, but its bytes do not tell that it is whole, or "
-                "what it is; look into it (`\"verified\": false` in metadata.jsonl)"
+                'what it is; look into it (`"verified": false` in metadata.jsonl)'
             )
             fields = {"file": file.name, "bytes": file.size, "sha256": file.sha256}
             self._progress.said("unverified", "" if self._doubted else text, fields)

@@ -51,8 +51,6 @@ from batchgen.ports import (
 
 DENIAL_PAUSE_S = 10.0
 """Between two questions whether a row is ours: a single 404 may be a glitch."""
-MIN_FREE_BYTES = 64 * 2**20
-"""The disk gate opens again above this. A guess: some dozens of pictures."""
 UNKNOWN_FILE = "no local file is known to hold it any more; run again"
 
 _HOLDING_FAULTS: Mapping[SaveFault, GateKind | None] = {
@@ -118,7 +116,7 @@ class Effects:
 
     async def has_space(self) -> bool:
         """Whether outputs and the record have room: asked before submits, and at the disk gate."""
-        return await self._outputs.free_bytes() >= MIN_FREE_BYTES and await self._state.has_room()
+        return await self._outputs.takes_files() and await self._state.has_room()
 
     async def _call(self, call: Call) -> Answer | TransportError:
         try:

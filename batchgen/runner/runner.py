@@ -186,7 +186,7 @@ class Runner:
         self._disk_seen_at = now
         if await self._effects.has_space():
             return False
-        self.scheduler.gates.close(GateKind.DISK, "too little free space for outputs", now)
+        self.scheduler.gates.close(GateKind.DISK, "no room for outputs (space, quota, inodes)", now)
         # Plan anew: the gate changes what may start.
         self._news.set()
         return True

@@ -12,6 +12,7 @@ import errno
 import hashlib
 import os
 import stat
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -61,6 +62,38 @@ def _save_error(error: OSError, name: str) -> Exception:
     if error.errno in _BROKEN:
         return SaveError(SaveFault.DISK_BROKEN, detail)
     return InternalError(f"storing {detail}")
+
+
+def takes_files(folder: int, prefix: str, sizes: Sequence[int]) -> bool:
+    """Whether files of these sizes can be written there, all at once; found out by writing them.
+
+    Free bytes do not tell of quotas and inodes. Nothing is left behind. Any other trouble than a
+    lack of room is left to be found by whoever stores something.
+    """
+    names = [f"{prefix}~{number}.part" for number in range(len(sizes))]
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+    try:
+        for name, size in zip(names, sizes, strict=True):
+            with opened(name, flags, folder) as descriptor:
+                _fill(descriptor, size)
+                os.fsync(descriptor)
+        os.fsync(folder)
+    except OSError as error:
+        return error.errno not in _FULL
+    finally:
+        for name in names:
+            with contextlib.suppress(OSError):  # the next start removes it
+                unlink_if_there(name, folder)
+    return True
+
+
+def _fill(descriptor: int, size: int) -> None:
+    """Take that many bytes; many at once, which costs no writing where the system can."""
+    if size > READ_BLOCK_BYTES and sys.platform != "darwin":
+        os.posix_fallocate(descriptor, 0, size)
+        return
+    for offset in range(0, size, READ_BLOCK_BYTES):
+        write_all(descriptor, bytes(min(READ_BLOCK_BYTES, size - offset)))
 
 
 @contextlib.contextmanager
@@ -171,7 +204,8 @@ def move_unless_taken(name: str, folder: int, target: str, target_folder: int) -
     except FileExistsError:
         return False
     except OSError as error:
-        if error.errno not in _NO_LINKS:
+        # A second name may need room of its own (on tmpfs an inode), which a rename does not.
+        if error.errno not in _NO_LINKS | _FULL:
             raise
         return rename_unless_taken(name, folder, target, target_folder)
     return True

@@ -98,7 +98,6 @@ class MemoryState:
 
 Download = Callable[[str], Awaitable[bytes]]
 """Fetches a URL in memory; raises `SaveError`."""
-PLENTY_BYTES = 10**12
 
 
 @dataclass(slots=True)
@@ -165,9 +164,9 @@ class MemoryOutputs:
         if self.disk.is_full:
             raise SaveError(SaveFault.DISK_FULL, "no space left on device")
 
-    async def free_bytes(self) -> int:
-        """See `Outputs.free_bytes`."""
-        return 0 if self.disk.is_full else PLENTY_BYTES
+    async def takes_files(self) -> bool:
+        """See `Outputs.takes_files`."""
+        return not self.disk.is_full
 
 
 @dataclass(slots=True)

@@ -7,6 +7,7 @@ import resource
 import shutil
 import stat
 import subprocess
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import anyio
@@ -411,10 +412,10 @@ async def test_orphans(folder):
     assert files_in(folder) == sorted([f".part/{keep}", ".part/the user's.txt"])
 
 
-async def test_free_bytes(folder):
+async def test_a_probe_leaves_nothing_behind(folder):
     async with FileOutputs(folder, None, Bytes()) as outputs:
-        free = await outputs.free_bytes()
-    assert free == pytest.approx(shutil.disk_usage(folder).free, rel=0.2)
+        assert await outputs.takes_files()
+        assert files_in(folder) == []
 
 
 async def test_outside_its_context_it_does_nothing(folder):
@@ -455,17 +456,96 @@ async def test_too_many_open_files(folder):
     assert files_in(folder) == ["first.png"]
 
 
-@pytest.fixture
-def small_disk(tmp_path):
-    """A file system of 1 MiB of its own."""
-    mount = tmp_path / "disk"
+@contextmanager
+def mounted(mount, options):
+    """A file system of its own."""
     mount.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(mount)]
+    command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(mount)]
     made = subprocess.run(command, capture_output=True, text=True, check=False)
     if made.returncode != 0:
         pytest.skip(f"cannot mount a small file system: {made.stderr.strip()}")
     yield mount
     subprocess.run(["umount", str(mount)], check=True)
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 1 MiB of its own."""
+    with mounted(tmp_path / "disk", "size=1m") as disk:
+        yield disk
+
+
+@pytest.fixture
+def crowded_disk(tmp_path):
+    """A file system with much space and 20 inodes."""
+    with mounted(tmp_path / "disk", "size=1g,nr_inodes=20") as disk:
+        yield disk
+
+
+def fill_inodes(disk, left):
+    """Make empty files until so many more are possible."""
+    names = (disk / f"filler-{number}" for number in range(1000))
+    made = []
+    with suppress(OSError):
+        for name in names:
+            name.touch()
+            made.append(name)
+    for name in made[:left]:
+        name.unlink()
+    return made[left:]
+
+
+@pytest.mark.skipif(shutil.which("mount") is None, reason="there is no mount command")
+@pytest.mark.parametrize("data", [PNG, BIG_PNG], ids=["small", "big"])
+async def test_a_disk_without_inodes_has_no_room_whatever_its_free_bytes(crowded_disk, data):
+    async with FileOutputs(crowded_disk / "outputs", None, Bytes(data)) as outputs:
+        assert await outputs.takes_files()
+        fillers = fill_inodes(crowded_disk, left=0)
+        assert shutil.disk_usage(crowded_disk).free > 500 * 2**20
+        assert not await outputs.takes_files(), "also before anything was refused"
+        for attempt in (outputs.save(order()), outputs.stage("job", 0, PNG)):
+            with pytest.raises(SaveError) as caught:
+                await attempt
+            assert caught.value.fault is SaveFault.DISK_FULL
+            assert not await outputs.takes_files()
+        fillers[0].unlink()
+        assert await outputs.takes_files()
+        assert (await outputs.save(order())).name == "a.png"
+        assert not await outputs.takes_files()
+
+
+@pytest.mark.skipif(shutil.which("mount") is None, reason="there is no mount command")
+async def test_an_inode_is_not_enough_for_a_file_in_new_folders(crowded_disk):
+    """Else the file would be downloaded for each probe that succeeds, and refused each time."""
+    async with FileOutputs(crowded_disk / "outputs", None, Bytes(PNG)) as outputs:
+        fillers = fill_inodes(crowded_disk, left=2)
+        with pytest.raises(SaveError) as caught:
+            await outputs.save(order("model/style/a"))
+        assert caught.value.fault is SaveFault.DISK_FULL
+        shutil.rmtree(crowded_disk / "outputs" / "model")  # as if the first one had failed, too
+        assert not await outputs.takes_files()
+        fillers[0].unlink()
+        assert await outputs.takes_files()
+        assert (await outputs.save(order("model/style/a"))).name == "model/style/a.png"
+
+
+@pytest.mark.skipif(shutil.which("mount") is None, reason="there is no mount command")
+async def test_the_room_that_was_lacking_is_asked_for(tmp_path):
+    """A quota, such as a limit that free bytes do not show: here the disk itself, with 64 MiB
+    that count as none."""
+    with mounted(tmp_path / "disk", "size=80m") as disk:
+        long = PNG + bytes(85 * 2**20)
+        async with FileOutputs(disk / "outputs", None, Bytes(long, step=2**20)) as outputs:
+            assert await outputs.takes_files()
+            with pytest.raises(SaveError) as caught:
+                await outputs.save(order())
+            assert caught.value.fault is SaveFault.DISK_FULL
+            assert shutil.disk_usage(disk).free > 64 * 2**20
+            assert not await outputs.takes_files()
+            assert files_in(disk) == []
+            subprocess.run(["mount", "-o", "remount,size=200m", str(disk)], check=True)
+            assert await outputs.takes_files()
+            assert (await outputs.save(order())).size == len(long)
 
 
 @pytest.mark.skipif(shutil.which("mount") is None, reason="there is no mount command")
@@ -482,7 +562,7 @@ async def test_a_full_disk(small_disk):
         assert caught.value.fault is SaveFault.DISK_FULL
         assert caught_staging.value.fault is SaveFault.DISK_FULL
         assert files_in(outputs_folder) == [f".part/{staged}"], "what failed makes room again"
-        assert 600_000 < await outputs.free_bytes() < 800_000
+        assert not await outputs.takes_files(), "some free bytes are too few"
         # What was staged before needs no room any more.
         assert (await outputs.save(order(staged=staged))).name == "a.png"
     assert files_in(outputs_folder) == ["a.png"]

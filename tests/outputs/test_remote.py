@@ -20,7 +20,7 @@ from batchgen.errors import StoppedEarly, UserError
 from batchgen.outputs.part import BLOCK_BYTES
 from batchgen.outputs.reading import FolderFiles, open_outputs, with_place
 from batchgen.outputs.remote.faults import StoreError, StoreFault, store_faults
-from batchgen.outputs.remote.marker import marker_of, new_run_id, run_in
+from batchgen.outputs.remote.marker import MARKER_NAME, marker_of, new_run_id, run_in
 from batchgen.outputs.remote.outputs import RemoteOutputs
 from batchgen.outputs.remote.reading import StoreFiles
 from batchgen.outputs.remote.store import ObjectContent, Store, StoreSettings, connect
@@ -209,11 +209,44 @@ async def test_a_store_that_is_away_holds_the_run_and_costs_no_second_download(
             assert caught.value.fault is SaveFault.STORE_AWAY
             assert "HTTP 503" in caught.value.detail
             assert str(bucket) in caught.value.detail
-            assert await port.free_bytes() == 0
-        assert await port.free_bytes() > 0
+            assert not await port.takes_files()
+        assert await port.takes_files()
         assert (await port.save(order())).name == "a.png"
     assert fetched == [1]
     assert left_in(tmp_path) == []
+
+
+@pytest.mark.parametrize("fault", ["403 QuotaExceeded", "507 StorageFull"])
+async def test_a_store_that_takes_no_new_objects_is_asked_by_one(
+    store, s3, bucket, tmp_path, fault
+):
+    """The marker is there already: to write it again is refused before any quota is asked."""
+    await store.create(MARKER_NAME, ObjectContent.of(marker_of("r"), "application/json"))
+
+    def full(method, path):
+        return refuse(fault) if method == "PUT" and path.endswith(".png") else None
+
+    async with outputs(store, tmp_path) as port:
+        with s3.ruled(full):
+            with pytest.raises(SaveError) as caught:
+                await port.save(order())
+            assert caught.value.fault is SaveFault.STORE_AWAY
+            assert [await port.takes_files() for _ in range(3)] == [False] * 3
+        assert await port.takes_files()
+        assert (await port.save(order())).name == "a.png"
+        assert await port.takes_files()
+    assert list(s3.objects(bucket.name).values()).count(PNG) == 1
+    assert left_in(tmp_path) == []
+
+
+async def test_without_the_file_that_was_refused_the_marker_is_asked(store, s3, bucket, tmp_path):
+    async with outputs(store, tmp_path) as port:
+        with s3.ruled(lambda *_: refuse("503 Slow Down")):
+            with pytest.raises(SaveError):
+                await port.save(order())
+            (tmp_path / ".outbox" / "r" / "7-1~0.png").unlink()
+            assert not await port.takes_files()
+        assert await port.takes_files()
 
 
 async def test_what_was_brought_home_outlives_the_process(store, s3, bucket, tmp_path):

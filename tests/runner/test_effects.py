@@ -23,7 +23,6 @@ from batchgen.ports import InputLostError, Ports, SaveError, SaveFault
 from batchgen.providers.segmind.provider import Segmind
 from batchgen.runner.effects import (
     DENIAL_PAUSE_S,
-    MIN_FREE_BYTES,
     UNKNOWN_FILE,
     Effects,
     intents_of,
@@ -41,7 +40,7 @@ class Script:
     An answer that is an exception is raised.
     """
 
-    def __init__(self, *answers, saves=(), stages=(), free=MIN_FREE_BYTES, room=True, files=()):
+    def __init__(self, *answers, saves=(), stages=(), free=True, room=True, files=()):
         self.answers, self.saves, self.stages = list(answers), list(saves), list(stages)
         self.free, self.room, self.files = free, room, dict(files)
         self.asked, self.orders, self.staged = [], [], []
@@ -61,7 +60,7 @@ class Script:
         self.staged.append((owner, index, data))
         return _said(self.stages.pop(0)) if self.stages else f"{owner}-{index}"
 
-    async def free_bytes(self):
+    async def takes_files(self):
         return self.free
 
     async def has_room(self):
@@ -298,9 +297,9 @@ async def test_what_follows_from_a_fault_of_saving(fault, trouble, recoveries, e
 @pytest.mark.parametrize(
     ("free", "room", "has_space"),
     [
-        (MIN_FREE_BYTES, True, True),
-        (MIN_FREE_BYTES - 1, True, False),
-        (MIN_FREE_BYTES, False, False),
+        (True, True, True),
+        (False, True, False),
+        (True, False, False),
     ],
 )
 async def test_the_disk_has_room_for_outputs_and_for_the_record(free, room, has_space):

@@ -57,6 +57,7 @@ class RemoteOutputs:
         self._found: dict[str, str] = {}
         self._here: dict[str, SavedFile] = {}
         self._away = False
+        self._refused: tuple[SaveOrder, SavedFile] | None = None
 
     async def __aenter__(self) -> Self:
         """Make the folders. Raises `DiskError` when that is impossible."""
@@ -88,15 +89,30 @@ class RemoteOutputs:
         """Delete the parts of a process that died, except the staged files named; their count."""
         return await self._files.remove_orphans(keep)
 
-    async def free_bytes(self) -> int:
-        """Free space at home, in bytes; none while the store is away."""
-        if self._away:
-            try:
+    async def takes_files(self) -> bool:
+        """See `Outputs.takes_files`: the store first, if it refused one, and then the disk here."""
+        if self._away and not await self._is_back():
+            return False
+        self._away = False
+        return await self._files.takes_files()
+
+    async def _is_back(self) -> bool:
+        """Whether the store takes what it refused: that very file, which is none too many.
+
+        A marker that stands there already would say nothing of a quota or of rights to write.
+        """
+        order, here = self._refused or (None, None)
+        try:
+            if order and here and here.name in await to_thread.run_sync(os.listdir, self._outbox):
+                await self._put(order, here)
+            else:
                 await self._store.create(MARKER_NAME, self._marker)
-            except StoreError:
-                return 0
-            self._away = False
-        return await self._files.free_bytes()
+        except StoreError:
+            return False
+        except SaveError as error:
+            return error.fault is not SaveFault.STORE_AWAY
+        self._refused = None
+        return True
 
     async def save(self, order: SaveOrder) -> SavedFile:
         """Bring one output home and to the store; see `Outputs.save`. Raises `SaveError`."""
@@ -110,7 +126,12 @@ class RemoteOutputs:
                     return await self._stored_earlier(order)
                 raise
         self._here[stem] = here
-        saved = await self._put(order, here)
+        try:
+            saved = await self._put(order, here)
+        except SaveError as error:
+            if error.fault is SaveFault.STORE_AWAY:
+                self._refused = (order, here)
+            raise
         del self._here[stem]
         with disk_faults(here.name):
             await to_thread.run_sync((self._outbox / here.name).unlink)

@@ -35,8 +35,8 @@ _MEANT = "(listed = 1 OR attempt > 0)"
 @dataclass(frozen=True, slots=True)
 class EndedJob:
     """A job that ended. `cost_usd` over all its attempts, None where nothing is known of it;
-    instants in epoch seconds, None where there is none; `names` of its files below `outputs/`, and whether all of them are
-    `verified`."""
+    instants in epoch seconds, None where there is none; `names` of its files below `outputs/`, and
+    whether all of them are `verified`."""
 
     key: int
     id: str
