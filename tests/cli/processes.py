@@ -174,6 +174,9 @@ class Service:
     def charged_usd(self, text=""):
         return sum(b["cost_usd"] for b in self.bills(text) if b["state"] != "FAILED")
 
+    def download_count(self):
+        return sum(self.ledger()["requests"].get("cdn", {}).values())
+
     def request_count(self):
         return sum(sum(places.values()) for places in self.ledger()["requests"].values())
 

@@ -2,12 +2,13 @@
 
 import contextlib
 import json
+import shutil
 import signal
 import socket
 
 import pytest
 
-from tests.cli.disks import small_disk
+from tests.cli.disks import small_disk, take_inodes
 from tests.cli.processes import KEY, Place, Simulator, until
 
 
@@ -186,6 +187,26 @@ def test_a_full_disk(place, simulate, tmp_path):
         assert service.bills() == []
         (disk / "filler").unlink()
         assert_resumes(there, service, manifest, 4)
+
+
+@pytest.mark.processes
+def test_a_disk_without_inodes(place, simulate, tmp_path):
+    """Free bytes look fine: the gate stays closed all the same, and downloads are few."""
+    count = 24
+    service = simulate(latency_s=0.5)
+    manifest = place.manifest(count, defaults={"model": "flux-kontext-dev", "api": "v2"})
+    with small_disk(tmp_path / "disk", "1g", inodes=60) as disk:
+        there = Place(disk, place.env).at(service)
+        with there.start("run", manifest, "--patience", "2") as running:
+            until(lambda: len(service.bills()) >= count // 2)
+            take_inodes(disk / "fillers")
+            ended = running.end(60)
+        assert ended.code == 3, ended.text
+        assert "disk full" in ended.text or "the disk is full" in ended.text, ended.text
+        assert service.download_count() <= 2 * count
+        shutil.rmtree(disk / "fillers")
+        assert_resumes(there, service, manifest, count)
+        assert service.download_count() <= 3 * count
 
 
 def test_a_disk_too_full_for_the_state(place, simulate, tmp_path):

@@ -13,6 +13,7 @@ SCENES = {
     "kill at system calls": kills.at_system_calls,
     "power cut": power.cuts,
     "disk full at the answer": disks.full_at_the_acknowledgement,
+    "disk without inodes": disks.without_inodes,
     "disk broken": disks.broken,
     "one to three signals": signals.in_threes,
     "ignored signals": signals.ignored,

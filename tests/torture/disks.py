@@ -1,10 +1,12 @@
 """Disks that are full, and disks that fail."""
 
+import shutil
 import subprocess
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import mkdtemp
 
+from tests.cli.disks import take_inodes
 from tests.cli.processes import until
 from tests.torture.ground import QUICK, Outcome, ground, kill_group, lived_for, missing, traced
 
@@ -13,10 +15,11 @@ BROKEN_ROUNDS = 4 if QUICK else 24
 
 
 @contextmanager
-def _small_disk(megabytes):
-    """A file system of its own, or None where mounting is not allowed."""
+def _small_disk(megabytes, inodes=0):
+    """A file system of its own, or None where mounting is not allowed; 0 inodes are any number."""
     path = Path(mkdtemp(prefix="torture-disk-"))
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(path)]
+    options = f"size={megabytes}m,nr_inodes={inodes}"
+    mount = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(path)]
     if subprocess.run(mount, check=False, capture_output=True).returncode:
         path.rmdir()
         yield None
@@ -56,6 +59,37 @@ def full_at_the_acknowledgement():
                     here.violate(f"{name}: exit {ended.code} on a full disk: {ended.text[-300:]}")
                 filler.unlink()
                 here.finish(manifest, name)
+            return here.outcome
+
+
+def without_inodes():
+    """At a random moment no file can be made any more, while free bytes look fine."""
+    jobs, rounds = 24, FULL_ROUNDS
+    with _small_disk(1000, 60 + rounds * (jobs + 20)) as disk:
+        if disk is None:
+            return Outcome(skipped="mounting a small disk needs root")
+        with ground("inodes", folder=disk, latency_s=1.0) as here:
+            downloads = 0
+            for number in range(rounds):
+                name = f"inodes-{number}"
+                stem = here.chance.choice(["{id}", "{model}/{id}/a/{id}"])
+                manifest = here.manifest(jobs, name, output={"filename": stem})
+                with here.place.start("run", manifest, "--patience", "3") as running:
+                    wanted = here.chance.randint(1, jobs)
+                    until(lambda n=name, w=wanted: len(here.service.bills(f'"{n} number')) >= w)
+                    take_inodes(disk / "fillers")
+                    for left in range(here.chance.randint(0, 3)):
+                        (disk / "fillers" / str(left)).unlink(missing_ok=True)
+                    ended = running.end(120)
+                here.outcome.count += 1
+                if ended.code not in {0, 3}:
+                    here.violate(f"{name}: exit {ended.code} without inodes: {ended.text[-300:]}")
+                before, downloads = downloads, here.service.download_count()
+                if downloads - before > 3 * jobs:
+                    here.violate(f"{name}: {downloads - before} downloads of {jobs} files")
+                shutil.rmtree(disk / "fillers")
+                here.finish(manifest, name)
+                downloads = here.service.download_count()
             return here.outcome
 
 
