@@ -23,6 +23,15 @@ def test_a_decision_can_be_replayed(trouble, salt):
     assert backoff_at(NOW, trouble, salt) == backoff_at(NOW, trouble, salt)
 
 
+def test_tries_grow_apart_to_minutes():
+    """A request whose status never comes is not asked for a thousand times."""
+    waits = [backoff_at(0.0, trouble, 7) for trouble in range(9, 60)]
+
+    assert MAX_BACKOFF_S == 300.0
+    assert max(waits) > 0.9 * MAX_BACKOFF_S
+    assert 0.4 * MAX_BACKOFF_S < mean(waits) < 0.6 * MAX_BACKOFF_S
+
+
 def test_jobs_that_failed_together_do_not_come_back_together():
     waits = [backoff_at(0.0, 6, salt) for salt in range(500)]
 

@@ -16,6 +16,7 @@ from batchgen.core.jobs.job import (
     PROBLEMS,
     STATES,
     AttemptState,
+    Doubt,
     Job,
     Receipt,
     StateGroup,
@@ -36,6 +37,7 @@ LEGAL = [
     (S.SUBMITTING, E.NOT_ACCEPTED, S.PENDING),
     (S.SUBMITTING, E.REFUSED, S.FAILED),
     (S.SUBMITTING, E.UNCLEAR, S.AMBIGUOUS),
+    (S.SUBMITTING, E.REJECTED, S.REJECTED),
     (S.AMBIGUOUS, E.ADOPTED, S.SUBMITTED),
     (S.AMBIGUOUS, E.RECOVERED, S.FETCHING),
     (S.AMBIGUOUS, E.ABSENT, S.PENDING),
@@ -53,6 +55,7 @@ LEGAL = [
     (S.SUBMITTED, E.GONE, S.RECOVERING),
     (S.SUBMITTED, E.GIVEN_UP, S.LOST),
     (S.SUBMITTED, E.SET_ASIDE, S.UNKNOWN),
+    (S.SUBMITTED, E.REJECTED, S.REJECTED),
     (S.FETCHING, E.RESULT, S.FETCHING),
     (S.FETCHING, E.SAVED, S.DONE),
     (S.FETCHING, E.RUNNING, S.SUBMITTED),
@@ -62,7 +65,10 @@ LEGAL = [
     (S.FETCHING, E.GONE, S.RECOVERING),
     (S.FETCHING, E.GIVEN_UP, S.LOST),
     (S.FETCHING, E.SET_ASIDE, S.UNKNOWN),
+    (S.FETCHING, E.PUT_OFF, S.UNFETCHED),
+    (S.FETCHING, E.REJECTED, S.REJECTED),
     (S.RECOVERING, E.RECOVERED, S.FETCHING),
+    (S.RECOVERING, E.RESULT, S.FETCHING),
     (S.RECOVERING, E.RUNNING, S.SUBMITTED),
     (S.RECOVERING, E.FAILED, S.FAILED),
     (S.RECOVERING, E.TROUBLE, S.RECOVERING),
@@ -70,11 +76,14 @@ LEGAL = [
     (S.RECOVERING, E.AGAIN, S.PENDING),
     (S.RECOVERING, E.GIVEN_UP, S.LOST),
     (S.RECOVERING, E.SET_ASIDE, S.UNKNOWN),
+    (S.RECOVERING, E.REJECTED, S.REJECTED),
     (S.DONE, E.RETRIED, S.PENDING),
     (S.FAILED, E.RETRIED, S.PENDING),
     (S.LOST, E.RETRIED, S.PENDING),
     (S.UNKNOWN, E.RETRIED, S.PENDING),
     (S.UNKNOWN, E.REOPENED, S.SUBMITTED),
+    (S.UNFETCHED, E.REOPENED, S.FETCHING),
+    (S.REJECTED, E.RETRIED, S.PENDING),
 ]
 _LEGAL_PAIRS = {(state, kind) for state, kind, _ in LEGAL}
 ILLEGAL = [(state, kind) for state in S for kind in E if (state, kind) not in _LEGAL_PAIRS]
@@ -109,6 +118,7 @@ ATTEMPTS = [
     (S.SUBMITTING, E.NOT_ACCEPTED, AttemptState.REJECTED, True),
     (S.SUBMITTING, E.REFUSED, AttemptState.REJECTED, True),
     (S.SUBMITTING, E.UNCLEAR, AttemptState.AMBIGUOUS, False),
+    (S.SUBMITTING, E.REJECTED, AttemptState.ACKED, False),
     (S.AMBIGUOUS, E.ADOPTED, AttemptState.ACKED, False),
     (S.AMBIGUOUS, E.RECOVERED, AttemptState.ACKED, False),
     (S.AMBIGUOUS, E.ABSENT, AttemptState.ABSENT, True),
@@ -119,6 +129,7 @@ ATTEMPTS = [
     (S.SUBMITTED, E.GIVEN_UP, None, False),
     (S.FETCHING, E.SAVED, None, True),
     (S.FETCHING, E.GIVEN_UP, None, False),
+    (S.FETCHING, E.PUT_OFF, None, False),
     (S.RECOVERING, E.AGAIN, None, True),
     (S.RECOVERING, E.GIVEN_UP, None, False),
     (S.RECOVERING, E.SET_ASIDE, None, False),
@@ -126,6 +137,8 @@ ATTEMPTS = [
     (S.UNKNOWN, E.RETRIED, AttemptState.ABANDONED, True),
     (S.UNKNOWN, E.REOPENED, None, False),
     (S.LOST, E.RETRIED, None, True),
+    (S.REJECTED, E.RETRIED, None, True),
+    (S.UNFETCHED, E.REOPENED, None, False),
 ]
 
 
@@ -241,6 +254,31 @@ def test_a_user_event_starts_afresh():
     assert again.request_id == "req-1"
 
 
+def test_files_that_could_not_be_fetched_keep_their_addresses_and_their_receipt():
+    """The addresses are all there is: the next run fetches them, and pays for nothing."""
+    kept = {"request_id": "req-1", "receipt": Receipt(cost_usd=0.04), "billable": 1}
+    tried = job(S.FETCHING, outputs=(output(0), output(1)), trouble=7, recoveries=1, **kept)
+
+    ended = apply(tried, event(E.PUT_OFF, reason="HTTP 403")).after
+    again = apply(ended, event(E.REOPENED)).after
+
+    assert (ended.state, ended.reason) == (S.UNFETCHED, "HTTP 403")
+    assert again.state is S.FETCHING
+    assert again.outputs == (output(0), output(1))
+    assert (again.trouble, again.recoveries, again.due_at) == (0, 0, 0.0)
+    assert (again.request_id, again.receipt, again.attempt) == ("req-1", kept["receipt"], 1)
+    assert again.reason == "HTTP 403", "why it took so long stays told"
+
+
+@pytest.mark.parametrize(("doubt", "trouble"), [
+    (Doubt.OPEN, 2), (Doubt.ACCEPTED, 2), (Doubt.SERVER_ERROR, 3), (Doubt.MIDDLEMAN, 3),
+])  # fmt: skip
+def test_what_refuses_the_same_job_again_and_again_is_counted(doubt, trouble):
+    unclear = apply(job(S.SUBMITTING, trouble=2), event(E.UNCLEAR, doubt=doubt)).after
+
+    assert (unclear.doubt, unclear.trouble) == (doubt, trouble)
+
+
 @pytest.mark.parametrize(("api", "door"), [(Mode.QUEUED, "submit"), (Mode.BLOCKING, "v1 call")])
 def test_an_intent_without_outcome_is_unclear_after_a_restart(api, door):
     left = found_at_start(job(S.SUBMITTING, api=api), NOW)
@@ -250,7 +288,14 @@ def test_an_intent_without_outcome_is_unclear_after_a_restart(api, door):
     assert door in left.reason
 
 
-@pytest.mark.parametrize("state", [state for state in S if state is not S.SUBMITTING])
+def test_files_that_could_not_be_fetched_are_tried_again_by_the_next_run():
+    left = found_at_start(job(S.UNFETCHED, outputs=(output(),)), NOW)
+
+    assert left is not None
+    assert (left.kind, left.job_key, left.at) == (E.REOPENED, 1, NOW)
+
+
+@pytest.mark.parametrize("state", sorted(set(S) - {S.SUBMITTING, S.UNFETCHED}))
 def test_any_other_job_is_taken_up_as_it_stands(state):
     assert found_at_start(job(state), NOW) is None
 
@@ -329,6 +374,8 @@ STATE_ROWS = [
     (S.FAILED, "failed", False, False, False, "--failed"),
     (S.UNKNOWN, "unknown", False, True, False, "--unknown"),
     (S.LOST, "lost", False, False, False, "--failed"),
+    (S.UNFETCHED, "unfetched", False, False, False, "--failed"),
+    (S.REJECTED, "rejected", False, False, False, "--rejected"),
 ]
 
 
@@ -354,7 +401,8 @@ def test_a_job_waits_is_in_flight_comes_home_or_has_ended():
 
 
 def test_whoever_ended_without_files_can_be_put_back_at_a_cost_that_is_told():
-    assert PROBLEMS == {S.FAILED, S.UNKNOWN, S.LOST} == ENDED - {S.DONE}
+    left = {S.FAILED, S.UNKNOWN, S.LOST, S.UNFETCHED, S.REJECTED}
+    assert left == PROBLEMS == ENDED - {S.DONE}
     for group, traits in GROUPS.items():
         told = {bool(traits.about), bool(traits.retry_option), bool(traits.retry_cost)}
         assert told == {states_of(group) <= PROBLEMS}
