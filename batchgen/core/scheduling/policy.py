@@ -110,8 +110,8 @@ def put_off(job: Job, event: Event, capabilities: Capabilities) -> Event:
 
 def with_known_address(job: Job, event: Event) -> Event:
     """No source names another address of files whose old one is known: that one is tried again."""
-    asked_all = job.trouble > 0 and event.kind in {EventKind.TROUBLE, EventKind.SET_ASIDE}
-    if not (asked_all or event.kind is EventKind.GIVEN_UP):
+    asked_all = job.trouble > 0 and event.kind is EventKind.TROUBLE
+    if not asked_all and event.kind not in {EventKind.GIVEN_UP, EventKind.SET_ASIDE}:
         return event
     return AnswerEvent(
         EventKind.RECOVERED,
