@@ -6,6 +6,7 @@ import pytest
 
 from batchgen.core.jobs.events import EventKind as E
 from batchgen.core.jobs.job import JobState as S
+from batchgen.core.jobs.lifecycle import apply
 from batchgen.core.jobs.outcomes import CallKind, Response, Signal
 from batchgen.core.jobs.placeholders import Content, Uploaded
 from batchgen.core.jobs.policies import Limits
@@ -13,6 +14,7 @@ from batchgen.core.reconciliation.history import HistoryRow
 from batchgen.core.scheduling.effects import (
     DiskOutcome,
     Effect,
+    FileTrouble,
     JobOutcome,
     PageOutcome,
     ProbeOutcome,
@@ -21,7 +23,7 @@ from batchgen.core.scheduling.effects import (
 )
 from batchgen.core.scheduling.effects import EffectKind as K
 from batchgen.core.scheduling.gates import DISK_CHECK_S, GateKind
-from tests.core.builders import NOW, event, job, scheduler
+from tests.core.builders import NOW, event, job, output, saved, scheduler
 
 ONE, TWO = Content("a" * 64, 10), Content("b" * 64, 20)
 URL = "https://cdn.example/a.png"
@@ -145,23 +147,76 @@ def probed(outcome, *closed):
     return made
 
 
-@pytest.mark.parametrize(
-    ("signal", "still_closed"),
-    [
-        (Signal.OK, set()),
-        (Signal.KEY_REFUSED, {GateKind.KEY}),
-        (Signal.LOST, {GateKind.KEY, GateKind.OUTAGE}),
-    ],
-)
-def test_a_probe_opens_what_its_answer_disproves(signal, still_closed):
-    made = probed(ProbeOutcome(K.PROBE, response(signal)), GateKind.KEY, GateKind.OUTAGE)
+@pytest.mark.parametrize("signal", [Signal.OK, Signal.KEY_REFUSED, Signal.LOST], ids=str)
+def test_a_probe_opens_no_gate_that_another_call_closed(signal):
+    made = scheduler([job(S.SUBMITTED, key) for key in (1, 2, 3)])
+    for key in (1, 2, 3):
+        made.gates.observe(Response(CallKind.RESULT, Signal.SERVER_ERROR, NOW - 9), "", key)
+    made.gates.observe(Response(CallKind.STATUS, Signal.KEY_REFUSED, NOW - 5))
 
-    assert set(made.gates.closed) == still_closed
-    assert all(gate.probe_at > NOW for gate in made.gates.closed.values())
+    made.digest([ProbeOutcome(K.PROBE, response(signal))], NOW)
+
+    assert set(made.gates.closed) == {GateKind.KEY, GateKind.OUTAGE}
 
 
-def test_a_probe_that_was_cut_off_opens_nothing():
-    assert set(probed(ProbeOutcome(K.PROBE), GateKind.KEY).gates.closed) == {GateKind.KEY}
+def test_a_probe_that_was_cut_off_opens_nothing_and_is_not_asked_for_again():
+    made = scheduler(probing=True)
+    made.gates.close(GateKind.KEY, "held", NOW - 5)
+    made.gates.wants_probe = True
+
+    made.digest([ProbeOutcome(K.PROBE)], NOW)
+
+    assert set(made.gates.closed) == {GateKind.KEY}
+    assert not made.gates.wants_probe
+
+
+# ------------------------------------------------------------------ files
+
+FILES = {"outputs": (output(),)}
+
+
+def not_brought(made, *keys, at=NOW):
+    for key in keys:
+        trouble = FileTrouble("cdn.example", "HTTP 503")
+        made.digest([JobOutcome(key, event(E.TROUBLE, at, job_key=key), file=trouble)], at)
+
+
+def test_a_host_that_brings_nothing_for_several_jobs_closes_a_gate_that_says_so():
+    made = scheduler([job(S.FETCHING, key, **FILES) for key in (1, 2, 3, 4)])
+    not_brought(made, 1, 1, 1, 2)
+    assert not made.gates.closed
+
+    not_brought(made, 3)
+
+    assert set(made.gates.closed) == {GateKind.FILES}
+    told = made.gates.closed[GateKind.FILES].reason
+    assert told == "files of cdn.example cannot be fetched: HTTP 503"
+
+
+def test_a_file_of_the_host_opens_the_gate():
+    made = scheduler([job(S.FETCHING, key, **FILES) for key in (1, 2, 3, 4)])
+    not_brought(made, 1, 2, 3)
+
+    made.apply([apply(made.jobs[4], event(E.SAVED, job_key=4, files=(saved(),)))])
+
+    assert not made.gates.closed
+    assert not made.hosts.closed
+
+
+def test_a_host_whose_last_job_left_is_waited_for_no_more():
+    made = scheduler([job(S.FETCHING, key, **FILES) for key in (1, 2, 3)])
+    not_brought(made, 1, 2, 3)
+    made.advance(NOW + 1)
+    assert set(made.gates.closed) == {GateKind.FILES}
+
+    for key in (1, 2, 3):
+        made.apply([apply(made.jobs[key], event(E.PUT_OFF, job_key=key))])
+    made.advance(NOW + 2)
+
+    assert not made.gates.closed
+
+
+# ------------------------------------------------------------------ the disk
 
 
 @pytest.mark.parametrize(
@@ -196,7 +251,7 @@ def test_a_disk_that_is_still_full_is_looked_at_later():
 # ------------------------------------------------------------------ the storage
 
 
-@pytest.mark.parametrize("gate", [None, GateKind.DISK, GateKind.HALT], ids=str)
+@pytest.mark.parametrize("gate", [None, GateKind.DISK, GateKind.STORAGE], ids=str)
 def test_a_trouble_of_the_storage_closes_the_gate_it_names(gate):
     made = scheduler([job(S.FETCHING)])
 

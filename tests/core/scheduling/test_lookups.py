@@ -12,8 +12,10 @@ from batchgen.core.jobs.outcomes import CallKind, Response, Signal
 from batchgen.core.reconciliation.evidence import Reads
 from batchgen.core.reconciliation.history import HistoryRead, HistoryRow, OwnRequest
 from batchgen.core.scheduling.effects import Effect, EffectKind, PageOutcome
-from batchgen.core.scheduling.gates import OUTAGE_AFTER, GateKind
+from batchgen.core.scheduling.gates import GateKind
 from batchgen.core.scheduling.lookups import ACKED_FOR_S, DENIALS, Lookups
+from batchgen.core.scheduling.outages import OUTAGE_AFTER
+from batchgen.core.scheduling.planner import plan
 from tests.core.builders import NOW, event, job, scheduler
 
 ROW = HistoryRow("r-1", "flux-pro", "{}", NOW)
@@ -167,6 +169,80 @@ def test_the_gates_hear_of_a_history_that_does_not_answer():
         take_in_page(made, landed(Signal.LOST, detail="answer lost"))
 
     assert set(made.gates.closed) == {GateKind.HISTORY}
+
+
+# ------------------------------------------------------------------ a later request that is shown
+
+
+def own(request_id, sent_at):
+    return {request_id: OwnRequest("flux-pro", "{}", sent_at)}
+
+
+def concluded(made, rows, known):
+    begin_page(made, NOW)
+    take_in_page(made, landed(rows=rows))
+    begin_page(made, NOW)
+    take_in_page(made, landed(rows=[]))
+    return made.conclude(made.lookups.take_ended(), known, NOW)
+
+
+@pytest.mark.parametrize(
+    ("rows", "known", "shown_at"),
+    [
+        ([], {}, 0.0),
+        ([ROW], {}, 0.0),
+        ([ROW], own("r-1", NOW - 70), NOW - 70),
+        ([ROW], own("r-1", NOW - 70) | own("r-2", NOW - 5), NOW - 70),
+    ],
+    ids=["nothing", "a team-mate's", "ours", "ours, and one that it does not show"],
+)
+def test_a_read_tells_how_far_the_history_has_caught_up(rows, known, shown_at):
+    made = scheduler([job(S.RECOVERING)])
+
+    assert concluded(made, rows, known) == []
+
+    assert made.lookups.shown_at == shown_at
+
+
+def test_what_was_shown_once_stays_shown():
+    made = scheduler()
+    for sent_at in (5.0, 9.0, 7.0):
+        made.lookups.show(sent_at)
+
+    assert made.lookups.shown_at == 9.0
+
+
+def test_a_record_that_is_gone_wants_a_read_that_goes_back_to_it():
+    made = scheduler([job(S.RECOVERING, sent_at=NOW - 4000, due_at=NOW + 60)])
+    assert plan(made, NOW).effects == ()
+    made.lookups.wants_control.add(1)
+
+    (effect,) = plan(made, NOW).effects
+    read = made.start(effect, NOW).read
+
+    assert (effect.kind, read.back_to) == (EffectKind.READ_HISTORY, NOW - 4000)
+
+
+@pytest.mark.parametrize("complete", [True, False])
+def test_a_read_answers_that_wish_once_however_it_ended(complete):
+    """The job asks again by itself: a history that fails is not read without a pause."""
+    made = scheduler([job(S.RECOVERING, due_at=NOW + 60)])
+    made.lookups.wants_control.add(1)
+    begin_page(made, NOW)
+    broken = landed(Signal.SERVER_ERROR, detail="HTTP 500")
+    take_in_page(made, landed(rows=[]) if complete else broken)
+
+    made.conclude(made.lookups.take_ended(), {}, NOW)
+
+    assert not made.lookups.wants_control
+    assert plan(made, NOW).effects == ()
+
+
+def test_a_wish_of_a_job_that_has_left_asks_for_the_whole_history_no_more():
+    made = scheduler([job(S.AMBIGUOUS, 2, sent_at=NOW - 50)])
+    made.lookups.wants_control.add(1)
+
+    assert begin_page(made, NOW).back_to == NOW - 50
 
 
 def test_a_denied_candidate_is_asked_about_again_and_then_foreign():

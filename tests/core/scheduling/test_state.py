@@ -10,20 +10,22 @@ from hypothesis import strategies as st
 
 from batchgen.core.jobs.capabilities import Capabilities
 from batchgen.core.jobs.events import EventKind as E
-from batchgen.core.jobs.job import Doubt, Receipt
+from batchgen.core.jobs.job import Doubt, Output, Receipt
 from batchgen.core.jobs.job import JobState as S
 from batchgen.core.jobs.lifecycle import TABLE, apply
 from batchgen.core.jobs.outcomes import CallKind, Signal
 from batchgen.core.jobs.policies import Limits, OnExpired, WhenAbsent
 from batchgen.core.reconciliation.history import HistoryRead
-from batchgen.core.scheduling.effects import EffectKind
+from batchgen.core.scheduling.effects import Effect, EffectKind
+from batchgen.core.scheduling.file_hosts import FileHosts
 from batchgen.core.scheduling.gates import GateKind, Gates
 from batchgen.core.scheduling.latency import Latencies
 from batchgen.core.scheduling.lookups import Lookups
 from batchgen.core.scheduling.planner import plan
-from batchgen.core.scheduling.policy import HOPELESS_WINDOWS, PATIENCE, STRAGGLER_S
+from batchgen.core.scheduling.policy import FETCH_S, HOPELESS_WINDOWS, PATIENCE, STRAGGLER_S
+from batchgen.core.scheduling.refusals import MODEL_LATER_S, MODEL_PAUSE_S
 from batchgen.core.scheduling.spending import Money
-from batchgen.providers.segmind.treatments import WINDOW_S
+from batchgen.providers.segmind.treatments import FILES_S, WINDOW_S
 from tests.core.builders import NOW, event, everything, job, output, scheduler
 
 HOPELESS_S = HOPELESS_WINDOWS * WINDOW_S
@@ -41,6 +43,22 @@ def happened(made, kind, **fields):
 # ------------------------------------------------------------------ policies
 
 
+GONE_S = 4000.0
+"""An hour and a little more after the submit."""
+
+
+def gone(**changes):
+    """A job whose record is gone, and a history that shows a later request of ours."""
+    fields = {"sent_at": NOW - GONE_S} | changes
+    return job(S.RECOVERING, **fields), Lookups(shown_at=NOW - 1000)
+
+
+def denied(made):
+    """The history does not know it."""
+    fields = {"call": CallKind.HISTORY, "signal": Signal.NOT_FOUND}
+    return happened(made, E.GIVEN_UP, reason="HTTP 404", **fields)
+
+
 @pytest.mark.parametrize(
     ("policy", "billable", "state"),
     [
@@ -55,15 +73,122 @@ def test_an_expired_result_is_paid_again_only_where_policy_and_attempts_allow(
     policy, billable, state
 ):
     limits = Limits(on_expired=policy, max_attempts=3)
-    made = scheduler([job(S.RECOVERING, attempt=billable, billable=billable)], limits=limits)
+    expired, lookups = gone(attempt=billable, billable=billable)
+    made = scheduler([expired], limits=limits, lookups=lookups)
 
-    assert happened(made, E.GIVEN_UP).state is state
+    assert denied(made).state is state
 
 
-def test_a_file_that_cannot_be_had_twice_is_lost_under_any_policy():
-    made = scheduler([job(S.FETCHING, recoveries=1)])
+def test_without_a_later_request_that_is_shown_nothing_is_given_up_and_one_is_looked_for():
+    expired, _ = gone()
+    made = scheduler([expired])
 
-    assert happened(made, E.GIVEN_UP).state is S.LOST
+    after = denied(made)
+
+    assert (after.state, after.trouble) == (S.RECOVERING, 1)
+    assert made.lookups.wants_control == {1}
+    assert [e.kind for e in plan(made, NOW).effects] == [EffectKind.READ_HISTORY]
+
+
+def test_a_history_that_never_shows_one_leaves_the_job_to_the_user_with_its_id():
+    expired, _ = gone(sent_at=NOW - HOPELESS_S - 1)
+
+    after = denied(scheduler([expired]))
+
+    assert (after.state, after.request_id) == (S.UNKNOWN, "req-1")
+    assert "it proves nothing" in after.reason
+
+
+@pytest.mark.parametrize(
+    ("kind", "signal", "shown"),
+    [
+        (E.RECOVERED, Signal.OK, True),
+        (E.FAILED, Signal.OK, True),
+        (E.TROUBLE, Signal.OK, False),
+        (E.TROUBLE, Signal.NOT_FOUND, False),
+    ],
+)
+def test_a_request_that_the_history_shows_by_its_id_is_such_a_one(kind, signal, shown):
+    made = scheduler([job(S.RECOVERING, sent_at=NOW - 50)])
+
+    happened(made, kind, call=CallKind.HISTORY, signal=signal, **(
+        {"outputs": (output(),)} if kind is E.RECOVERED else {}))  # fmt: skip
+
+    assert made.lookups.shown_at == (NOW - 50 if shown else 0.0)
+
+
+# ------------------------------------------------------------------ files whose address is known
+
+
+def fetched(**changes):
+    return job(S.FETCHING, outputs=(output(),), **changes)
+
+
+@pytest.mark.parametrize("policy", OnExpired)
+def test_a_file_that_cannot_be_had_is_put_off_and_lost_after_its_days_under_any_policy(policy):
+    tried = {"recoveries": 1, "trouble": PATIENCE}
+    limits = Limits(on_expired=policy)
+    for age_s, state in [(60.0, S.FETCHING), (FETCH_S, S.UNFETCHED), (FILES_S, S.LOST)]:
+        made = scheduler([fetched(sent_at=NOW - age_s, **tried)], limits=limits)
+        assert happened(made, E.GIVEN_UP, reason="HTTP 404").state is state
+
+
+def test_of_a_host_that_brings_nothing_no_job_is_put_off():
+    """The gate is waited at for hours; one after the other the jobs would leave meanwhile."""
+    tried = fetched(recoveries=1, trouble=PATIENCE, sent_at=NOW - FETCH_S)
+    made = scheduler([tried])
+    made.hosts = closed_host()
+
+    assert happened(made, E.TROUBLE, reason="HTTP 503").state is S.FETCHING
+
+
+def test_its_days_end_also_while_its_host_is_closed():
+    made = scheduler([fetched(recoveries=1, trouble=PATIENCE, sent_at=NOW - FILES_S)])
+    made.hosts = closed_host()
+
+    assert happened(made, E.GIVEN_UP, reason="HTTP 404").state is S.LOST
+
+
+def closed_host():
+    hosts = FileHosts()
+    for key in (91, 92, 93):
+        hosts.failed("cdn.example", key, "HTTP 503", NOW)
+    return hosts
+
+
+def test_a_known_address_outlives_the_record_of_its_request():
+    made = scheduler([job(S.RECOVERING, sent_at=NOW - 3 * HOPELESS_S, outputs=(output(),))])
+
+    after = denied(made)
+
+    assert (after.state, after.outputs) == (S.FETCHING, (output(),))
+
+
+@pytest.mark.parametrize("age_s", [100.0, GONE_S, 3 * HOPELESS_S])
+def test_a_history_that_fails_once_does_not_set_a_known_address_aside(age_s):
+    made = scheduler([job(S.RECOVERING, sent_at=NOW - age_s, outputs=(output(),))])
+
+    after = happened(made, E.TROUBLE, reason="HTTP 500", call=CallKind.HISTORY,
+                     signal=Signal.SERVER_ERROR)  # fmt: skip
+
+    assert after.state in {S.RECOVERING, S.FETCHING}
+    assert after.outputs == (output(),)
+
+
+def test_files_that_are_fetched_again_are_tried_at_once():
+    left = job(S.UNFETCHED, outputs=(output(),), sent_at=NOW - 9e4)
+    made = scheduler([])
+
+    change = apply(left, made.resolve(left, event(E.REOPENED)))
+    made.put([left])
+    made.apply([change])
+
+    assert (change.after.state, change.after.due_at) == (S.FETCHING, 0.0)
+    assert [e.kind for e in plan(made, NOW).effects] == [EffectKind.SAVE]
+    assert not made.asked_at
+
+
+# ------------------------------------------------------------------ absence
 
 
 @pytest.mark.parametrize(
@@ -96,7 +221,7 @@ def test_a_submit_proved_absent_goes_out_again_unless_policy_or_record_forbid(
     ],
 )
 def test_a_record_that_is_gone_is_looked_for_unless_the_policy_forbids(state, policy, becomes):
-    made = scheduler([job(state)], limits=Limits(on_expired=policy))
+    made = scheduler([job(state, sent_at=NOW - GONE_S)], limits=Limits(on_expired=policy))
 
     after = happened(made, E.GONE, reason="HTTP 404")
 
@@ -146,7 +271,12 @@ def test_a_reopened_job_without_a_time_is_polled_too():
     [
         (S.PENDING, E.INTENDED),
         (S.SUBMITTING, E.UNCLEAR),
+        (S.SUBMITTING, E.REJECTED),
+        (S.SUBMITTED, E.TROUBLE),
+        (S.FETCHING, E.TROUBLE),
         (S.FETCHING, E.GIVEN_UP),
+        (S.FETCHING, E.PUT_OFF),
+        (S.FETCHING, E.REJECTED),
         (S.AMBIGUOUS, E.SET_ASIDE),
         (S.AMBIGUOUS, E.HELD),
         (S.FETCHING, E.SAVED),
@@ -280,7 +410,14 @@ def test_a_latency_longer_than_the_job_was_away_is_one_in_other_units():
 
 
 @pytest.mark.parametrize(
-    ("state", "kind"), [(S.FETCHING, E.SAVED), (S.SUBMITTED, E.FAILED), (S.SUBMITTED, E.SET_ASIDE)]
+    ("state", "kind"),
+    [
+        (S.FETCHING, E.SAVED),
+        (S.SUBMITTED, E.FAILED),
+        (S.SUBMITTED, E.SET_ASIDE),
+        (S.FETCHING, E.REJECTED),
+        (S.FETCHING, E.PUT_OFF),
+    ],
 )
 def test_an_ended_job_leaves(state, kind):
     made = scheduler([job(state)])
@@ -290,17 +427,132 @@ def test_an_ended_job_leaves(state, kind):
     assert made.jobs == {}
 
 
-def test_a_job_whose_model_was_closed_by_its_own_submit_leaves_and_stays_pending():
-    made = scheduler([job(S.SUBMITTING), job(key=2)])
+def refused(made, key=1, at=NOW, signal=Signal.NOT_FOUND):
+    """The submit of a job is refused, as the service does it."""
+    fields = {"call": CallKind.SUBMIT, "signal": signal, "reason": "HTTP 404"}
+    return happened(made, E.NOT_ACCEPTED, at=at, job_key=key, retry_at=at + 180, **fields)
 
-    after = happened(
-        made, E.NOT_ACCEPTED, reason="HTTP 404", call=CallKind.SUBMIT, signal=Signal.NOT_FOUND
-    )
 
-    assert after.state is S.PENDING
-    assert set(made.jobs) == {2}
+def submitted(made, key, at):
+    """The submit of a job leaves."""
+    return happened(made, E.INTENDED, at=at, job_key=key)
+
+
+def submits(made, at):
+    return [e.job.key for e in plan(made, at).effects if e.kind is EffectKind.SUBMIT]
+
+
+def test_a_refused_job_waits_and_after_a_pause_one_other_of_its_model_is_tried():
+    made = scheduler([job(S.SUBMITTING), job(key=2), job(key=3)])
+
+    assert refused(made).state is S.PENDING
+
+    assert not made.gates.closed_models
+    assert submits(made, NOW + MODEL_PAUSE_S - 1) == []
+    assert plan(made, NOW).wake_at == NOW + MODEL_PAUSE_S
+    assert submits(made, NOW + MODEL_PAUSE_S) == [2]
+    submitted(made, 2, NOW + MODEL_PAUSE_S)
+    assert submits(made, NOW + MODEL_PAUSE_S + 9) == [], "one at a time"
+
+
+def twice_refused():
+    """A closed model, of which one job stays here to be tried later."""
+    made = scheduler([job(S.SUBMITTING), job(key=2), job(key=3), job(key=9, model="flux-max")])
+    refused(made)
+    submitted(made, 2, NOW + MODEL_PAUSE_S)
+    refused(made, 2, NOW + MODEL_PAUSE_S)
+    return made, NOW + MODEL_PAUSE_S
+
+
+def test_a_model_that_refuses_two_jobs_minutes_apart_takes_no_more_and_they_stay_pending():
+    made, at = twice_refused()
+
+    assert made.gates.closed_models == {"flux-pro": "HTTP 404"}
     assert made.held == {"flux-pro": 1}
-    assert not plan(made, NOW).effects, "the closed model was submitted again"
+    assert set(made.jobs) == {1, 3, 9}
+    assert submits(made, at + 1) == [9], "other models go on"
+
+
+def test_one_job_of_a_closed_model_is_tried_later():
+    made, at = twice_refused()
+
+    assert submits(made, at + MODEL_LATER_S - 1) == [9]
+    assert submits(made, at + MODEL_LATER_S) == [1, 9]
+
+
+def test_a_closed_model_that_takes_a_job_again_is_drawn_anew():
+    made, at = twice_refused()
+    made.prefetch.others.last_key = 50
+    submitted(made, 1, at + MODEL_LATER_S)
+
+    happened(made, E.ACKED, at=at + MODEL_LATER_S + 1, request_id="r")
+
+    assert not made.gates.refusals.models
+    assert not made.held
+    assert not made.all_drawn
+    assert made.prefetch.others.last_key == 0
+    assert submits(made, at + MODEL_LATER_S + 2) == [3, 9]
+
+
+@pytest.mark.parametrize(
+    ("signal", "passing_model", "state"),
+    [
+        (Signal.FORBIDDEN, "flux-pro", S.FAILED),
+        (Signal.FORBIDDEN, "flux-max", S.PENDING),
+        (Signal.NOT_FOUND, "flux-pro", S.FAILED),
+        (Signal.REFUSED_UNTOLD, "flux-pro", S.FAILED),
+        (Signal.REFUSED_UNTOLD, "flux-max", S.FAILED),
+        (Signal.NOT_NOW, "flux-pro", S.PENDING),
+    ],
+)
+def test_a_job_that_is_refused_again_while_another_passed_is_at_fault(signal, passing_model, state):
+    """Of an unknown 406, which may be the account's, any other job that passes tells."""
+    made = scheduler([job(S.SUBMITTING), job(S.SUBMITTING, 2, model=passing_model)])
+    refused(made, signal=signal)
+    happened(made, E.ACKED, at=NOW + 1, job_key=2, request_id="r")
+    submitted(made, 1, NOW + 200)
+
+    after = refused(made, at=NOW + 201, signal=signal)
+
+    assert after.state is state
+    assert ("refused again while other jobs pass" in after.reason) is (state is S.FAILED)
+
+
+@pytest.mark.parametrize("signal", [Signal.FORBIDDEN, Signal.NOT_FOUND, Signal.REFUSED_UNTOLD])
+def test_while_no_other_job_passes_no_job_fails(signal):
+    made = scheduler([job(S.SUBMITTING), job(S.SUBMITTING, 2)])
+    happened(made, E.ACKED, at=NOW - 1, job_key=2, request_id="r")
+    for number in range(9):
+        assert refused(made, at=NOW + 200 * number, signal=signal).state is S.PENDING
+        submitted(made, 1, NOW + 200 * number + 190)
+
+
+# ------------------------------------------------------------------ models that make media
+
+
+@pytest.mark.parametrize(
+    ("state", "kind", "effect"),
+    [(S.PENDING, E.ANSWERED, EffectKind.SUBMIT), (S.FETCHING, E.RESULT, EffectKind.FETCH)],
+)
+@pytest.mark.parametrize(
+    ("outputs", "learned"),
+    [((output(),), True), ((Output(0, media_type="text/plain", staged="1"),), False), ((), False)],
+    ids=["a file", "a text", "nothing"],
+)
+def test_a_model_that_made_media_once_is_expected_to_make_them_again(
+    state, kind, effect, outputs, learned
+):
+    made = scheduler([job(S.SUBMITTING if kind is E.ANSWERED else state), job(state, 2)])
+
+    happened(made, kind, outputs=outputs)
+
+    assert made.start(Effect(effect, made.jobs[2]), NOW).wants_media is learned
+
+
+def test_a_model_that_the_catalogue_knows_needs_no_first_result():
+    made = scheduler([job(S.FETCHING)], media_models={"flux-pro"})
+
+    assert made.start(Effect(EffectKind.FETCH, made.jobs[1]), NOW).wants_media
 
 
 def test_what_calls_report_reaches_the_gates():
@@ -426,12 +678,18 @@ def committed(made):
         (S.FETCHING, E.SAVED, {"receipt": Receipt(cost_usd=0.04)}, (0.04, 0, 0)),
         (S.FETCHING, E.SAVED, {"receipt": Receipt(cost_usd=0.0)}, (0, 0, 0)),
         (S.FETCHING, E.GIVEN_UP, {}, (PRICE, 0, 0)),
+        (S.FETCHING, E.PUT_OFF, {}, (PRICE, 0, 0)),
+        (S.FETCHING, E.REJECTED, {}, (PRICE, 0, 0)),
+        (S.FETCHING, E.REJECTED, {"receipt": Receipt(cost_usd=0.04)}, (0.04, 0, 0)),
+        (S.SUBMITTING, E.REJECTED, {}, (PRICE, 0, 0)),
         (S.RECOVERING, E.GIVEN_UP, {}, (0, PRICE, 0)),
     ],
 )
 def test_what_an_event_does_to_the_money(state, kind, fields, after):
     """Settled, standing and reserved. The last case is paid for again: the first payment stands."""
-    made = scheduler([priced(state)], money=Money(9.0))
+    sent_at = NOW - (GONE_S if state is S.RECOVERING else 10)
+    lookups = Lookups(shown_at=NOW)
+    made = scheduler([priced(state, sent_at=sent_at)], money=Money(9.0), lookups=lookups)
 
     happened(made, kind, **fields)
 
@@ -492,7 +750,11 @@ def test_with_a_history_a_doubt_is_looked_up():
     assert scheduler([job(S.AMBIGUOUS)]).without_history(NOW) == []
 
 
-def test_without_a_history_what_is_gone_is_lost():
-    made = scheduler([job(S.SUBMITTED, request_id="r")])
+def test_without_a_history_what_is_gone_is_asked_for_once_more_as_a_result():
+    """Status and result may differ for a while; nothing else could be asked."""
+    made = scheduler([job(S.SUBMITTED, request_id="r", sent_at=NOW - GONE_S)])
     made.capabilities = FORGETFUL
-    assert made.resolve(made.jobs[1], event(E.GONE, reason="HTTP 404")).kind is E.GIVEN_UP
+
+    assert happened(made, E.GONE, reason="HTTP 404").state is S.RECOVERING
+    assert [e.kind for e in plan(made, NOW).effects] == [EffectKind.FETCH]
+    assert happened(made, E.GIVEN_UP, reason="HTTP 404").state is S.PENDING
