@@ -40,23 +40,22 @@ def ending(
     closed = scheduler.gates.closed
     if GateKind.STOP in closed:
         return Verdict.STOP, closed[GateKind.STOP]
+    at_rest = not (_active(scheduler) or effects)
+    if at_rest and scheduler.all_drawn and not _open_pending(scheduler):
+        return Verdict.COMPLETE, None
     stopped_by = _impatient(scheduler, effects, now)
     if stopped_by is not None:
         return Verdict.STOP, stopped_by
-    if _active(scheduler) or effects:
-        return Verdict.GO_ON, None
-    if scheduler.all_drawn and not _open_pending(scheduler):
-        return Verdict.COMPLETE, None
-    return _at_rest(scheduler, now)
+    return _at_rest(scheduler, now) if at_rest else (Verdict.GO_ON, None)
 
 
 def _impatient(scheduler: SchedulerState, effects: Sequence[Effect], now: float) -> Gate | None:
     """The gate that was closed for so long that what waits behind it waits for the next run."""
     gates = scheduler.gates
-    gate = gates.lost_patience(now)
     saving = any(effect.kind is EffectKind.SAVE for effect in effects)
-    if gate is not None and not saving and not _collects(scheduler, gate):
-        return gate
+    for gate in gates.out_of_patience(now):
+        if not saving and not _collects(scheduler, gate):
+            return gate
     active = _active(scheduler)
     if _only_history_is_missing(scheduler, active, now):
         return gates.closed[GateKind.HISTORY]
@@ -68,9 +67,7 @@ def _at_rest(scheduler: SchedulerState, now: float) -> tuple[Verdict, Gate | Non
     """Nothing is under way, and jobs are left."""
     closed = scheduler.gates.closed
     for kind in _ENDING_GATES:
-        if kind in closed:
-            if kind is GateKind.CREDITS and _is_worth_a_try(scheduler, closed[kind], now):
-                return Verdict.GO_ON, None
+        if kind in closed and not _is_worth_a_try(scheduler, closed[kind], now):
             return Verdict.STOP, closed[kind]
     no_uploads = scheduler.gates.without_uploads(now)
     if no_uploads is not None and _next_pending(scheduler, now) is None:
@@ -93,7 +90,10 @@ def _collects(scheduler: SchedulerState, gate: Gate) -> bool:
 
 def _is_worth_a_try(scheduler: SchedulerState, gate: Gate, now: float) -> bool:
     """Credits may have been reserved for what ran: now that nothing does, one submit tells."""
-    return not gate.probed_idle and _next_pending(scheduler, now) is not None
+    if gate.kind is not GateKind.CREDITS or gate.probed_idle:
+        return False
+    job, money = _next_pending(scheduler, now), scheduler.money
+    return job is not None and money.affords(money.expected_usd(job))
 
 
 def _open_pending(scheduler: SchedulerState) -> int:

@@ -278,20 +278,20 @@ class Gates:
         if closed - _PROBED_BY_SUBMITS or not self.lets_through(CallKind.SUBMIT, now):
             return 0
         if GateKind.OUTAGE in closed and CallKind.SUBMIT not in self.outages.down:
-            return 0  # results do not come
+            # Results do not come. Where none is waited for, one more job is needed to ask for one.
+            if not idle or self.outages.is_held(CallKind.RESULT, now):
+                return 0
         credits_gate = self.closed.get(GateKind.CREDITS)
         if credits_gate is None:
             return 1
         return int(now >= credits_gate.probe_at or (idle and not credits_gate.probed_idle))
 
-    def probe_at(self) -> float | None:
-        """When the next call may be tried at a closed gate."""
+    def probes_at(self) -> list[float]:
+        """When calls may be tried at closed gates."""
         gates = [
             self.closed[kind] for kind in (GateKind.KEY, GateKind.CREDITS) if kind in self.closed
         ]
-        waiting = [gate.probe_at for gate in gates]
-        waiting += [outage.probe_at for outage in self.outages.down.values()]
-        return min(waiting, default=None)
+        return [closed.probe_at for closed in (*gates, *self.outages.down.values())]
 
     def holds_submits(self) -> bool:
         """Whether nothing new may be submitted, probes aside."""
@@ -301,17 +301,17 @@ class Gates:
         """Whether nothing may be written to the outputs."""
         return bool(self.closed.keys() & {GateKind.DISK, GateKind.STORAGE})
 
-    def lost_patience(self, now: float) -> Gate | None:
-        """The gate at which the run should stop waiting, if there is one."""
-        for kind, gate in self.closed.items():
-            if kind is GateKind.STORAGE:
-                return gate
-            if kind is GateKind.KEY and not self._key_worked and gate.probes:
-                return gate
-            limit = self._limit_s(kind)
-            if limit is not None and now - gate.since_at >= limit:
-                return gate
-        return None
+    def out_of_patience(self, now: float) -> list[Gate]:
+        """The gates at which the run should stop waiting."""
+        return [gate for gate in self.closed.values() if self._is_out(gate, now)]
+
+    def _is_out(self, gate: Gate, now: float) -> bool:
+        if gate.kind is GateKind.STORAGE:
+            return True
+        if gate.kind is GateKind.KEY and not self._key_worked and gate.probes:
+            return True
+        limit = self._limit_s(gate.kind)
+        return limit is not None and now - gate.since_at >= limit
 
     def without_uploads(self, now: float) -> Gate | None:
         """The gate, if files could not be uploaded for so long that nobody waits for it alone."""

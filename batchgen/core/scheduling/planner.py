@@ -139,10 +139,12 @@ class _Pass:
 
     def _submits_allowed(self) -> float:
         """How many submits may leave beside those under way, as far as gates are concerned."""
-        if self.scheduler.gates.are_open:
+        scheduler = self.scheduler
+        if scheduler.gates.are_open:
             return math.inf
-        idle = not self.scheduler.in_flight
-        allowed = self.scheduler.gates.submits_allowed(self.now, idle=idle)
+        fetches = len(scheduler.queues[QueueKind.FETCH]) + self.out[CallKind.RESULT]
+        idle = not (scheduler.in_flight or fetches)
+        allowed = scheduler.gates.submits_allowed(self.now, idle=idle)
         if allowed == math.inf:
             return allowed
         return max(0.0, allowed - self.out[CallKind.SUBMIT]) if self._lets(CallKind.SUBMIT) else 0
@@ -373,15 +375,14 @@ class _Pass:
 
     def _probe(self) -> None:
         gates = self.scheduler.gates
-        at = gates.probe_at()
-        if at is not None:
-            self.wakes.append(at)
+        self.wakes += gates.probes_at()
         if gates.wants_probe and not self.scheduler.probing:
             self._start(EffectKind.PROBE, None)
 
     def _check_disk(self) -> None:
-        gate = self.scheduler.gates.closed.get(GateKind.DISK)
-        if gate is None or self.scheduler.probing or self.scheduler.gates.lost_patience(self.now):
+        gates = self.scheduler.gates
+        gate = gates.closed.get(GateKind.DISK)
+        if gate is None or self.scheduler.probing or gate in gates.out_of_patience(self.now):
             return
         if gate.probe_at > self.now:
             self.wakes.append(gate.probe_at)

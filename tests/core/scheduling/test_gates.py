@@ -97,7 +97,7 @@ def test_what_has_a_way_round_or_is_a_courtesy_closes_no_gate(call):
     assert not gates.lets_through(call, NOW)
     assert gates.lets_through(call, NOW + 1)
     assert gates.is_probe(call)
-    assert gates.probe_at() == NOW + 1
+    assert gates.probes_at() == [NOW + 1]
 
 
 def test_the_gate_of_two_outages_opens_with_the_last_one():
@@ -121,7 +121,7 @@ def test_a_silent_history_has_a_gate_of_its_own_that_holds_nothing(signal):
     assert not gates.holds_calls()
     assert not gates.holds_submits()
     assert not gates.holds_saves()
-    assert gates.probe_at() is None
+    assert gates.probes_at() == []
 
     heard(gates, C.HISTORY, Signal.OK)
     assert not gates.closed
@@ -193,22 +193,25 @@ def test_every_gate_is_in_the_table_above():
 
 
 @pytest.mark.parametrize(
-    ("down", "at", "allowed"),
+    ("down", "at", "idle", "allowed"),
     [
-        ([C.SUBMIT], NOW + 0.9, NONE),
-        ([C.SUBMIT], NOW + 1.0, ONE),
-        ([C.RESULT], NOW + 1.0, NONE),
-        ([C.SUBMIT, C.RESULT], NOW + 1.0, ONE),
-        ([C.STATUS], NOW, ANY),
+        ([C.SUBMIT], NOW + 0.9, False, NONE),
+        ([C.SUBMIT], NOW + 1.0, False, ONE),
+        ([C.RESULT], NOW + 1.0, False, NONE),
+        ([C.RESULT], NOW + 0.9, True, NONE),
+        ([C.RESULT], NOW + 1.0, True, ONE),
+        ([C.SUBMIT, C.RESULT], NOW + 1.0, False, ONE),
+        ([C.STATUS], NOW, False, ANY),
     ],
     ids=str,
 )
-def test_submits_that_are_down_are_probed_by_one(down, at, allowed):
+def test_submits_that_are_down_are_probed_by_one(down, at, idle, allowed):
+    """Results that are down as well, where nothing is left that would ask for one."""
     gates = Gates()
     for call in down:
         without(gates, call)
 
-    assert gates.submits_allowed(at, idle=False) == allowed
+    assert gates.submits_allowed(at, idle=idle) == allowed
 
 
 def test_one_more_gate_beside_is_enough_to_hold_the_probe():
@@ -234,7 +237,7 @@ def test_looking_at_the_disk_again_later():
     gates.put_off(K.DISK, NOW + 5)
 
     assert (gates.closed[K.DISK].probe_at, gates.closed[K.DISK].probes) == (NOW + 5, 1)
-    assert gates.probe_at() is None
+    assert gates.probes_at() == []
 
 
 # ------------------------------------------------------------------ the key
@@ -292,8 +295,7 @@ def test_probes_of_the_key_grow_apart_up_to_a_minute():
     gates, delays, at = Gates(), [], NOW
     heard(gates, C.STATUS, Signal.KEY_REFUSED, at)
     for _ in range(9):
-        due_at = gates.probe_at()
-        assert due_at is not None
+        (due_at,) = gates.probes_at()
         delays.append(due_at - at)
         at = due_at
         heard(gates, C.STATUS, Signal.KEY_REFUSED, at)
@@ -307,7 +309,7 @@ def test_calls_that_left_before_the_key_was_refused_are_no_probes():
         heard(gates, C.STATUS, Signal.KEY_REFUSED, NOW + 0.5)
 
     assert gates.closed[K.KEY].probes == 0
-    assert gates.lost_patience(NOW + 0.9) is None
+    assert gates.out_of_patience(NOW + 0.9) == []
 
 
 def test_a_key_that_was_never_accepted_ends_the_run_when_it_is_refused_again():
@@ -315,16 +317,16 @@ def test_a_key_that_was_never_accepted_ends_the_run_when_it_is_refused_again():
     heard(gates, C.STATUS, Signal.KEY_REFUSED)
     heard(gates, C.STATUS, Signal.KEY_REFUSED, NOW + 1)
 
-    assert gates.lost_patience(NOW + 1) is gates.closed[K.KEY]
+    assert gates.out_of_patience(NOW + 1) == [gates.closed[K.KEY]]
 
 
 def test_a_key_that_worked_is_waited_for_as_in_an_outage():
     gates = reached()
     for second in range(0, 7000, 60):
         heard(gates, C.STATUS, Signal.KEY_REFUSED, NOW + second)
-    assert gates.lost_patience(NOW + Patience().outage_s - 1) is None
+    assert gates.out_of_patience(NOW + Patience().outage_s - 1) == []
 
-    assert gates.lost_patience(NOW + Patience().outage_s) is gates.closed[K.KEY]
+    assert gates.out_of_patience(NOW + Patience().outage_s) == [gates.closed[K.KEY]]
 
 
 @pytest.mark.parametrize(
@@ -348,7 +350,7 @@ def test_a_credits_call_that_is_refused_is_a_doubt_that_the_next_call_settles(si
     assert set(gates.closed) == {K.KEY}
     assert gates.lets_through(C.SUBMIT, NOW), "at once"
     assert gates.submits_allowed(NOW, idle=True) == ONE
-    assert gates.lost_patience(NOW + 60) is None
+    assert gates.out_of_patience(NOW + 60) == []
 
     heard(gates, C.SUBMIT, Signal.OK)
     assert not gates.closed
@@ -361,7 +363,7 @@ def test_the_doubt_is_true_when_a_submit_is_refused_as_well():
 
     heard(gates, C.SUBMIT, Signal.FORBIDDEN)
 
-    assert gates.lost_patience(NOW) is gates.closed[K.KEY]
+    assert gates.out_of_patience(NOW) == [gates.closed[K.KEY]]
     assert not gates.refusals.models
 
 
@@ -416,7 +418,7 @@ def test_while_credits_are_refused_one_submit_is_let_out_ever_more_rarely():
     gates, at, delays = Gates(), NOW, []
     heard(gates, C.SUBMIT, Signal.NO_CREDITS)
     for _ in range(6):
-        due_at = gates.probe_at()
+        (due_at,) = gates.probes_at()
         assert gates.submits_allowed(due_at - 1, idle=False) == NONE
         assert gates.submits_allowed(due_at, idle=False) == ONE
         delays.append(due_at - at)
@@ -484,10 +486,8 @@ PATIENCE = Patience()
 def test_patience_ends_after_its_time(gates, kind, limit_s):
     gates.close(kind, "why", NOW)
 
-    assert gates.lost_patience(NOW + limit_s - 0.1) is None
-    lost = gates.lost_patience(NOW + limit_s)
-    assert lost is not None
-    assert lost.kind is kind
+    assert gates.out_of_patience(NOW + limit_s - 0.1) == []
+    assert gates.out_of_patience(NOW + limit_s) == [gates.closed[kind]]
 
 
 @pytest.mark.parametrize("kind", [K.CREDITS, K.STOP, K.HISTORY, K.UPLOADS, K.FILES, K.HALT, K.TIME])
@@ -495,14 +495,14 @@ def test_these_gates_do_not_end_a_run_by_time(kind):
     gates = reached()
     gates.close(kind, "why", NOW)
 
-    assert gates.lost_patience(NOW + 1e6) is None
+    assert gates.out_of_patience(NOW + 1e6) == []
 
 
 def test_a_broken_disk_ends_it_at_once():
     gates = reached()
     gates.close(K.STORAGE, "why", NOW)
 
-    assert gates.lost_patience(NOW) is gates.closed[K.STORAGE]
+    assert gates.out_of_patience(NOW) == [gates.closed[K.STORAGE]]
 
 
 def test_files_are_waited_for_for_hours_and_then_for_the_next_run():
@@ -530,5 +530,5 @@ def test_a_key_that_the_history_refuses_is_not_a_bad_key():
     for _ in range(20):
         heard(gates, C.HISTORY, Signal.KEY_REFUSED)
 
-    assert gates.lost_patience(NOW + 1e6) is None
+    assert gates.out_of_patience(NOW + 1e6) == []
     assert not gates.holds_calls()
