@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from copy import deepcopy
 from random import Random
 
@@ -9,20 +10,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchgen.core.jobs.job import ENDED
+from batchgen.core.jobs.events import EventKind as E
+from batchgen.core.jobs.job import ENDED, Output
 from batchgen.core.jobs.job import JobState as S
+from batchgen.core.jobs.lifecycle import apply
+from batchgen.core.jobs.outcomes import CallKind as C
+from batchgen.core.jobs.outcomes import Response, Signal
 from batchgen.core.jobs.policies import Limits, RateScope
 from batchgen.core.jobs.spec import Mode
 from batchgen.core.net.http import Host
 from batchgen.core.reconciliation.history import HistoryRead
 from batchgen.core.scheduling.completion import Verdict
 from batchgen.core.scheduling.effects import EffectKind as F
+from batchgen.core.scheduling.file_hosts import hosts_of
 from batchgen.core.scheduling.gates import GateKind, Gates
 from batchgen.core.scheduling.lookups import Lookups
+from batchgen.core.scheduling.outages import OUTAGE_AFTER
 from batchgen.core.scheduling.planner import PlannedEffects, plan
 from batchgen.core.scheduling.rate_limit import MARGIN_S, RateWindow
+from batchgen.core.scheduling.refusals import MODEL_PAUSE_S
 from batchgen.core.scheduling.spending import Money
-from tests.core.builders import NOW, everything, job, output, scheduler
+from tests.core.builders import NOW, event, everything, job, output, scheduler
 
 K = GateKind
 SAVABLE = {"outputs": (output(),)}
@@ -239,14 +247,16 @@ def test_one_read_of_the_history_serves_all_and_goes_on_page_by_page(
 @pytest.mark.parametrize(
     ("kind", "effects"),
     [
-        (K.KEY, ["save 4", "probe"]),
-        (K.OUTAGE, ["save 4", "probe"]),
-        (K.CREDITS, ["save 4", "fetch 3", "poll 2", "recover 5"]),
+        (K.KEY, ["save 4", "fetch 3"]),
+        (K.OUTAGE, ["save 4", "fetch 3", "poll 2", "recover 5"]),
+        (K.CREDITS, ["save 4", "fetch 3", "poll 2", "recover 5", "submit 1"]),
         (K.DISK, ["poll 2", "recover 5", "check disk"]),
         (K.HISTORY, ["save 4", "fetch 3", "poll 2", "recover 5", "submit 1"]),
         (K.TIME, ["save 4", "fetch 3", "poll 2", "recover 5"]),
+        (K.HALT, ["save 4", "fetch 3", "poll 2", "recover 5"]),
+        (K.FILES, ["save 4", "fetch 3", "poll 2", "recover 5", "submit 1"]),
         (K.STOP, []),
-        (K.HALT, []),
+        (K.STORAGE, []),
     ],
 )
 def test_what_a_gate_leaves_to_do(kind, effects):
@@ -256,28 +266,120 @@ def test_what_a_gate_leaves_to_do(kind, effects):
     decided = plan(scheduler(jobs, gates=closed(kind, at=NOW - 1)), NOW)
 
     assert started(decided) == effects
-    assert (decided.verdict is Verdict.STOP) is (kind in {K.STOP, K.HALT})
+    assert (decided.verdict is Verdict.STOP) is (kind in {K.STOP, K.STORAGE})
 
 
-@pytest.mark.parametrize("kind", [K.KEY, K.OUTAGE, K.DISK])
-def test_before_the_next_probe_the_run_sleeps_until_it(kind):
-    decided = plan(scheduler([job()], gates=closed(kind)), NOW)
+def silent(*calls, at=NOW, reached=True):
+    """Calls that are not answered since then, of a service that was reached before."""
+    gates = Gates(_reached={Host.API} if reached else set())
+    for call in calls:
+        for key in range(91, 91 + OUTAGE_AFTER):
+            gates.observe(Response(call, Signal.SERVER_ERROR, at, "HTTP 500"), "flux-pro", key)
+    return gates
+
+
+@pytest.mark.parametrize(
+    "gates", [closed(K.KEY), silent(C.SUBMIT), closed(K.DISK)], ids=["key", "submits", "disk"]
+)
+def test_before_the_next_probe_the_run_sleeps_until_it(gates):
+    decided = plan(scheduler([job()], gates=gates), NOW)
 
     assert decided == PlannedEffects(wake_at=NOW + 1)
 
 
-@pytest.mark.parametrize("kind", [K.KEY, K.OUTAGE, K.DISK])
-def test_one_probe_at_a_time(kind):
-    decided = plan(scheduler([job()], gates=closed(kind, at=NOW - 1), probing=True), NOW)
+@pytest.mark.parametrize(
+    ("gates", "jobs"),
+    [
+        (closed(K.KEY, at=NOW - 1), [job(S.SUBMITTED, 1), job(S.FETCHING, 2), job(key=3)]),
+        (closed(K.KEY, at=NOW - 1), [job(S.RECOVERING, 1), job(key=3)]),
+        (closed(K.CREDITS, at=NOW - 1), [job(key=key) for key in (1, 2, 3)]),
+        (silent(C.SUBMIT, at=NOW - 1), [job(key=key) for key in (1, 2, 3)]),
+        (silent(C.RESULT, at=NOW - 1), [job(S.FETCHING, key) for key in (1, 2, 3)]),
+    ],
+    ids=["key", "key and history", "credits", "submits", "results"],
+)
+def test_at_a_closed_gate_one_call_at_a_time_is_let_through(gates, jobs):
+    made = scheduler(jobs, gates=gates)
 
-    assert decided == PlannedEffects()
+    (probe,) = plan(made, NOW).effects
+    if probe.kind is F.SUBMIT:
+        made.apply([apply(made.jobs[probe.job.key], event(E.INTENDED, job_key=probe.job.key))])
+    made.start(probe, NOW)
+
+    assert plan(made, NOW).effects == ()
+
+
+def test_what_is_asked_besides_a_silent_call_goes_on():
+    jobs = [*(job(S.SUBMITTED, key) for key in (1, 2, 3)), job(S.FETCHING, 4), job(key=5)]
+
+    assert started(plan(scheduler(jobs, gates=silent(C.SUBMIT)), NOW)) == [
+        "fetch 4", "poll 1", "poll 2", "poll 3",
+    ]  # fmt: skip
+
+
+def test_while_the_state_is_not_told_results_are_asked_for():
+    """One poll finds out whether it is told again; submits go on."""
+    jobs = [*(job(S.SUBMITTED, key) for key in (1, 2, 3)), job(key=5)]
+
+    assert started(plan(scheduler(jobs, gates=silent(C.STATUS)), NOW)) == [
+        "fetch 1", "fetch 2", "fetch 3", "submit 5",
+    ]  # fmt: skip
+    assert started(plan(scheduler(jobs, gates=silent(C.STATUS, at=NOW - 1)), NOW)) == [
+        "poll 1", "fetch 2", "fetch 3", "submit 5",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("trouble", "asks"),
+    [(0, "poll"), (1, "poll"), (2, "poll"), (3, "fetch"), (4, "poll"), (5, "fetch")],
+)
+def test_a_request_whose_state_does_not_come_is_asked_for_its_result_in_turn(trouble, asks):
+    assert started(plan(scheduler([job(S.SUBMITTED, trouble=trouble)]), NOW)) == [f"{asks} 1"]
+
+
+def test_no_result_is_asked_for_that_could_not_be_kept():
+    made = scheduler([job(S.SUBMITTED, trouble=3)], gates=closed(K.DISK))
+
+    assert started(plan(made, NOW)) == ["poll 1"]
+    made.gates = silent(C.STATUS)
+    made.gates.close(K.DISK, "full", NOW)
+    assert started(plan(made, NOW)) == []
+
+
+@pytest.mark.parametrize(
+    ("age_s", "trouble", "api", "asks"),
+    [
+        (60.0, 0, Mode.QUEUED, "recover"),
+        (60.0, 1, Mode.QUEUED, "fetch"),
+        (60.0, 2, Mode.QUEUED, "recover"),
+        (3600.0, 1, Mode.QUEUED, "recover"),
+        (60.0, 1, Mode.BLOCKING, "recover"),
+    ],
+)
+def test_what_is_gone_within_its_hour_is_asked_for_in_the_history_and_as_a_result(
+    age_s, trouble, api, asks
+):
+    young = job(S.RECOVERING, sent_at=NOW - age_s, trouble=trouble, api=api)
+
+    assert started(plan(scheduler([young]), NOW)) == [f"{asks} 1"]
+
+
+def test_a_free_call_tells_whose_fault_a_403_is_once():
+    made = scheduler([job(due_at=NOW + 180)], gates=Gates(wants_probe=True))
+    assert started(plan(made, NOW)) == ["probe"]
+
+    made.start(plan(made, NOW).effects[0], NOW)
+
+    assert plan(made, NOW).effects == ()
 
 
 def test_a_probe_and_a_look_at_the_disk_do_not_overlap():
     """One flag tells that either is under way."""
-    decided = plan(scheduler([job()], gates=closed(K.OUTAGE, K.DISK, at=NOW - 1)), NOW)
+    made = scheduler([job()], gates=closed(K.DISK, at=NOW - 1))
+    assert started(plan(made, NOW)) == ["check disk"]
+    made.gates.wants_probe = True
 
-    assert started(decided) == ["probe"]
+    assert started(plan(made, NOW)) == ["probe"]
 
 
 def test_a_probe_waits_for_its_slot():
@@ -287,22 +389,47 @@ def test_a_probe_waits_for_its_slot():
     assert decided.wake_at == pytest.approx(NOW + 50 + MARGIN_S)
 
 
-def test_a_closed_model_is_not_submitted_also_where_it_was_drawn_before():
-    gates = Gates(closed_models={"flux-pro": "HTTP 404"})
+def refusing(*models, times=2):
+    """Models that refused a job; twice, minutes apart, closes them."""
+    gates = Gates()
+    for model in models:
+        for number in range(times):
+            at = NOW - (times - number - 1) * MODEL_PAUSE_S
+            gates.observe(Response(C.SUBMIT, Signal.NOT_FOUND, at, "HTTP 404"), model)
+    return gates
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_model_that_refuses_jobs_is_not_submitted_and_others_are(times):
+    gates = refusing("flux-pro", times=times)
 
     decided = plan(scheduler([job(key=1), job(key=2, model="flux-max")], gates=gates), NOW)
 
     assert started(decided) == ["submit 2"]
 
 
+def test_a_suspected_model_is_tried_with_one_job_after_its_pause():
+    jobs = [job(key=1), job(key=2), job(key=3, model="flux-max"), job(key=4, model="flux-max")]
+    made = scheduler(jobs, gates=refusing("flux-pro", times=1))
+
+    assert plan(made, NOW).wake_at == NOW + MODEL_PAUSE_S
+    assert started(plan(made, NOW + MODEL_PAUSE_S)) == ["submit 1", "submit 3", "submit 4"]
+
+
 def test_with_nothing_but_closed_models_left_the_run_is_complete():
-    gates = Gates(closed_models={"flux-pro": "HTTP 404"})
+    gates = refusing("flux-pro")
 
     assert plan(scheduler([job()], gates=gates), NOW).verdict is Verdict.COMPLETE
 
 
+def test_with_a_suspected_model_left_it_is_not():
+    decided = plan(scheduler([job()], gates=refusing("flux-pro", times=1)), NOW)
+
+    assert decided == PlannedEffects(wake_at=NOW + MODEL_PAUSE_S)
+
+
 def test_a_closed_model_still_brings_home_what_was_submitted():
-    gates = Gates(closed_models={"flux-pro": "HTTP 410"})
+    gates = refusing("flux-pro")
 
     assert started(plan(scheduler([job(S.SUBMITTED)], gates=gates), NOW)) == ["poll 1"]
 
@@ -318,6 +445,7 @@ def test_a_closed_model_still_brings_home_what_was_submitted():
         (5, False, None, 0),
         (0, True, None, 0),
         (0, False, K.CREDITS, 0),
+        (0, False, K.TIME, 0),
         (0, False, K.HISTORY, 8),
     ],
 )
@@ -331,8 +459,81 @@ def test_a_stock_of_pending_jobs_is_kept(stock, ended, kind, drawn):
     assert plan(made, NOW).draw == drawn
 
 
+# ------------------------------------------------------------------ hosts of files
+
+
+def stored(key, host, model="flux-pro", **changes):
+    """A finished job whose file stands there."""
+    outputs = (Output(0, url=f"https://{host}/{key}.png"),)
+    return job(S.FETCHING, key, outputs=outputs, model=model, **changes)
+
+
+def bringing_nothing(made, *hosts, at=NOW):
+    for host in hosts:
+        for key in (91, 92, 93):
+            made.hosts.failed(host, key, "HTTP 503", at)
+    return made
+
+
+def test_downloads_wait_at_a_closed_host_but_for_one_and_others_go_on():
+    jobs = [*(stored(key, "a.example") for key in (1, 2, 3)), stored(4, "b.example")]
+    made = bringing_nothing(scheduler(jobs), "a.example")
+
+    assert started(plan(made, NOW)) == ["save 4"]
+    assert plan(made, NOW).wake_at == NOW + 2
+    assert started(plan(made, NOW + 2)) == ["save 1", "save 4"]
+
+    made.start(plan(made, NOW + 2).effects[0], NOW + 2)
+    assert started(plan(made, NOW + 60)) == ["save 4"]
+
+
+def test_each_closed_host_has_a_probe_of_its_own():
+    jobs = [stored(key, host) for key, host in enumerate(("a.example", "b.example") * 3, 1)]
+    made = bringing_nothing(scheduler(jobs), "a.example", "b.example")
+
+    assert started(plan(made, NOW + 2)) == ["save 1", "save 2"]
+
+
+def test_a_held_download_takes_no_place_of_another():
+    jobs = [*(stored(key, "a.example") for key in range(1, 9)), stored(9, "b.example")]
+    made = bringing_nothing(scheduler(jobs, limits=Limits(save_concurrency=1)), "a.example")
+
+    assert started(plan(made, NOW)) == ["save 9"]
+
+
+def test_submits_of_models_whose_files_cannot_be_fetched_are_held_and_others_go_on():
+    held, free = stored(1, "a.example"), stored(2, "b.example", model="flux-max")
+    made = bringing_nothing(scheduler([held, free]), "a.example")
+    for each in (held, free):
+        made.hosts.named(each)
+    made.put([job(key=3), job(key=4, model="flux-max"), job(key=5, model="unseen")])
+
+    assert started(plan(made, NOW)) == ["save 2", "submit 4"]
+    made.hosts.brought(["a.example"])
+    assert started(plan(made, NOW)) == ["save 1", "save 2", "submit 3", "submit 4", "submit 5"]
+
+
+def test_when_files_could_not_be_fetched_for_hours_they_are_left_to_the_next_run():
+    made = bringing_nothing(scheduler([stored(1, "a.example"), job(key=3)]), "a.example")
+    made.gates.close(K.FILES, "why", NOW - made.gates.patience.files_s)
+
+    decided = plan(made, NOW)
+
+    assert (decided.verdict, decided.gate) == (Verdict.STOP, made.gates.closed[K.FILES])
+
+
+def test_as_long_as_anything_else_comes_home_files_are_waited_for():
+    made = bringing_nothing(scheduler([stored(1, "a.example"), job(S.SUBMITTED, 2)]), "a.example")
+    made.gates.close(K.FILES, "why", NOW - made.gates.patience.files_s)
+
+    assert started(plan(made, NOW)) == ["poll 2"]
+
+
+# ------------------------------------------------------------------ the stock
+
+
 def test_jobs_of_a_closed_model_do_not_fill_the_stock():
-    gates = Gates(closed_models={"flux-pro": "HTTP 404"})
+    gates = refusing("flux-pro")
     jobs = [job(key=key) for key in range(1, 9)]
 
     made = scheduler(jobs, limits=Limits(concurrency=4), all_drawn=False, gates=gates)
@@ -354,7 +555,7 @@ def test_as_long_as_the_state_may_hold_more_it_is_not():
     assert decided.draw > 0
 
 
-@pytest.mark.parametrize("kind", [K.STOP, K.HALT])
+@pytest.mark.parametrize("kind", [K.STOP, K.STORAGE])
 def test_a_stop_waits_for_what_is_under_way(kind):
     made = scheduler([job(S.SUBMITTING), job(key=2)], gates=closed(kind))
     made.queues.begin(1)
@@ -368,28 +569,63 @@ def test_a_stop_waits_for_what_is_under_way(kind):
     assert decided.effects == ()
 
 
-def test_an_empty_account_stops_the_run_once_all_paid_work_is_home():
-    gates = closed(K.CREDITS)
+@pytest.mark.parametrize("kind", [K.CREDITS, K.TIME, K.HALT])
+def test_what_ends_submits_ends_the_run_once_all_paid_work_is_home(kind):
+    gates = closed(kind)
+    if kind is K.CREDITS:
+        gates.submitted(idle=True)
     running = scheduler([job(key=1), job(S.SUBMITTED, 2)], gates=gates)
     assert started(plan(running, NOW)) == ["poll 2"]
 
     decided = plan(scheduler([job(key=1)], gates=gates), NOW)
 
-    assert (decided.verdict, decided.gate) == (Verdict.STOP, gates.closed[K.CREDITS])
+    assert (decided.verdict, decided.gate) == (Verdict.STOP, gates.closed[kind])
 
 
-def test_an_empty_account_does_not_matter_when_nothing_is_left_to_submit():
-    assert plan(scheduler(gates=closed(K.CREDITS)), NOW).verdict is Verdict.COMPLETE
+def test_before_an_empty_account_ends_the_run_one_submit_asks_again():
+    """What ran may have had credits reserved; now that nothing does, one more may pass."""
+    gates = closed(K.CREDITS)
+    made = scheduler([job(key=1), job(key=2), job(S.SUBMITTED, 3, due_at=NOW + 5)], gates=gates)
+    assert started(plan(made, NOW)) == []
+
+    made.queues.drop(3)
+    (probe,) = plan(made, NOW).effects
+    made.apply([apply(made.jobs[1], event(E.INTENDED))])
+    made.start(probe, NOW)
+    told = {"call": C.SUBMIT, "signal": Signal.NO_CREDITS}
+    made.apply([apply(made.jobs[1], event(E.NOT_ACCEPTED, **told))])
+    made.queues.release(1)
+
+    assert plan(made, NOW).verdict is Verdict.STOP
 
 
-def test_an_outage_stops_the_run_when_patience_ends_but_downloads_go_on():
-    gates = closed(K.OUTAGE, at=NOW - 3 * 3600)
-    saving = scheduler([job(S.FETCHING, **SAVABLE), job(S.SUBMITTED, 2)], gates=gates)
-    assert started(plan(saving, NOW)) == ["save 1"]
+@pytest.mark.parametrize("kind", [K.CREDITS, K.OUTAGE, K.KEY, K.TIME, K.HALT])
+def test_a_gate_does_not_matter_when_nothing_is_left(kind):
+    gates = closed(kind, at=NOW - 9 * 3600)
 
-    decided = plan(scheduler([job(S.SUBMITTED, 2)], gates=gates), NOW)
+    assert plan(scheduler(gates=gates), NOW).verdict is Verdict.COMPLETE
 
-    assert (decided.verdict, decided.gate) == (Verdict.STOP, gates.closed[K.OUTAGE])
+
+@pytest.mark.parametrize(
+    ("jobs", "calls", "effects"),
+    [
+        ([job(S.FETCHING, 1, **SAVABLE), job(S.SUBMITTED, 2)], [C.RESULT], ["save 1", "poll 2"]),
+        ([job(S.SUBMITTED, 2), job(key=3)], [C.RESULT], None),
+        ([job(S.SUBMITTED, 2)], [C.SUBMIT], ["poll 2"]),
+        ([job(S.FETCHING, 2)], [C.SUBMIT], ["fetch 2"]),
+        ([job(S.SUBMITTED, 2)], [C.SUBMIT, C.RESULT], None),
+        ([job(key=3)], [C.SUBMIT], None),
+    ],
+    ids=["a download", "no results", "polls", "results", "neither", "submits alone"],
+)
+def test_an_outage_stops_the_run_when_patience_ends_and_nothing_comes_home(jobs, calls, effects):
+    gates = silent(*calls, at=NOW - 3 * 3600)
+
+    decided = plan(scheduler(jobs, gates=gates), NOW)
+
+    assert (decided.verdict is Verdict.STOP) is (effects is None)
+    assert started(decided) == (effects or [])
+    assert decided.gate is (gates.closed[K.OUTAGE] if effects is None else None)
 
 
 @pytest.mark.parametrize(
@@ -478,12 +714,17 @@ def random_window(chance):
 def random_gates(chance):
     reached = {Host.API} if chance.random() < 0.5 else set()
     gates = Gates(_reached=reached, _key_worked=chance.random() < 0.5)
-    for kind in chance.sample(list(K), chance.choice([0, 0, 1, 2, 3])):
+    for kind in chance.sample([k for k in K if k is not K.OUTAGE], chance.choice([0, 0, 1, 2, 3])):
         gates.close(kind, "why", NOW - chance.choice(AGES_S))
         for _ in range(chance.randint(0, 3)):
             gates.put_off(kind, NOW + chance.choice([-1.0, 0.0, 5.0]))
-    if chance.random() < 0.3:
-        gates.closed_models["flux-max"] = "HTTP 410"
+    for call in chance.sample([C.SUBMIT, C.STATUS, C.RESULT, C.CREDITS], chance.choice([0, 0, 1, 2])):
+        at = NOW - chance.choice(AGES_S)
+        for key in range(91, 91 + OUTAGE_AFTER):
+            gates.observe(Response(call, Signal.SERVER_ERROR, at, "why"), "flux-pro", key)
+    for _ in range(chance.choice([0, 0, 1, 2])):
+        gates.refusals.refuse_model("flux-max", "HTTP 410", NOW - chance.choice(AGES_S))
+    gates.wants_probe = chance.random() < 0.1
     return gates
 
 
@@ -491,7 +732,7 @@ def random_board(seed):
     """A state in which nothing is under way."""
     chance = Random(seed)
     jobs = [random_job(chance, key) for key in range(1, chance.randint(0, 6) + 1)]
-    return scheduler(
+    made = scheduler(
         jobs,
         limits=Limits(
             concurrency=chance.choice([1, 2, 16]),
@@ -505,9 +746,16 @@ def random_board(seed):
         lookups=Lookups(
             candidates={
                 j.key: "r" for j in jobs if j.state is S.AMBIGUOUS and chance.random() < 0.3
-            }
+            },
+            wants_control={
+                j.key for j in jobs if j.state is S.RECOVERING and chance.random() < 0.3
+            },
         ),
     )
+    if chance.random() < 0.3:
+        bringing_nothing(made, "cdn.example", at=NOW - chance.choice(AGES_S))
+        made.advance(NOW - 9000.0)
+    return made
 
 
 BOARDS = st.integers(0, 2**40).map(random_board)
@@ -597,9 +845,24 @@ def test_no_plan_breaks_a_limit(made):
 def test_no_effect_passes_a_gate_that_holds_it(made):
     for effect in plan(made, NOW).effects:
         if effect.kind is F.SUBMIT:
-            assert not made.gates.holds_submits()
-            assert effect.job.model not in made.gates.closed_models
+            assert not made.gates.closed.keys() & {K.DISK, K.STORAGE, K.HALT, K.TIME, K.STOP}
+            assert made.gates.refusals.probe_at(effect.model) <= NOW
+            assert not made.hosts.holds(effect.model)
         elif effect.kind is F.SAVE:
             assert not made.gates.holds_saves()
-        elif effect.kind not in {F.PROBE, F.CHECK_DISK}:
-            assert not made.gates.holds_calls()
+        if effect.call is not None:
+            assert made.gates.lets_through(effect.call, NOW)
+
+
+@given(BOARDS)
+def test_at_a_closed_gate_no_plan_lets_more_than_one_call_through(made):
+    effects = plan(made, NOW).effects
+    calls = Counter(effect.call for effect in effects if effect.job and effect.call)
+
+    assert calls.total() <= 1 or K.KEY not in made.gates.closed
+    assert all(calls[call] <= 1 for call in made.gates.outages.down)
+    assert calls[C.SUBMIT] <= 1 or not made.gates.holds_submits()
+    probed = Counter(
+        host for effect in effects if effect.kind is F.SAVE for host in hosts_of(effect.job)
+    )
+    assert all(probed[host] <= 1 for host in made.hosts.closed)
