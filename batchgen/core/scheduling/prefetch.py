@@ -47,11 +47,11 @@ class Prefetch:
         """As many of `count` as this run may still draw."""
         return count if self.quota is None else min(count, self.quota)
 
-    def drew(self, model: str | None, jobs: Sequence[Job], asked: int) -> None:
-        """So many were `asked` for, and these came."""
+    def drew(self, model: str | None, jobs: Sequence[Job], asked: int, known: int = 0) -> None:
+        """So many were `asked` for, and these came; `known` of them were drawn before."""
         drawn = self.of(model)
         if self.quota is not None:
-            self.quota -= len(jobs)
+            self.quota -= len(jobs) - known
         drawn.ended = self.quota == 0 or len(jobs) < asked
         drawn.last_key = jobs[-1].key if jobs else drawn.last_key
 

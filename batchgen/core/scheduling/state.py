@@ -478,10 +478,9 @@ class SchedulerState:
 
     def drew(self, model: str | None, jobs: Sequence[Job], asked: int, now: float) -> None:
         """So many pending jobs were asked for, of one model or of all others, and these came."""
-        self.prefetch.drew(model, jobs, asked)
-        for job in jobs:
-            if job.key in self.jobs:
-                continue  # drawn before its model was closed
+        new = [job for job in jobs if job.key not in self.jobs]
+        self.prefetch.drew(model, jobs, asked, known=len(jobs) - len(new))
+        for job in new:
             if job.model in self.gates.closed_models:
                 self.hold_back(job)
             else:
