@@ -13,6 +13,7 @@ from batchgen.core.jobs.lifecycle import apply
 from batchgen.core.jobs.placeholders import Content, Uploaded
 from batchgen.core.scheduling.gates import GateKind
 from batchgen.core.scheduling.rate_limit import SLOWEST, RateWindow
+from batchgen.core.scheduling.refusals import MODEL_PAUSE_S
 from batchgen.core.scheduling.spending import Money
 from batchgen.runner.announcer import RETOLD_S, Announcer
 from batchgen.testing.memory import RecordingProgress
@@ -64,19 +65,34 @@ def test_of_two_gates_each_is_told(heard, announcer):
     assert names(heard) == ["gate_closed", "gate_closed", "gate_opened"]
 
 
-def test_a_closed_model_is_told_once(heard, announcer):
+def test_a_model_that_refuses_jobs_is_told_once_at_each_step(heard, announcer):
     made = scheduler()
-    made.gates.closed_models["veo"] = "HTTP 410"
-    announcer.tell(made, NOW)
-    announcer.tell(made, NOW)
+    refusals = made.gates.refusals
+    for at in (NOW, NOW + MODEL_PAUSE_S):
+        refusals.refuse_model("veo", "HTTP 410", at)
+        announcer.tell(made, at)
+        announcer.tell(made, at)
+    refusals.passed(1, "veo", NOW + 1000)
+    announcer.tell(made, NOW + 1000)
+    announcer.tell(made, NOW + 1000)
 
-    assert heard.words == [
-        (
-            "model_closed",
-            "veo takes no jobs in this run, they stay pending (HTTP 410)",
-            {"model": "veo"},
-        )
+    suspected, *others = heard.words
+    assert suspected[0] == "model_refused"
+    assert suspected[1].startswith("veo refused a job (HTTP 410); one more is tried at ")
+    assert others == [
+        ("model_closed", "veo takes no jobs, they stay pending (HTTP 410)", {"model": "veo"}),
+        ("model_opened", "veo takes jobs again", {"model": "veo"}),
     ]
+
+
+def test_that_a_suspicion_passed_is_no_news(heard, announcer):
+    made = scheduler()
+    made.gates.refusals.refuse_model("veo", "HTTP 404", NOW)
+    announcer.tell(made, NOW)
+    made.gates.refusals.passed(1, "veo", NOW + 130)
+    announcer.tell(made, NOW + 130)
+
+    assert names(heard) == ["model_refused"]
 
 
 # ------------------------------------------------------------------ limits

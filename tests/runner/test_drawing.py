@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from batchgen.core.jobs.events import EventKind as E
+from batchgen.core.jobs.job import JobState as S
+from batchgen.core.jobs.lifecycle import apply
 from batchgen.core.jobs.policies import Limits
 from batchgen.core.scheduling.planner import PlannedEffects
+from batchgen.core.scheduling.refusals import MODEL_PAUSE_S
 from batchgen.runner.runner import draw
-from tests.core.builders import NOW, job, scheduler
+from tests.core.builders import NOW, event, job, scheduler
 
 
 class Shelf:
@@ -106,14 +110,40 @@ async def test_the_quota_is_one_for_all_models():
     assert (made.prefetch.quota, made.prefetch.models["b"].ended) == (0, True)
 
 
-async def test_jobs_of_a_closed_model_stay_pending_in_the_state():
+def close_model(made, model):
+    for at in (NOW - MODEL_PAUSE_S, NOW):
+        made.gates.refusals.refuse_model(model, "HTTP 404", at)
+
+
+async def test_jobs_of_a_closed_model_stay_pending_in_the_state_but_for_one():
     made = empty_board()
-    made.gates.closed_models["b"] = "HTTP 404"
+    close_model(made, "b")
 
-    await draw(made, Shelf(*"abab"), PlannedEffects(draw=4), NOW)
+    await draw(made, Shelf(*"ababb"), PlannedEffects(draw=5), NOW)
 
-    assert made.jobs.keys() == {1, 3}
+    assert made.jobs.keys() == {1, 2, 3}
     assert made.held == {"b": 2}
+
+
+@pytest.mark.parametrize("quota", [None, 5, 4, 3])
+async def test_a_model_that_takes_jobs_again_is_drawn_from_the_beginning(quota):
+    """Jobs that are here already count against the limit of this run once."""
+    made, shelf = empty_board(), Shelf(*"ababb")
+    made.prefetch.quota = quota
+    close_model(made, "b")
+    await draw(made, shelf, PlannedEffects(draw=5), NOW)
+    allowed = quota or 5
+    assert sum(made.held.values()) + len(made.jobs) == allowed
+
+    made.put([job(S.SUBMITTING, 2, model="b")])
+    made.apply([apply(made.jobs[2], event(E.ACKED, job_key=2, request_id="r"))])
+    shelf.jobs = [each for each in shelf.jobs if each.key != 2]
+    for _ in range(5):
+        await draw(made, shelf, PlannedEffects(draw=2), NOW)
+
+    assert made.jobs.keys() == set(range(1, allowed + 1))
+    assert not made.held
+    assert made.all_drawn
 
 
 async def test_an_instant_of_a_clock_that_was_ahead_comes_back_to_now():

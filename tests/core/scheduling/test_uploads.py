@@ -14,6 +14,7 @@ from batchgen.core.scheduling.gates import GateKind
 from batchgen.core.scheduling.planner import plan
 from batchgen.core.scheduling.policy import PATIENCE
 from batchgen.core.scheduling.rate_limit import RateWindow
+from batchgen.core.scheduling.refusals import MODEL_PAUSE_S
 from batchgen.core.scheduling.spending import Money
 from batchgen.core.scheduling.uploads import (
     BYTES_AT_ONCE,
@@ -40,13 +41,29 @@ def test_an_address_is_taken(url):
     assert (word.call, word.signal) == (CallKind.UPLOAD, Signal.OK)
 
 
+@pytest.mark.parametrize("key", ["file_urls", "urls", "fileUrls", "file_url", "url"])
+@pytest.mark.parametrize("is_list", [True, False])
+def test_an_address_has_several_names(key, is_list):
+    url = "https://cdn.example/a.png"
+
+    assert read_upload(answer({key: [url] if is_list else url}), NOW)[1] == url
+
+
+def test_of_several_names_the_documented_one_counts():
+    body = {"url": "https://x/old.png", "file_urls": ["https://x/a.png"], "urls": []}
+
+    assert read_upload(answer(body), NOW)[1] == "https://x/a.png"
+
+
 @pytest.mark.parametrize(
     "body",
     [
         b"<html>",
         {},
         {"file_urls": []},
-        {"file_urls": "https://x/a.png"},
+        {"file_urls": "", "url": []},
+        {"message": "https://x/a.png"},
+        {"urls": {"a": "https://x/a.png"}},
         {"file_urls": ["https://x/a.png", "https://x/b.png"]},
         {"file_urls": [7]},
         {"file_urls": ["ftp://x/a.png"]},
@@ -84,7 +101,14 @@ NOT_SENT = TransportError(NetFault.NOT_SENT, "refused")
     [
         (answer({"error": "too large"}, 413), True),
         (answer({"error": "no"}, 400), True),
-        (answer(b"", 422), True),
+        (answer({"detail": "no"}, 422), True),
+        (answer(b"", 422), False),
+        (answer(b"<html>", 413), False),
+        (answer(b"<html>", 403), False),
+        (answer(b"", 402), False),
+        (answer({"error": "not here"}, 404), False),
+        (answer({"error": "not so"}, 405), False),
+        (answer(b"", 302), False),
         (answer(b"<html>"), False),
         (answer(b"", 500), False),
         (answer(b"", 504), False),
@@ -215,16 +239,27 @@ def test_a_content_in_trouble_is_waited_for_and_others_go_first():
     assert plan(made, NOW).wake_at == NOW + 7.0
 
 
-@pytest.mark.parametrize("kind", [GateKind.CREDITS, GateKind.DISK, GateKind.TIME, GateKind.KEY])
+@pytest.mark.parametrize("kind", [GateKind.DISK, GateKind.TIME, GateKind.KEY, GateKind.HALT])
 def test_nothing_is_uploaded_for_submits_that_are_held(kind):
     made = scheduler([naming(1, "a")])
     made.gates.close(kind, "because", NOW)
     assert asked(made) == ("", [])
 
 
+@pytest.mark.parametrize(("running", "letters"), [(True, ""), (False, "ab")])
+def test_without_credits_files_are_uploaded_only_when_a_submit_may_ask_again(running, letters):
+    jobs = [naming(1, "a"), naming(2, "b")]
+    jobs += [job(JobState.SUBMITTED, 3, due_at=NOW + 9)] if running else []
+    made = scheduler(jobs)
+    made.gates.observe(Response(CallKind.SUBMIT, Signal.NO_CREDITS, NOW))
+
+    assert asked(made) == (letters, [])
+
+
 def test_nothing_is_uploaded_for_a_closed_model_or_without_money():
     made = scheduler([naming(1, "a")])
-    made.gates.closed_models["flux-pro"] = "retired"
+    for at in (NOW - MODEL_PAUSE_S, NOW):
+        made.gates.refusals.refuse_model("flux-pro", "retired", at)
     assert asked(made) == ("", [])
     poor = scheduler([naming(1, "a", price_usd=0.5)], money=Money(cap_usd=0.4))
     assert asked(poor) == ("", [])

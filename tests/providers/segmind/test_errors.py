@@ -10,7 +10,7 @@ from batchgen.core.common.text import MAX_ERROR_CHARACTERS, printable
 from batchgen.core.jobs.outcomes import TABLE, CallKind, Signal, Treatment
 from batchgen.core.net.http import Answer
 from batchgen.errors import NetFault, TransportError
-from batchgen.providers.segmind.errors import error_text, signal_of
+from batchgen.providers.segmind.errors import error_text, is_page, signal_of, signal_of_words
 from tests.core.builders import answer
 
 CALLS = (
@@ -22,49 +22,45 @@ CALLS = (
     CallKind.UPLOAD,
 )
 T = Treatment
-ASIDE = T.RETRY_THEN_SET_ASIDE
+GETS = (T.RETRY,) * 4
 
 # Columns as in CALLS: submit, status, result, history, credits, upload.
 WRITTEN_OUT = {
     Signal.OK: (T.PROCEED, T.PROCEED, T.PROCEED, T.PROCEED, T.PROCEED, T.PROCEED),
     Signal.NOT_SENT: (T.RETRY, T.RETRY, T.RETRY, T.RETRY, T.RETRY, T.RETRY),
-    Signal.LOST: (T.AMBIGUOUS, T.RETRY, T.RETRY, T.RETRY, T.RETRY, T.RETRY),
-    Signal.UNREADABLE: (
-        T.AMBIGUOUS,
-        ASIDE,
-        T.BY_AGE,
-        T.RETRY,
-        T.RETRY,
-        T.RETRY_THEN_FINAL,
-    ),
-    Signal.REDIRECT: (T.HALT, T.HALT, T.HALT, T.HALT, T.HALT, T.HALT),
-    Signal.BAD_REQUEST: (T.FINAL, ASIDE, ASIDE, ASIDE, T.RETRY, T.FINAL),
+    Signal.LOST: (T.AMBIGUOUS, *GETS, T.RETRY),
+    Signal.UNREADABLE: (T.AMBIGUOUS, *GETS, T.RETRY_THEN_FINAL),
+    Signal.REDIRECT: (T.AMBIGUOUS, *GETS, T.RETRY),
+    Signal.MIDDLEMAN: (T.AMBIGUOUS, *GETS, T.RETRY),
+    Signal.NOT_NOW: (T.RETRY, *GETS, T.RETRY),
+    Signal.BAD_REQUEST: (T.FINAL, *GETS, T.FINAL),
     Signal.KEY_REFUSED: (
         T.GATE_KEY,
         T.GATE_KEY,
         T.GATE_KEY,
         T.GATE_HISTORY,
-        T.GATE_KEY,
+        T.RETRY,
         T.GATE_KEY,
     ),
     Signal.FORBIDDEN: (
-        T.GATE_KEY_OR_MODEL,
+        T.SUSPECT,
         T.GATE_KEY,
         T.GATE_KEY,
         T.GATE_HISTORY,
-        T.GATE_KEY,
+        T.RETRY,
         T.GATE_KEY,
     ),
-    Signal.NOT_FOUND: (T.CLOSE_MODEL, T.BY_AGE, T.BY_AGE, T.NO_PROOF, T.RETRY, T.HALT),
-    Signal.WRONG_METHOD: (T.HALT, T.HALT, T.HALT, T.HALT, T.HALT, T.HALT),
+    Signal.NOT_FOUND: (T.SUSPECT, T.BY_AGE, T.BY_AGE, T.NO_PROOF, T.RETRY, T.RETRY),
+    Signal.WRONG_METHOD: (T.RETRY, *GETS, T.RETRY),
     Signal.NO_CREDITS: (T.GATE_CREDITS,) * 6,
-    Signal.WRONG_CONTENT_TYPE: (T.HALT, ASIDE, ASIDE, ASIDE, T.RETRY, T.HALT),
-    Signal.PARAMETER_REFUSED: (T.FINAL, ASIDE, ASIDE, ASIDE, T.RETRY, T.HALT),
-    Signal.RETIRED: (T.CLOSE_MODEL, T.BY_AGE, T.BY_AGE, T.NO_PROOF, T.RETRY, T.HALT),
+    Signal.REFUSED_UNTOLD: (T.SUSPECT, *GETS, T.RETRY),
+    Signal.WRONG_CONTENT_TYPE: (T.HALT, *GETS, T.HALT),
+    Signal.PARAMETER_REFUSED: (T.FINAL, *GETS, T.RETRY),
+    Signal.RETIRED: (T.SUSPECT, T.BY_AGE, T.BY_AGE, T.NO_PROOF, T.RETRY, T.RETRY),
     Signal.UNPROCESSABLE: (T.FINAL, T.BODY, T.BODY, T.RETRY, T.RETRY, T.FINAL),
     Signal.RATE_LIMITED: (T.RETRY, T.RETRY, T.RETRY, T.RETRY, T.RETRY, T.RETRY),
-    Signal.SERVER_ERROR: (T.AMBIGUOUS_OR_RETRY, T.RETRY, T.RETRY, T.RETRY, T.RETRY, T.RETRY),
-    Signal.GATEWAY_TIMEOUT: (T.AMBIGUOUS, T.RETRY, T.RETRY, T.RETRY, T.RETRY, T.RETRY),
+    Signal.SERVER_ERROR: (T.AMBIGUOUS_OR_RETRY, *GETS, T.RETRY),
+    Signal.GATEWAY_TIMEOUT: (T.AMBIGUOUS, *GETS, T.RETRY),
 }
 CELLS = [
     (signal, call, treatment)
@@ -87,10 +83,19 @@ def test_the_table_has_no_other_cells():
 
 def test_nothing_but_a_sure_refusal_lets_a_submit_be_repeated_without_asking():
     """The one rule about money: unclear answers never lead to another POST by themselves."""
-    unclear = {Signal.LOST, Signal.UNREADABLE, Signal.GATEWAY_TIMEOUT, Signal.SERVER_ERROR}
+    unclear = {Signal.LOST, Signal.UNREADABLE, Signal.GATEWAY_TIMEOUT, Signal.SERVER_ERROR,
+               Signal.MIDDLEMAN, Signal.REDIRECT}  # fmt: skip
     ambiguous = {T.AMBIGUOUS, T.AMBIGUOUS_OR_RETRY}
 
     assert {signal for signal in Signal if TABLE[signal][CallKind.SUBMIT] in ambiguous} == unclear
+
+
+def test_what_is_paid_for_is_never_ended_by_an_answer_but_by_its_body_or_its_age():
+    """No code on a status, a result or a lookup ends a job by itself."""
+    ends = {T.FINAL, T.RETRY_THEN_FINAL, T.HALT, T.SUSPECT}
+
+    for call in (CallKind.STATUS, CallKind.RESULT, CallKind.HISTORY):
+        assert not ends & {row[call] for row in TABLE.values()}
 
 
 STATUSES = [
@@ -103,14 +108,23 @@ STATUSES = [
     (399, Signal.REDIRECT),
     (400, Signal.BAD_REQUEST),
     (401, Signal.KEY_REFUSED),
-    (402, Signal.BAD_REQUEST),
+    (402, Signal.NO_CREDITS),
     (403, Signal.FORBIDDEN),
     (404, Signal.NOT_FOUND),
     (405, Signal.WRONG_METHOD),
-    (406, Signal.NO_CREDITS),
-    (409, Signal.BAD_REQUEST),
+    (406, Signal.REFUSED_UNTOLD),
+    (408, Signal.MIDDLEMAN),
+    (409, Signal.MIDDLEMAN),
     (410, Signal.RETIRED),
     (413, Signal.BAD_REQUEST),
+    (415, Signal.BAD_REQUEST),
+    (418, Signal.MIDDLEMAN),
+    (421, Signal.NOT_NOW),
+    (423, Signal.NOT_NOW),
+    (425, Signal.NOT_NOW),
+    (444, Signal.MIDDLEMAN),
+    (460, Signal.MIDDLEMAN),
+    (499, Signal.MIDDLEMAN),
     (422, Signal.UNPROCESSABLE),
     (429, Signal.RATE_LIMITED),
     (500, Signal.SERVER_ERROR),
@@ -123,9 +137,54 @@ STATUSES = [
 ]
 
 
+ANYBODYS = {401, 402, 421, 423, 425, 429}
+"""Codes that mean the same from whoever answers."""
+
+
 @pytest.mark.parametrize(("status", "signal"), STATUSES)
 def test_a_status_is_a_signal(status, signal):
-    assert signal_of(Answer(status)) is signal
+    assert signal_of(answer({"error": "so it is"}, status)) is signal
+
+
+@pytest.mark.parametrize(("status", "signal"), STATUSES)
+@pytest.mark.parametrize(
+    "body", [b"", b"<html>", b'"no"', [], {}, {"login": "please"}, {"code": 7}], ids=str
+)
+def test_a_refusal_without_the_services_own_words_is_a_middlemans(body, status, signal):
+    """A WAF, a proxy or a load balancer may have passed the request on before it answered."""
+    told = signal_of(answer(body, status))
+
+    is_refusal = 400 <= status < 500 and status not in ANYBODYS
+    assert told is (Signal.MIDDLEMAN if is_refusal else signal)
+
+
+@pytest.mark.parametrize(
+    "body", [{"error": ""}, {"message": "no"}, {"detail": []}, {"status": "FAILED"}], ids=str
+)
+def test_any_of_the_services_keys_shows_that_it_answered(body):
+    assert signal_of(answer(body, 404)) is Signal.NOT_FOUND
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "page"),
+    [
+        (b"<html>maintenance</html>", {}, True),
+        (b"  \n<!doctype html>", {}, True),
+        (b"Please log in", {"content_type": "text/html"}, True),
+        (b"[]", {}, True),
+        (b"null", {}, True),
+        ({}, {}, True),
+        ({"login": "please"}, {}, True),
+        ({"request_id": None}, {}, False),
+        ({"data": []}, {}, False),
+        (b'{"request_id": "r-1"', {}, False),
+        (b"", {}, False),
+        (b"\x89PNG", {}, False),
+    ],
+    ids=str,
+)
+def test_what_only_broke_off_is_no_page(body, headers, page):
+    assert is_page(answer(body, 200, **headers)) is page
 
 
 @pytest.mark.parametrize(
@@ -142,16 +201,15 @@ def test_a_status_is_a_signal(status, signal):
         ("Invalid value for seed", Signal.PARAMETER_REFUSED),
         ("steps should be less than 50", Signal.PARAMETER_REFUSED),
         ("strength out of range", Signal.PARAMETER_REFUSED),
-        ("something nobody has seen yet", Signal.NO_CREDITS),
-        ("", Signal.NO_CREDITS),
+        ("Rate limit exceeded: value too high", Signal.RATE_LIMITED),
+        ("Too many requests", Signal.RATE_LIMITED),
+        ("something nobody has seen yet", Signal.REFUSED_UNTOLD),
+        ("", Signal.REFUSED_UNTOLD),
     ],
 )
 def test_406_means_what_its_text_says(text, signal):
     assert signal_of(answer({"error": text}, 406)) is signal
-
-
-def test_406_in_html_is_held_until_somebody_looks():
-    assert signal_of(answer(b"<html>Invalid value</html>", 406)) is Signal.NO_CREDITS
+    assert signal_of_words(text) is signal
 
 
 FAULTS = [
@@ -161,10 +219,12 @@ FAULTS = [
     (NetFault.CUT, 200, Signal.LOST),
     (NetFault.TOO_LARGE, 200, Signal.UNREADABLE),
     (NetFault.CUT, 302, Signal.REDIRECT),
-    (NetFault.CUT, 400, Signal.BAD_REQUEST),
+    (NetFault.CUT, 400, Signal.MIDDLEMAN),
     (NetFault.CUT, 401, Signal.KEY_REFUSED),
-    (NetFault.CUT, 406, Signal.NO_CREDITS),
-    (NetFault.TOO_LARGE, 422, Signal.UNPROCESSABLE),
+    (NetFault.CUT, 402, Signal.NO_CREDITS),
+    (NetFault.CUT, 404, Signal.MIDDLEMAN),
+    (NetFault.CUT, 406, Signal.MIDDLEMAN),
+    (NetFault.TOO_LARGE, 422, Signal.MIDDLEMAN),
     (NetFault.CUT, 429, Signal.RATE_LIMITED),
     (NetFault.CUT, 500, Signal.SERVER_ERROR),
     (NetFault.CUT, 504, Signal.GATEWAY_TIMEOUT),
@@ -172,7 +232,7 @@ FAULTS = [
 
 
 @pytest.mark.parametrize(("fault", "status", "signal"), FAULTS)
-def test_a_fault_is_a_signal_and_an_error_code_that_arrived_counts(fault, status, signal):
+def test_a_fault_is_a_signal_and_a_code_that_arrived_counts_as_far_as_it_is_anybodys(fault, status, signal):
     assert signal_of(TransportError(fault, "detail", status)) is signal
 
 

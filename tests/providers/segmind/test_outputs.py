@@ -14,8 +14,10 @@ from batchgen.providers.segmind.outputs import (
     MAX_OUTPUTS,
     FoundOutput,
     TooManyOutputsError,
-    find_outputs,
+    find_media,
     is_url,
+    text_of,
+    why_no_output,
 )
 from tests.core.builders import PNG
 from tests.core.net.test_http import JSON
@@ -112,15 +114,16 @@ SHAPES = [
 
 @pytest.mark.parametrize(("body", "found"), [s[1:] for s in SHAPES], ids=[s[0] for s in SHAPES])
 def test_a_shape(body, found):
-    assert list(find_outputs(body)) == found
+    """Media found anywhere win; without any, a text or JSON is the output."""
+    assert list(find_media(body) or text_of(body)) == found
 
 
 def test_too_many_outputs_are_refused_and_the_last_allowed_number_is_not():
     urls = [f"https://cdn.example/{number}.png" for number in range(MAX_OUTPUTS + 1)]
 
-    assert len(find_outputs({"output": urls[:-1]})) == MAX_OUTPUTS
+    assert len(find_media({"output": urls[:-1]})) == MAX_OUTPUTS
     with pytest.raises(TooManyOutputsError, match=str(MAX_OUTPUTS)):
-        find_outputs({"output": urls})
+        find_media({"output": urls})
 
 
 def test_urls_beyond_the_depth_of_any_model_are_not_looked_for():
@@ -128,10 +131,9 @@ def test_urls_beyond_the_depth_of_any_model_are_not_looked_for():
     for _ in range(12):
         value = [value]
 
-    (found,) = find_outputs({"output": value})
-
+    assert find_media({"output": value}) == ()
+    (found,) = text_of({"output": value})
     assert found.media_type == "application/json"
-    assert not found.url
 
 
 @pytest.mark.parametrize(
@@ -139,7 +141,12 @@ def test_urls_beyond_the_depth_of_any_model_are_not_looked_for():
     [
         (A, True),
         ("http://127.0.0.1:8000/x", True),
-        ("HTTPS://cdn.example/a.png", False),
+        ("HTTPS://cdn.example/a.png", True),
+        ("https://cdn.example/a b.png", True),
+        ("https://cdn.example/a b (1).PNG?x=1", True),
+        ("https://cdn.example/a shows a cup", False),
+        ("https://", False),
+        ("//cdn.example/a.png", False),
         ("ftp://cdn.example/a.png", False),
         ("file:///etc/passwd", False),
         ("javascript:alert(1)", False),
@@ -158,6 +165,74 @@ def test_what_is_a_url(text, expected):
 def test_any_body_has_outputs_or_none_and_never_an_empty_one(body):
     read = Answer(200, {}, json.dumps(body).encode()).object()
 
-    for item in find_outputs(read):
+    for item in (*find_media(read), *text_of(read)):
         assert bool(item.url) != bool(item.data)
         item.url.encode()  # it goes into the record
+    for wants_media in (True, False):
+        assert why_no_output(read, wants_media=wants_media).isprintable()
+
+
+# ------------------------------------------------------------------ what counts as none
+
+NO_OUTPUT = [
+    # body, and why there is no output: for a model that makes media, and for any other
+    ({"output": None}, "finished without an output", "finished without an output"),
+    ({"output": []}, "finished without an output", "finished without an output"),
+    ({"output": ""}, "finished without an output", "finished without an output"),
+    ({}, "finished without an output", "finished without an output"),
+    (
+        {"output": None, "error": "NSFW content detected"},
+        "finished without an output: NSFW content detected",
+        "finished without an output: NSFW content detected",
+    ),
+    (
+        {"output": [], "error_message": {"code": 3}},
+        'finished without an output: {"code":3}',
+        'finished without an output: {"code":3}',
+    ),
+    (
+        {"output": "I cannot draw that."},
+        "finished without a file: I cannot draw that.",
+        "",
+    ),
+    ({"output": True}, "finished without a file: its output is not one", ""),
+    ({"output": ["error: nsfw"]}, "finished without a file: error: nsfw", ""),
+    ({"message": "blocked", "nsfw": True}, "finished without a file: blocked", ""),
+    ({"output": "a text", "detail": "beside it"}, "finished without a file: beside it", ""),
+]
+
+
+@pytest.mark.parametrize(("body", "of_media", "of_others"), NO_OUTPUT, ids=lambda v: str(v)[:40])
+def test_why_a_final_answer_has_no_output(body, of_media, of_others):
+    assert why_no_output(body, wants_media=True) == of_media
+    assert why_no_output(body, wants_media=False) == of_others
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["ftp://x/a.png", "s3://bucket/a.png", "gs://b/c", "/tmp/a.png", "outputs/a.mp4", "./a.webp?x",
+     "//cdn.example/a.png", "file:///etc/passwd"],
+)  # fmt: skip
+@pytest.mark.parametrize("as_list", [True, False])
+@pytest.mark.parametrize("wants_media", [True, False])
+def test_an_address_that_cannot_be_fetched_is_an_output_of_no_model(address, as_list, wants_media):
+    body = {"output": [address] if as_list else address}
+
+    told = why_no_output(body, wants_media=wants_media)
+
+    assert told == f"its output is at an address that cannot be fetched: {address}"
+
+
+@pytest.mark.parametrize(
+    "text", ["a cup", "see /tmp or ./x", "and/or", "3/4", "1.5", "note: a cup", "a.png", "16:9"]
+)
+def test_a_text_is_not_taken_for_an_address(text):
+    assert why_no_output({"output": text}, wants_media=False) == ""
+
+
+def test_what_a_stranger_says_is_one_printable_line():
+    told = why_no_output({"output": "no\x1b[2J\n" + "x" * 999}, wants_media=True)
+
+    assert told.startswith("finished without a file: no [2J ")
+    assert len(told) < 240
+    assert told.isprintable()
