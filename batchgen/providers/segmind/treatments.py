@@ -36,6 +36,8 @@ MIN_LOOKUP_S, MAX_LOOKUP_S = 2.0, 60.0
 """Bounds of the wait after a lookup of an ambiguous submit that brought nothing."""
 NO_CREDITS_PAUSE_S = 30.0
 """Between calls that are not submits, where these are refused for want of credits."""
+KEY_PAUSE_S = 10.0
+"""A request that the key was refused for lets those of others find out whether it is the key."""
 
 
 def failed_call(  # noqa: PLR0913  one call's whole circumstances
@@ -132,11 +134,13 @@ def _retry_at(
         return now + HISTORY_PAUSE_S
     if treatment is Treatment.SUSPECT:
         return now + SUSPECT_PAUSE_S
-    if treatment is Treatment.GATE_CREDITS and job.request_id:
-        return now + NO_CREDITS_PAUSE_S
     if job.state is JobState.SUBMITTING:
         counted = signal in {Signal.NOT_NOW, Signal.WRONG_METHOD}
         return 0.0 if counted else backoff_at(now, 2, job.key ^ int(now * 1000))
+    if treatment is Treatment.GATE_CREDITS:
+        return now + NO_CREDITS_PAUSE_S
+    if treatment is Treatment.GATE_KEY:
+        return now + KEY_PAUSE_S
     if treatment in _HOLDING:
         return now
     if job.state is JobState.AMBIGUOUS:
