@@ -288,10 +288,9 @@ class Gates:
 
     def probes_at(self) -> list[float]:
         """When calls may be tried at closed gates."""
-        gates = [
-            self.closed[kind] for kind in (GateKind.KEY, GateKind.CREDITS) if kind in self.closed
-        ]
-        return [closed.probe_at for closed in (*gates, *self.outages.down.values())]
+        kinds = (GateKind.KEY, GateKind.CREDITS)
+        gates = [self.closed[kind].probe_at for kind in kinds if kind in self.closed]
+        return gates + [outage.probe_at for outage in self.outages.down.values()]
 
     def holds_submits(self) -> bool:
         """Whether nothing new may be submitted, probes aside."""

@@ -57,9 +57,7 @@ def find_media(body: dict[str, Any]) -> tuple[FoundOutput, ...]:
 
 
 _URL = re.compile(r"https?://\S+", re.IGNORECASE)
-_SPACED_URL = re.compile(
-    rf"https?://\S+ (?:(?!://).)*\.(?:{_EXTENSIONS})(?:\?\S*)?", re.IGNORECASE
-)
+_SPACED_URL = re.compile(rf"https?://\S+ (?:(?!://).)*\.(?:{_EXTENSIONS})(?:\?\S*)?", re.IGNORECASE)
 _OTHER_ADDRESS = re.compile(
     rf"(?!https?://)[a-z][a-z0-9+.-]*://\S+|(?=\S*/)(?:\.{{0,2}}/)?[\w%.~/-]+\.(?:{_EXTENSIONS})(?:\?\S*)?",
     re.IGNORECASE,

@@ -10,28 +10,37 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from batchgen.core.jobs.backoff import MAX_BACKOFF_S
 from batchgen.core.jobs.events import EventKind as E
 from batchgen.core.jobs.job import Doubt
 from batchgen.core.jobs.job import JobState as S
 from batchgen.core.jobs.lifecycle import apply
 from batchgen.core.jobs.outcomes import CallKind as C
 from batchgen.core.jobs.outcomes import Signal
-from batchgen.core.scheduling.policy import HOPELESS_WINDOWS, PATIENCE, STRAGGLER_S, overdue
+from batchgen.core.scheduling.policy import PATIENCE
+from batchgen.core.scheduling.refusals import MODEL_PAUSE_S
 from batchgen.errors import NetFault, TransportError
 from batchgen.providers.segmind.treatments import (
     DEFAULT_RESET_S,
     HISTORY_PAUSE_S,
+    KEY_PAUSE_S,
     MAX_LAG_S,
+    MAX_LOOKUP_S,
     MAX_RESET_S,
+    MIN_LOOKUP_S,
     MIN_RESET_S,
+    NO_CREDITS_PAUSE_S,
+    SLACK_S,
+    SUSPECT_PAUSE_S,
     WINDOW_S,
     describe,
     failed_call,
     reset_wait_s,
 )
-from tests.core.builders import NOW, answer, event, job
+from tests.core.builders import NOW, answer, job
 
-HOPELESS_S = HOPELESS_WINDOWS * WINDOW_S
+OVER_S = WINDOW_S + SLACK_S
+"""The hour of a request, and what its clock may be behind ours."""
 
 
 STATE_OF = {C.SUBMIT: S.SUBMITTING, C.STATUS: S.SUBMITTED, C.RESULT: S.FETCHING}
@@ -42,13 +51,16 @@ FIRST = {
     Signal.NOT_SENT: (E.NOT_ACCEPTED, E.TROUBLE, E.TROUBLE, E.TROUBLE),
     Signal.LOST: (E.UNCLEAR, E.TROUBLE, E.TROUBLE, E.TROUBLE),
     Signal.UNREADABLE: (E.UNCLEAR, E.TROUBLE, E.TROUBLE, E.TROUBLE),
-    Signal.REDIRECT: (E.NOT_ACCEPTED, E.HELD, E.HELD, E.HELD),
+    Signal.REDIRECT: (E.UNCLEAR, E.TROUBLE, E.TROUBLE, E.TROUBLE),
+    Signal.MIDDLEMAN: (E.UNCLEAR, E.TROUBLE, E.TROUBLE, E.TROUBLE),
+    Signal.NOT_NOW: (E.NOT_ACCEPTED, E.TROUBLE, E.TROUBLE, E.TROUBLE),
     Signal.BAD_REQUEST: (E.REFUSED, E.TROUBLE, E.TROUBLE, E.TROUBLE),
     Signal.KEY_REFUSED: (E.NOT_ACCEPTED, E.HELD, E.HELD, E.HELD),
     Signal.FORBIDDEN: (E.NOT_ACCEPTED, E.HELD, E.HELD, E.HELD),
     Signal.NOT_FOUND: (E.NOT_ACCEPTED, E.TROUBLE, E.TROUBLE, E.TROUBLE),
-    Signal.WRONG_METHOD: (E.NOT_ACCEPTED, E.HELD, E.HELD, E.HELD),
+    Signal.WRONG_METHOD: (E.NOT_ACCEPTED, E.TROUBLE, E.TROUBLE, E.TROUBLE),
     Signal.NO_CREDITS: (E.NOT_ACCEPTED, E.HELD, E.HELD, E.HELD),
+    Signal.REFUSED_UNTOLD: (E.NOT_ACCEPTED, E.TROUBLE, E.TROUBLE, E.TROUBLE),
     Signal.WRONG_CONTENT_TYPE: (E.NOT_ACCEPTED, E.TROUBLE, E.TROUBLE, E.TROUBLE),
     Signal.PARAMETER_REFUSED: (E.REFUSED, E.TROUBLE, E.TROUBLE, E.TROUBLE),
     Signal.RETIRED: (E.NOT_ACCEPTED, E.TROUBLE, E.TROUBLE, E.TROUBLE),
@@ -65,27 +77,11 @@ FIRST_CELLS = [
     for (call, state), kind in zip(CALLS, kinds, strict=True)
 ]
 
-# What a signal comes to once it has been heard `PATIENCE` times in a row, where that differs.
+# What a signal comes to once it has been heard `PATIENCE` times in a row, where that differs: no
+# number of tries ends anything.
 BELIEVED = {
-    (Signal.UNREADABLE, C.STATUS): E.SET_ASIDE,
-    (Signal.UNREADABLE, C.RESULT): E.GONE,
-    (Signal.BAD_REQUEST, C.STATUS): E.SET_ASIDE,
-    (Signal.BAD_REQUEST, C.RESULT): E.SET_ASIDE,
-    (Signal.BAD_REQUEST, C.HISTORY): E.GIVEN_UP,
-    (Signal.WRONG_CONTENT_TYPE, C.STATUS): E.SET_ASIDE,
-    (Signal.WRONG_CONTENT_TYPE, C.RESULT): E.SET_ASIDE,
-    (Signal.WRONG_CONTENT_TYPE, C.HISTORY): E.GIVEN_UP,
-    (Signal.PARAMETER_REFUSED, C.STATUS): E.SET_ASIDE,
-    (Signal.PARAMETER_REFUSED, C.RESULT): E.SET_ASIDE,
-    (Signal.PARAMETER_REFUSED, C.HISTORY): E.GIVEN_UP,
-    (Signal.UNPROCESSABLE, C.STATUS): E.SET_ASIDE,
-    (Signal.UNPROCESSABLE, C.RESULT): E.SET_ASIDE,
-    (Signal.NOT_FOUND, C.STATUS): E.GONE,
     (Signal.NOT_FOUND, C.RESULT): E.GONE,
-    (Signal.NOT_FOUND, C.HISTORY): E.GIVEN_UP,
-    (Signal.RETIRED, C.STATUS): E.GONE,
     (Signal.RETIRED, C.RESULT): E.GONE,
-    (Signal.RETIRED, C.HISTORY): E.GIVEN_UP,
 }
 NAMED = {Signal.NOT_SENT: NetFault.NOT_SENT, Signal.LOST: NetFault.LOST}
 
@@ -117,34 +113,27 @@ def test_the_sixth_time(signal, call, state, kind):
     apply(tired, event)
 
 
-OUTSIDE_THE_JOB = [
-    signal
-    for signal in FIRST
-    if signal
-    in {
-        Signal.NOT_SENT,
-        Signal.LOST,
-        Signal.REDIRECT,
-        Signal.KEY_REFUSED,
-        Signal.FORBIDDEN,
-        Signal.WRONG_METHOD,
-        Signal.NO_CREDITS,
-        Signal.RATE_LIMITED,
-        Signal.SERVER_ERROR,
-        Signal.GATEWAY_TIMEOUT,
-    }
-]
+# Who is told when to come again, or waits at a gate, is not counted.
+UNCOUNTED = {Signal.KEY_REFUSED, Signal.FORBIDDEN, Signal.NO_CREDITS, Signal.RATE_LIMITED}
 
 
-@pytest.mark.parametrize("signal", OUTSIDE_THE_JOB)
+@pytest.mark.parametrize("signal", [signal for signal in FIRST if signal is not Signal.OK])
 @pytest.mark.parametrize(("call", "state"), CALLS[1:])
-def test_what_is_not_the_jobs_fault_never_moves_it_and_costs_no_patience(signal, call, state):
+def test_no_answer_but_a_404_moves_a_paid_job_however_often_it_comes(signal, call, state):
+    """Within its hour; each try is counted, so that the next one comes later."""
     current = job(state, trouble=2)
     for _ in range(50):
         current = apply(current, failed_call(call, current, outcome_of(signal), signal, NOW)).after
+        if current.state is not state:
+            break
 
-    assert current.state is state
-    assert current.trouble == 2
+    is_gone = call is C.RESULT and signal in {Signal.NOT_FOUND, Signal.RETIRED}
+    assert current.state is (S.RECOVERING if is_gone else state)
+    assert current.trouble == (0 if is_gone else 2 if signal in UNCOUNTED else 52)
+
+
+def test_the_table_above_knows_every_signal():
+    assert set(FIRST) == set(Signal) - {Signal.OK}
 
 
 @pytest.mark.parametrize("signal", [Signal.NOT_SENT, Signal.RATE_LIMITED, Signal.NO_CREDITS])
@@ -156,12 +145,85 @@ def test_a_submit_surely_not_accepted_spends_no_attempt(signal):
     assert (after.state, after.billable, after.trouble) == (S.PENDING, 0, 0)
 
 
-def test_a_retry_waits_a_little_and_not_for_ever():
+@pytest.mark.parametrize("signal", [Signal.NOT_NOW, Signal.WRONG_METHOD])
+def test_a_submit_that_is_to_come_later_is_counted(signal):
+    """It is refused in the end; nothing else would ever stop it."""
+    before = job(S.SUBMITTING, trouble=4)
+
+    after = apply(before, failed_call(C.SUBMIT, before, outcome_of(signal), signal, NOW)).after
+
+    assert (after.state, after.trouble) == (S.PENDING, 5)
+
+
+def test_a_submit_that_did_not_leave_waits_a_little_and_not_for_ever():
     for key in range(200):
         event = failed_call(
-            C.STATUS, job(S.SUBMITTED, key), outcome_of(Signal.LOST), Signal.LOST, NOW
+            C.SUBMIT, job(S.SUBMITTING, key), outcome_of(Signal.NOT_SENT), Signal.NOT_SENT, NOW
         )
         assert NOW + 0.5 <= event.retry_at <= NOW + 4.0
+
+
+def test_the_tries_of_one_request_grow_apart_to_minutes():
+    current, at, waits = job(S.SUBMITTED), NOW, []
+    for _ in range(40):
+        told = failed_call(C.STATUS, current, answer({}, 500), Signal.SERVER_ERROR, at)
+        current = apply(current, told).after
+        waits.append(current.due_at - at)
+        at = current.due_at
+
+    assert max(waits[:3]) <= 8.0
+    assert 0.5 <= min(waits)
+    assert 150.0 < max(waits) <= MAX_BACKOFF_S
+
+
+@pytest.mark.parametrize(
+    ("since_s", "wait_s"), [(0.0, MIN_LOOKUP_S), (40.0, 10.0), (9000.0, MAX_LOOKUP_S)]
+)
+def test_a_doubt_is_looked_up_ever_more_rarely_and_its_count_stays_that_of_refusals(
+    since_s, wait_s
+):
+    doubtful = job(S.AMBIGUOUS, trouble=2, unclear_at=NOW - since_s)
+
+    told = failed_call(C.HISTORY, doubtful, answer({}, 500), Signal.SERVER_ERROR, NOW)
+    after = apply(doubtful, told).after
+
+    assert (after.state, after.trouble, after.due_at) == (S.AMBIGUOUS, 2, NOW + wait_s)
+
+
+@pytest.mark.parametrize("signal", [Signal.FORBIDDEN, Signal.NOT_FOUND, Signal.RETIRED,
+                                    Signal.REFUSED_UNTOLD])  # fmt: skip
+def test_a_refusal_that_may_be_anybodys_fault_waits_until_others_have_shown_whose(signal):
+    told = failed_call(C.SUBMIT, job(S.SUBMITTING), answer({"error": "no"}, 403), signal, NOW)
+
+    assert (told.kind, told.retry_at) == (E.NOT_ACCEPTED, NOW + SUSPECT_PAUSE_S)
+    assert SUSPECT_PAUSE_S > MODEL_PAUSE_S, "another job of the model goes first"
+
+
+@pytest.mark.parametrize("signal", [Signal.KEY_REFUSED, Signal.FORBIDDEN])
+@pytest.mark.parametrize(("call", "state"), [(C.STATUS, S.SUBMITTED), (C.RESULT, S.FETCHING)])
+def test_a_request_that_the_key_is_refused_for_does_not_stand_in_the_way_of_others(
+    call, state, signal
+):
+    """It may be this one alone: were it due at once, it would be every probe of the key."""
+    held = failed_call(call, job(state), answer({"error": "no"}, 401), signal, NOW)
+
+    assert (held.kind, held.retry_at) == (E.HELD, NOW + KEY_PAUSE_S)
+
+
+@pytest.mark.parametrize(
+    ("call", "made"),
+    [
+        (C.STATUS, job(S.SUBMITTED)),
+        (C.RESULT, job(S.FETCHING)),
+        (C.HISTORY, job(S.RECOVERING)),
+        (C.HISTORY, job(S.AMBIGUOUS)),
+        (C.HISTORY, job(S.AMBIGUOUS, request_id="r-1")),
+    ],
+)
+def test_what_is_free_is_not_asked_for_without_a_pause_where_credits_are_missing(call, made):
+    held = failed_call(call, made, answer({"error": "credits"}, 402), Signal.NO_CREDITS, NOW)
+
+    assert (held.kind, held.retry_at) == (E.HELD, NOW + NO_CREDITS_PAUSE_S)
 
 
 def test_a_5xx_is_remembered_as_documented_not_accepted():
@@ -181,6 +243,12 @@ def test_a_5xx_is_remembered_as_documented_not_accepted():
         (answer({}), Signal.UNREADABLE, Doubt.ACCEPTED),
         (answer({}, 500), Signal.SERVER_ERROR, Doubt.SERVER_ERROR),
         (answer({}, 504), Signal.GATEWAY_TIMEOUT, Doubt.OPEN),
+        (answer(b"<html>", 403), Signal.MIDDLEMAN, Doubt.MIDDLEMAN),
+        (answer(b"<html>", 200), Signal.MIDDLEMAN, Doubt.MIDDLEMAN),
+        (answer(b"", 302), Signal.REDIRECT, Doubt.MIDDLEMAN),
+        (TransportError(NetFault.CUT, status=403), Signal.MIDDLEMAN, Doubt.MIDDLEMAN),
+        (answer({"error": "busy"}, 200), Signal.UNREADABLE, Doubt.OPEN),
+        (answer({"error": "busy"}, 503), Signal.SERVER_ERROR, Doubt.SERVER_ERROR),
     ],
     ids=str,
 )
@@ -199,64 +267,58 @@ def test_a_history_that_refuses_holds_the_lookup_for_a_while(signal):
 
 
 @pytest.mark.parametrize(
-    ("state", "kind", "age_s", "becomes"),
-    [
-        (S.SUBMITTED, E.RUNNING, 10.0, E.RUNNING),
-        (S.SUBMITTED, E.RUNNING, WINDOW_S + STRAGGLER_S, E.RUNNING),
-        (S.SUBMITTED, E.RUNNING, WINDOW_S + STRAGGLER_S + 1, E.GONE),
-        (S.FETCHING, E.RUNNING, WINDOW_S + STRAGGLER_S + 1, E.GONE),
-        (S.SUBMITTED, E.TROUBLE, 9 * HOPELESS_S, E.TROUBLE),
-        (S.SUBMITTED, E.FINISHED, 9 * HOPELESS_S, E.FINISHED),
-        (S.FETCHING, E.TROUBLE, 9 * HOPELESS_S, E.TROUBLE),
-        (S.RECOVERING, E.TROUBLE, HOPELESS_S, E.TROUBLE),
-        (S.RECOVERING, E.TROUBLE, HOPELESS_S + 1, E.SET_ASIDE),
-        (S.RECOVERING, E.HELD, 9 * HOPELESS_S, E.HELD),
-        (S.RECOVERING, E.RECOVERED, 9 * HOPELESS_S, E.RECOVERED),
-        (S.AMBIGUOUS, E.TROUBLE, HOPELESS_S, E.TROUBLE),
-        (S.AMBIGUOUS, E.TROUBLE, HOPELESS_S + 1, E.SET_ASIDE),
-    ],
-)
-def test_what_is_unfinished_for_too_long_is_not_waited_on(state, kind, age_s, becomes):
-    waiting = job(state, sent_at=NOW - age_s)
-    told = event(kind, reason="as it was told", signal=Signal.OK)
-
-    judged = overdue(waiting, told, WINDOW_S)
-
-    assert judged.kind is becomes
-    assert judged.reason
-    assert judged == told or becomes is not kind
-    apply(waiting, judged)
-
-
-@pytest.mark.parametrize("signal", [Signal.LOST, Signal.SERVER_ERROR, Signal.UNREADABLE])
-def test_a_history_that_does_not_answer_says_nothing_about_an_old_request(signal):
-    waiting = job(S.RECOVERING, sent_at=NOW - 9 * HOPELESS_S)
-    told = event(E.TROUBLE, reason="no answer", signal=signal)
-
-    assert overdue(waiting, told, WINDOW_S) == told
-
-
-@pytest.mark.parametrize(
     ("state", "age_s", "recoveries", "kind"),
     [
         (S.SUBMITTED, 10.0, 0, E.TROUBLE),
-        (S.SUBMITTED, WINDOW_S - 1, 0, E.TROUBLE),
-        (S.SUBMITTED, WINDOW_S, 0, E.GONE),
+        (S.SUBMITTED, OVER_S - 1, 0, E.TROUBLE),
+        (S.SUBMITTED, OVER_S, 0, E.GONE),
         (S.SUBMITTED, 9 * WINDOW_S, 0, E.GONE),
+        (S.SUBMITTED, OVER_S, 7, E.GONE),
         (S.FETCHING, 10.0, 0, E.TROUBLE),
-        (S.FETCHING, WINDOW_S, 0, E.GONE),
-        (S.FETCHING, WINDOW_S, 1, E.GIVEN_UP),
-        (S.SUBMITTED, WINDOW_S, 1, E.SET_ASIDE),
+        (S.FETCHING, OVER_S - 1, 0, E.TROUBLE),
+        (S.FETCHING, OVER_S, 0, E.GONE),
+        (S.FETCHING, OVER_S, 7, E.GONE),
+        (S.RECOVERING, 10.0, 1, E.TROUBLE),
+        (S.RECOVERING, OVER_S, 1, E.TROUBLE),
     ],
 )
-def test_a_404_is_judged_by_age(state, age_s, recoveries, kind):
+@pytest.mark.parametrize("signal", [Signal.NOT_FOUND, Signal.RETIRED])
+def test_a_404_is_judged_by_age(state, age_s, recoveries, kind, signal):
+    """Of what is being recovered the history is asked in turn, and says when that is all."""
     call = C.STATUS if state is S.SUBMITTED else C.RESULT
     asked = job(state, sent_at=NOW - age_s, recoveries=recoveries)
 
-    event = failed_call(call, asked, answer({}, 404), Signal.NOT_FOUND, NOW)
+    event = failed_call(call, asked, answer({}, 404), signal, NOW)
 
     assert event.kind is kind
     apply(asked, event)
+
+
+@given(
+    st.sampled_from([(C.STATUS, S.SUBMITTED), (C.RESULT, S.FETCHING), (C.HISTORY, S.RECOVERING)]),
+    st.sampled_from([Signal.NOT_FOUND, Signal.RETIRED]),
+    st.floats(0.0, OVER_S - 0.001),
+    st.integers(0, 10_000),
+    st.integers(0, 99),
+)
+def test_within_the_hour_no_number_of_404s_gives_anything_up(where, signal, age_s, trouble, times):
+    """At most the history is asked beside the result: of a finished request it must exist."""
+    call, state = where
+    asked = job(state, sent_at=NOW - age_s, trouble=trouble, recoveries=times)
+
+    kind = failed_call(call, asked, answer({}, 404), signal, NOW).kind
+
+    assert kind is E.TROUBLE or (kind is E.GONE and state is S.FETCHING)
+
+
+@pytest.mark.parametrize(
+    ("age_s", "kind"), [(10.0, E.TROUBLE), (OVER_S - 1, E.TROUBLE), (OVER_S, E.GIVEN_UP)]
+)
+@pytest.mark.parametrize("trouble", [0, PATIENCE, 99])
+def test_the_history_counts_as_the_last_word_after_the_hour_only(age_s, kind, trouble):
+    asked = job(S.RECOVERING, sent_at=NOW - age_s, trouble=trouble)
+
+    assert failed_call(C.HISTORY, asked, answer({}, 404), Signal.NOT_FOUND, NOW).kind is kind
 
 
 @pytest.mark.parametrize(("lag_s", "kind"), [(10.0, E.TROUBLE), (MAX_LAG_S + 1, E.SET_ASIDE)])
@@ -274,6 +336,21 @@ def test_an_id_that_the_history_does_not_list_yet_may_still_come(lag_s, kind):
     [
         (answer({"error": "no such model"}, 404), Signal.NOT_FOUND, "HTTP 404: no such model"),
         (answer(b"<html>", 502), Signal.SERVER_ERROR, "HTTP 502"),
+        (
+            answer(b"<html>", 403),
+            Signal.MIDDLEMAN,
+            "HTTP 403 with a page that is not the service's own",
+        ),
+        (
+            answer({"message": "blocked"}, 409),
+            Signal.MIDDLEMAN,
+            "HTTP 409: blocked",
+        ),
+        (
+            answer(b"", 302),
+            Signal.REDIRECT,
+            "HTTP 302, a redirect, which is not followed with an API key",
+        ),
         (
             answer(b"<html>", 200),
             Signal.UNREADABLE,
