@@ -113,7 +113,7 @@ class MemoryOutputs:
     kept: dict[str, bytes] = field(default_factory=dict)
     """Answers without files, by the stems of their jobs."""
     quota: Disk | None = None
-    """What is full for outputs alone, and does not show in `free_bytes`."""
+    """What is full for outputs alone."""
 
     async def stage(self, owner: str, index: int, data: bytes) -> str:
         """See `Outputs.stage`."""
@@ -166,7 +166,7 @@ class MemoryOutputs:
 
     async def takes_files(self) -> bool:
         """See `Outputs.takes_files`."""
-        return not self.disk.is_full
+        return not (self.disk.is_full or (self.quota is not None and self.quota.is_full))
 
 
 @dataclass(slots=True)

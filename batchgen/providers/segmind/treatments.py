@@ -36,8 +36,6 @@ MIN_LOOKUP_S, MAX_LOOKUP_S = 2.0, 60.0
 """Bounds of the wait after a lookup of an ambiguous submit that brought nothing."""
 NO_CREDITS_PAUSE_S = 30.0
 """Between calls that are not submits, where these are refused for want of credits."""
-KEY_PAUSE_S = 10.0
-"""A request that the key was refused for lets those of others find out whether it is the key."""
 
 
 def failed_call(  # noqa: PLR0913  one call's whole circumstances
@@ -86,9 +84,9 @@ def _submit_kind(treatment: Treatment) -> EventKind:
     return EventKind.NOT_ACCEPTED
 
 
-_HOLDING = frozenset(
-    {Treatment.GATE_KEY, Treatment.GATE_CREDITS, Treatment.GATE_HISTORY, Treatment.HALT}
-)
+_HOLDING = frozenset({Treatment.GATE_CREDITS, Treatment.GATE_HISTORY, Treatment.HALT})
+"""What is refused for a reason outside the job. A key may be refused for one request alone: then
+its own age ends it."""
 
 
 def _get_kind(job: Job, treatment: Treatment, now: float) -> EventKind:
@@ -139,8 +137,6 @@ def _retry_at(
         return 0.0 if counted else backoff_at(now, 2, job.key ^ int(now * 1000))
     if treatment is Treatment.GATE_CREDITS:
         return now + NO_CREDITS_PAUSE_S
-    if treatment is Treatment.GATE_KEY:
-        return now + KEY_PAUSE_S
     if treatment in _HOLDING:
         return now
     if job.state is JobState.AMBIGUOUS:
