@@ -155,8 +155,11 @@ class _Decisions:
         return HistoryFinding(job, Decision.ABSENT, reason=reason)
 
     def _over_s(self, job: Job, reads: Reads) -> float:
-        """How long it was waited since the settle time: by this process, for a doubt may be old."""
-        return self.policy.now - max(job.unclear_at + self.policy.settle_s, reads.begun_at)
+        """How long it was waited since the settle time. A doubt of an earlier process is as new as
+        this one's first read, unless the history is silent, as it may have been for all of them."""
+        settled_at = job.unclear_at + self.policy.settle_s
+        is_silent = self.read.failed and self.policy.silent
+        return self.policy.now - (settled_at if is_silent else max(settled_at, reads.begun_at))
 
     def _is_patient(self, job: Job, over_s: float) -> bool:
         """Whether another read may still tell more, having waited for `over_s`.

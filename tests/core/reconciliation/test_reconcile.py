@@ -421,6 +421,13 @@ def test_a_doubt_of_an_earlier_process_is_looked_at_as_patiently_as_one_of_now(d
     assert last.decision is not Decision.WAIT
 
 
+def test_a_silent_history_is_not_waited_for_anew_by_every_process():
+    """Each may be stopped before its patience ends: then no doubt ever would."""
+    shown = read_of(failed="HTTP 401", back_to=OLD.sent_at)
+
+    assert found(job=OLD, read=shown, reads={}, silent=True).decision is Decision.SET_ASIDE
+
+
 FAILED = [
     (Doubt.OPEN, 2, False, Decision.WAIT),
     (Doubt.OPEN, GRACE_S, False, Decision.WAIT),
