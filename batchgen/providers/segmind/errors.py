@@ -41,8 +41,11 @@ the job. Any other 4xx counts only with the service's own error in its body."""
 OWN_KEYS = frozenset({
     "error", "error_description", "message", "detail", "status", "request_id", "metrics",
     "status_url", "response_url", "poll_url", "model_status", "credits", "data",
+    "choices", "content", "candidates",
 })  # fmt: skip
-"""The keys of the service's answers, whatever they are about (`docs/service.md`)."""
+"""The keys of the service's answers, whatever they are about (`docs/service.md`); the last three
+are those of text models, whose makers' own JSON is what v1 answers."""
+_OWN_HEADERS = frozenset({"x-cost", "x-remaining-credits"})
 
 
 _CONTENT_TYPE_WORDS = ("content-type", "content type")
@@ -121,7 +124,8 @@ def is_page(answer: Answer) -> bool:
         value = answer.json()
     except ValueError:
         return answer.body.lstrip()[:1] == b"<" or "html" in answer.headers.get("content-type", "")
-    return not isinstance(value, dict) or OWN_KEYS.isdisjoint(value)
+    is_own = isinstance(value, dict) and not OWN_KEYS.isdisjoint(value)
+    return not is_own and _OWN_HEADERS.isdisjoint(answer.headers)
 
 
 def error_text(answer: Answer) -> str:

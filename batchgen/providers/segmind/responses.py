@@ -155,14 +155,18 @@ def read_result(
 
 
 def _signal_of_media(outcome: CallOutcome) -> Signal:
-    """The signal of an answer that is the service's JSON, or the media itself."""
-    if isinstance(outcome, Answer) and 200 <= outcome.status < 300 and _raw_media(outcome):
+    """The signal of an answer that is the service's JSON, or the media itself.
+
+    What ran was billed: outputs count whatever is said beside them, and no words of an error show
+    that it did not run.
+    """
+    signal = signal_of(outcome)
+    if signal is not Signal.OK or isinstance(outcome, TransportError):
+        return signal
+    if _raw_media(outcome) or not outcome.object().keys().isdisjoint(MEDIA_KEYS):
         return Signal.OK
     signal = signal_of_answer(outcome)
-    if signal is not Signal.MIDDLEMAN or not isinstance(outcome, Answer):
-        return signal
-    is_result = 200 <= outcome.status < 300 and not outcome.object().keys().isdisjoint(MEDIA_KEYS)
-    return Signal.OK if is_result else signal
+    return Signal.UNREADABLE if signal in _TOLD_UNDER_200 else signal
 
 
 def _too_early(job: Job, body: dict[str, Any], now: float) -> Event:
