@@ -23,6 +23,7 @@ from batchgen.errors import NetFault, TransportError
 from batchgen.providers.segmind.outputs import MAX_OUTPUTS
 from batchgen.providers.segmind.receipts import read_receipt
 from batchgen.providers.segmind.responses import (
+    StateWord,
     error_text_of,
     history_row,
     read_confirmation,
@@ -30,7 +31,9 @@ from batchgen.providers.segmind.responses import (
     read_result,
     read_status,
     read_submit,
+    word_of,
 )
+from batchgen.providers.segmind.treatments import SLACK_S, WINDOW_S
 from tests.core.builders import NOW, PNG, answer, job
 from tests.core.net.test_http import JSON
 
@@ -77,11 +80,8 @@ def test_an_unreadable_acceptance_is_unclear(body):
 
 
 ACCEPTED_WITHOUT_ID = [
-    answer({}),
-    answer({"request_id": None}),
-    answer({"request_id": "../x"}),
-    answer(b"<html>"),
     answer(b"", 202),
+    answer(b'{"request_id": "r-1"', 200),
     TransportError(NetFault.CUT, "9 of 10 bytes", 200),
     TransportError(NetFault.TOO_LARGE, "over 64 MB", 200),
 ]
@@ -93,6 +93,53 @@ def test_a_2xx_without_a_usable_answer_was_accepted_so_absence_will_not_be_belie
     event = read_submit(job(S.SUBMITTING, api=api), outcome, NOW).event
 
     assert (event.kind, event.doubt) == (E.UNCLEAR, Doubt.ACCEPTED)
+
+
+@pytest.mark.parametrize("request_id", [None, "../x", 7])
+def test_an_acceptance_without_an_id_was_one_all_the_same(request_id):
+    outcome = answer({"request_id": request_id, "status": "QUEUED"})
+
+    event = read_submit(job(S.SUBMITTING), outcome, NOW).event
+
+    assert (event.kind, event.doubt) == (E.UNCLEAR, Doubt.ACCEPTED)
+    assert event.reason == "the service accepted the submit but named no request_id"
+
+
+@pytest.mark.parametrize("outcome", [
+    answer(b"<html>"), answer({}), answer([]), answer({"login": "please"}), answer(b"<html>", 403),
+    answer(b"<html>", 404), answer(b"", 408), answer(b"", 499), answer(b"", 302),
+], ids=repr)  # fmt: skip
+@pytest.mark.parametrize("api", [Mode.QUEUED, V1])
+def test_what_somebody_between_answers_leaves_open_whether_the_submit_was_passed_on(outcome, api):
+    event = read_submit(job(S.SUBMITTING, api=api), outcome, NOW).event
+
+    assert (event.kind, event.doubt) == (E.UNCLEAR, Doubt.MIDDLEMAN)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "signal"),
+    [
+        ("Insufficient credits", E.NOT_ACCEPTED, Signal.NO_CREDITS),
+        ("Rate limit exceeded", E.NOT_ACCEPTED, Signal.RATE_LIMITED),
+        ("something else", E.UNCLEAR, Signal.UNREADABLE),
+        ("Invalid value for seed", E.UNCLEAR, Signal.UNREADABLE),
+    ],
+)
+def test_an_error_under_a_200_is_what_its_words_say_where_these_are_sure(text, kind, signal):
+    event = read_submit(job(S.SUBMITTING), answer({"error": text}), NOW).event
+
+    assert (event.kind, event.response.signal) == (kind, signal)
+    assert kind is not E.UNCLEAR or event.doubt is Doubt.OPEN
+
+
+@pytest.mark.parametrize(
+    "body", [{"error": "the prompt names a credit card"}, {"error": "too many requests in it"}]
+)
+def test_of_v1_no_error_under_a_200_is_taken_for_a_refusal(body):
+    """It answers what was made of the prompt, and was billed for it: words prove nothing there."""
+    event = read_submit(job(S.SUBMITTING, api=V1), answer(body, x_request_id="r-1"), NOW).event
+
+    assert (event.kind, event.request_id, event.doubt) == (E.UNCLEAR, "r-1", Doubt.OPEN)
 
 
 @pytest.mark.parametrize(
@@ -174,11 +221,74 @@ def test_v1_answers_json_for_some_models():
     assert reading.event.receipt == Receipt(0.04, 9.5, 21.5, 0.5, 22.0, seed=7)
 
 
-@pytest.mark.parametrize("body", [b"", b"<html>oops</html>", b"[]", {"status": "COMPLETED"}])
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"choices": [{"message": {"content": "a cup"}}], "usage": {}},
+        {"content": [{"type": "text", "text": "a cup"}]},
+        {"candidates": [{"content": {"parts": [{"text": "a cup"}]}}]},
+    ],
+    ids=["OpenAI", "Anthropic", "Google"],
+)
+def test_v1_answers_what_the_makers_of_text_models_answer(body):
+    reading = read_submit(job(S.SUBMITTING, api=V1), answer(body), NOW)
+
+    assert reading.event.kind is E.ANSWERED
+    assert json.loads(reading.inline[0]) == body
+
+
+def test_whatever_is_accounted_for_in_headers_is_the_services_own():
+    body = {"text": "a cup"}
+
+    billed = read_submit(job(S.SUBMITTING, api=V1), answer(body, x_cost="0.04"), NOW)
+
+    assert (billed.event.kind, json.loads(billed.inline[0])) == (E.ANSWERED, body)
+    assert billed.event.receipt == Receipt(cost_usd=0.04)
+    assert read_submit(job(S.SUBMITTING, api=V1), answer(body), NOW).event.kind is E.UNCLEAR
+
+
+@pytest.mark.parametrize("word", ["warning", "error"])
+@pytest.mark.parametrize("text", ["no credit was given", "the upscaler was away"])
+def test_media_beside_a_word_of_warning_are_the_result(word, text):
+    """In hand and paid for: whatever else the answer says."""
+    body = {"output": URL, word: text}
+
+    v1 = read_submit(job(S.SUBMITTING, api=V1), answer(body), NOW).event
+    v2 = read_result(job(S.FETCHING), answer(body), NOW).event
+
+    assert (v1.kind, v2.kind) == (E.ANSWERED, E.RESULT)
+    assert v1.outputs == v2.outputs == (Output(0, url=URL),)
+
+
+@pytest.mark.parametrize("wants_media", [True, False])
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"status": "COMPLETED"},
+        {"output": None, "status": "COMPLETED", "error": "blocked"},
+        {"output": [], "error": "this may be about a credit card"},
+    ],
+    ids=str,
+)
+def test_v1_that_was_paid_for_and_brought_nothing_is_kept_and_never_posted_again(body, wants_media):
+    outcome = answer(body, x_request_id="r-1", x_cost="0.04")
+
+    reading = read_submit(job(S.SUBMITTING, api=V1), outcome, NOW, wants_media=wants_media)
+
+    assert (reading.event.kind, reading.event.request_id) == (E.REJECTED, "r-1")
+    assert reading.event.receipt == Receipt(cost_usd=0.04)
+    assert reading.event.reason.startswith("finished without an output")
+    assert (reading.kept, reading.inline) == (outcome.body, {})
+    assert apply(job(S.SUBMITTING, api=V1), reading.event).after.state is S.REJECTED
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>oops</html>", b"[]", {"request_id": "r-1"}])
 def test_v1_without_anything_to_save_is_never_posted_again_for_that(body):
     event = read_submit(job(S.SUBMITTING, api=V1), answer(body, x_request_id="r-1"), NOW).event
 
-    assert (event.kind, event.request_id) == (E.UNCLEAR, "r-1")
+    assert event.request_id == "r-1"
+    assert event.kind in {E.UNCLEAR, E.REJECTED}
+    assert apply(job(S.SUBMITTING, api=V1), event).after.state in {S.AMBIGUOUS, S.REJECTED}
 
 
 def test_v1_that_ran_and_failed_under_200_is_refused_and_not_saved_as_json():
@@ -211,8 +321,31 @@ STATUS = [
     ({"status": "FAILED", "error": "oops"}, 502, E.TROUBLE),
     ({"status": "FAILED", "error": "gone"}, 404, E.TROUBLE),
     ({"status": "COMPLETED"}, 422, E.TROUBLE),
-    ({"status": "WARMING_UP"}, 200, E.RUNNING),
+    ({"status": "Queued"}, 200, E.RUNNING),
+    ({"status": " in_progress "}, 200, E.RUNNING),
+    ({"status": "PENDING"}, 200, E.RUNNING),
+    ({"status": "Completed"}, 200, E.FINISHED),
+    ({"status": "SUCCEEDED"}, 200, E.FINISHED),
+    ({"status": "success"}, 200, E.FINISHED),
+    ({"status": "done"}, 200, E.FINISHED),
+    ({"status": "failed", "error": "blocked"}, 422, E.FAILED),
+    ({"status": "ERROR"}, 422, E.FAILED),
+    ({"status": "CANCELLED"}, 200, E.FAILED),
+    ({"status": "canceled"}, 200, E.FAILED),
+    ({"status": "expired"}, 200, E.FAILED),
+    ({"status": "timed_out"}, 200, E.FAILED),
+    ({"status": "error"}, 500, E.TROUBLE),
+    ({"status": "WARMING_UP"}, 200, E.TROUBLE),
+    ({"error": "Insufficient credits"}, 200, E.HELD),
+    ({"error": "Too many requests"}, 200, E.TROUBLE),
+    ({"error": "something else"}, 200, E.TROUBLE),
+    ({"error": "gone", "status": "COMPLETED"}, 200, E.FINISHED),
+    ({"login": "please"}, 200, E.TROUBLE),
+    (b"<html>", 403, E.TROUBLE),
+    ({"error": "not yours"}, 403, E.HELD),
+    ({"error": "credits"}, 402, E.HELD),
     ({"status": ""}, 200, E.TROUBLE),
+    ({"status": " "}, 200, E.TROUBLE),
     ({"status": None}, 200, E.TROUBLE),
     ({"status": 7}, 200, E.TROUBLE),
     ({"status": []}, 200, E.TROUBLE),
@@ -229,6 +362,27 @@ def test_a_poll(body, status, kind):
 
     assert event.kind is kind
     apply(job(S.SUBMITTED), event)
+
+
+@pytest.mark.parametrize(
+    ("state", "word"),
+    [
+        ("QUEUED", StateWord.RUNNING),
+        ("in_queue", StateWord.RUNNING),
+        ("COMPLETED", StateWord.COMPLETED),
+        ("Finished", StateWord.COMPLETED),
+        ("FAILED", StateWord.FAILED),
+        ("timeout", StateWord.FAILED),
+        ("STRASSE", StateWord.UNKNOWN),
+        ("", None),
+        ("  ", None),
+        (None, None),
+        (7, None),
+        (["COMPLETED"], None),
+    ],
+)
+def test_what_a_state_means_whatever_word_is_used_for_it(state, word):
+    assert word_of({"status": state}) is word
 
 
 def test_an_unknown_state_is_told_and_made_harmless():
@@ -268,21 +422,34 @@ RESULTS = [
     ({"output": URL}, 200, E.RESULT),
     (PNG, 200, E.RESULT),
     ({"status": "SUCCEEDED", "output": URL}, 200, E.RESULT),
+    ({"status": "IS_THERE", "output": URL}, 200, E.RESULT),
+    ({"status": "COMPLETED", "output": "a cup on a table"}, 200, E.RESULT),
     ({"status": "QUEUED"}, 200, E.RUNNING),
+    ({"status": "in_progress", "output": None}, 200, E.RUNNING),
     ({"status": "PROCESSING"}, 202, E.RUNNING),
     ({"status": "PROCESSING", "output": None}, 202, E.RUNNING),
     ({"status": "STARTING", "eta": 4}, 200, E.RUNNING),
+    ({"status": "WARMING_UP"}, 200, E.TROUBLE),
+    ({"status": "cancelled"}, 200, E.FAILED),
     ({"status": "FAILED", "error": "x", "output": None}, 422, E.FAILED),
     ({"status": "FAILED", "error": "x"}, 200, E.FAILED),
     ({"status": "FAILED", "error": "x"}, 403, E.HELD),
-    ({"status": "COMPLETED", "output": None}, 200, E.TROUBLE),
-    ({"status": "COMPLETED", "output": []}, 200, E.TROUBLE),
-    ({"status": ["COMPLETED"]}, 200, E.TROUBLE),
+    ({"status": "COMPLETED", "output": None}, 200, E.REJECTED),
+    ({"status": "COMPLETED", "output": []}, 200, E.REJECTED),
+    ({"status": "COMPLETED", "output": ""}, 200, E.REJECTED),
+    ({"status": "COMPLETED"}, 200, E.REJECTED),
+    ({"status": "COMPLETED", "output": None, "error": "nsfw"}, 200, E.REJECTED),
+    ({"status": "COMPLETED", "output": "s3://bucket/a.png"}, 200, E.REJECTED),
+    ({"status": ["COMPLETED"]}, 200, E.REJECTED),
+    ({"error": "the prompt is about a payment"}, 200, E.TROUBLE),
     ({}, 200, E.TROUBLE),
+    ({"login": "please"}, 200, E.TROUBLE),
+    (b'{"status": "COMPLETED", "outp', 200, E.TROUBLE),
+    (b"GIF89a", 404, E.TROUBLE),
     ([URL], 200, E.TROUBLE),
     (b"", 200, E.TROUBLE),
     (b"<html>", 200, E.TROUBLE),
-    ({"output": [f"{URL}?{n}" for n in range(MAX_OUTPUTS + 1)]}, 200, E.TROUBLE),
+    ({"output": [f"{URL}?{n}" for n in range(MAX_OUTPUTS + 1)]}, 200, E.REJECTED),
     ({"error": "Request not found"}, 404, E.TROUBLE),
     ({}, 500, E.TROUBLE),
 ]
@@ -314,12 +481,45 @@ def test_media_inside_a_result_come_beside_urls_under_their_index():
     assert reading.inline == {1: PNG}
 
 
-def test_a_result_without_output_is_asked_of_the_history_in_the_end_and_says_why():
-    asked = job(S.FETCHING, trouble=PATIENCE)
+@pytest.mark.parametrize("trouble", [0, PATIENCE, 99])
+def test_a_final_answer_without_an_output_ends_the_job_and_is_kept_whole(trouble):
+    body = {"status": "COMPLETED", "output": None, "error": "NSFW", "metrics": METRICS}
+    asked = job(S.FETCHING, trouble=trouble)
 
-    event = read_result(asked, answer({"status": "COMPLETED", "output": None}), NOW).event
+    reading = read_result(asked, answer(body), NOW)
 
-    assert (event.kind, event.reason) == (E.GONE, "the result names no output")
+    assert (reading.event.kind, reading.event.outputs) == (E.REJECTED, ())
+    assert reading.event.reason == "finished without an output: NSFW"
+    assert reading.event.receipt == PAID
+    assert json.loads(reading.kept) == body
+
+
+TEXTS = [
+    {"output": "I cannot draw that."}, {"output": True}, {"output": ["error: nsfw"]},
+    {"message": "blocked", "nsfw": True}, {"output": {"seed": 7}},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("body", TEXTS, ids=str)
+@pytest.mark.parametrize("state", [S.FETCHING, S.SUBMITTED, S.RECOVERING])
+def test_a_text_is_a_result_only_of_a_model_that_is_not_known_to_make_media(body, state):
+    outcome = answer({"status": "COMPLETED", **body})
+
+    text = read_result(job(state), outcome, NOW)
+    refused = read_result(job(state), outcome, NOW, wants_media=True)
+
+    assert (text.event.kind, text.kept) == (E.RESULT, b"")
+    assert set(text.inline) == {0}
+    assert (refused.event.kind, refused.kept) == (E.REJECTED, outcome.body)
+    assert refused.event.reason.startswith("finished without a file: ")
+    apply(job(state), text.event)
+    apply(job(state), refused.event)
+
+
+def test_an_unknown_state_of_a_result_is_told_and_made_harmless():
+    event = read_result(job(S.FETCHING), answer({"status": "WARM\x1b[2JING"}), NOW).event
+
+    assert event.reason == "its result calls it 'WARM [2JING'"
 
 
 # ------------------------------------------------------------------ history
@@ -337,6 +537,7 @@ RECORDS = [
     ("urls as a list", row(generation_url=[URL, None, 5]), E.RECOVERED),
     ("without id", {"model_status": "COMPLETED", "generation_url": URL}, E.RECOVERED),
     ("failed", row(model_status="FAILED", error="x", generation_url=None), E.FAILED),
+    ("cancelled", row(model_status="Cancelled", generation_url=None), E.FAILED),
     ("still pending", row(model_status="PENDING", generation_url=None), E.TROUBLE),
     ("completed without url", row(generation_url=""), E.TROUBLE),
     ("a url that is none", row(generation_url="file:///etc/passwd"), E.TROUBLE),
@@ -368,15 +569,20 @@ def test_a_recovered_record_brings_urls_and_cost():
     ("body", "kind"),
     [
         (row(generation_url=""), E.GIVEN_UP),
+        (row(model_status="succeeded", generation_url=""), E.GIVEN_UP),
         (row(request_id="req-2"), E.GIVEN_UP),
         ({}, E.GIVEN_UP),
         (row(model_status="PENDING", generation_url=None), E.TROUBLE),
         (b"<html>maintenance</html>", E.TROUBLE),
     ],
 )
-def test_only_a_history_that_can_be_read_makes_us_give_up(body, kind):
+def test_only_a_history_that_can_be_read_makes_us_give_up_and_only_after_the_hour(body, kind):
     """Giving up may pay again; a web page under a 200 says nothing about the request."""
-    assert read_record(job(S.RECOVERING, trouble=PATIENCE), answer(body), NOW).kind is kind
+    young = job(S.RECOVERING, trouble=99)
+    old = job(S.RECOVERING, sent_at=NOW - WINDOW_S - SLACK_S)
+
+    assert read_record(young, answer(body), NOW).kind is E.TROUBLE
+    assert read_record(old, answer(body), NOW).kind is kind
 
 
 def test_a_job_without_id_takes_nobodys_row():
@@ -392,12 +598,15 @@ def test_a_job_without_id_takes_nobodys_row():
         (row(request_id="r-7"), 200, Mode.QUEUED, E.ADOPTED),
         ({"data": [row(request_id="r-7")]}, 200, Mode.QUEUED, E.ADOPTED),
         (row(request_id="r-7", model_status="FAILED", error="x"), 200, Mode.QUEUED, E.FAILED),
+        (row(request_id="r-7", model_status="cancelled"), 200, Mode.QUEUED, E.FAILED),
+        (b"<html>", 404, Mode.QUEUED, E.TROUBLE),
         (row(request_id="r-7"), 200, V1, E.RECOVERED),
         (row(request_id="r-8"), 200, Mode.QUEUED, None),
         ({}, 200, Mode.QUEUED, None),
         ({"error": "not found"}, 404, Mode.QUEUED, None),
         ({}, 500, Mode.QUEUED, E.TROUBLE),
         ({}, 401, Mode.QUEUED, E.HELD),
+        ({"error": "credits"}, 402, Mode.QUEUED, E.HELD),
     ],
 )
 def test_whether_a_row_is_ours(body, status, api, kind):
@@ -410,6 +619,7 @@ def test_whether_a_row_is_ours(body, status, api, kind):
         apply(asked, event)
         told = event.request_id if isinstance(event, AnswerEvent) else ""
         assert told == ("r-7" if status == 200 else "")
+        assert event.response.call is CallKind.HISTORY
 
 
 @pytest.mark.parametrize("body", [[row()], "text", None, {"data": [1]}, {"data": {"x": 1}}])
@@ -498,12 +708,16 @@ def readings(outcome, trouble):
     submitted = job(S.SUBMITTED, trouble=trouble)
     fetching = job(S.FETCHING, trouble=trouble)
     recovering = job(S.RECOVERING, trouble=trouble)
+    old = job(S.RECOVERING, sent_at=NOW - 9 * WINDOW_S)
     ambiguous = job(S.AMBIGUOUS, trouble=trouble)
     yield submitting, read_submit(submitting, outcome, NOW).event
     yield submitting_v1, read_submit(submitting_v1, outcome, NOW).event
     yield submitted, read_status(submitted, outcome, NOW)
-    yield fetching, read_result(fetching, outcome, NOW).event
-    yield recovering, read_record(recovering, outcome, NOW)
+    for asked in (submitted, fetching, recovering, old):
+        for wants_media in (True, False):
+            yield asked, read_result(asked, outcome, NOW, wants_media=wants_media).event
+    for asked in (recovering, old):
+        yield asked, read_record(asked, outcome, NOW)
     confirmed = read_confirmation(ambiguous, "r-7", outcome, NOW)
     if confirmed is not None:
         yield ambiguous, confirmed
