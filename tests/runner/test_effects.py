@@ -7,13 +7,19 @@ import base64
 import pytest
 
 from batchgen.core.jobs.events import EventKind as E
-from batchgen.core.jobs.job import Doubt
+from batchgen.core.jobs.job import Doubt, Output
 from batchgen.core.jobs.job import JobState as S
 from batchgen.core.jobs.outcomes import CallKind, Signal
 from batchgen.core.jobs.placeholders import Content
 from batchgen.core.jobs.spec import InputFile, Mode
 from batchgen.core.reconciliation.history import HistoryRead
-from batchgen.core.scheduling.effects import DiskOutcome, Effect, StorageTrouble, UploadOutcome
+from batchgen.core.scheduling.effects import (
+    DiskOutcome,
+    Effect,
+    FileTrouble,
+    StorageTrouble,
+    UploadOutcome,
+)
 from batchgen.core.scheduling.effects import EffectKind as K
 from batchgen.core.scheduling.gates import GateKind
 from batchgen.core.scheduling.policy import PATIENCE
@@ -40,10 +46,12 @@ class Script:
     An answer that is an exception is raised.
     """
 
-    def __init__(self, *answers, saves=(), stages=(), free=True, room=True, files=()):
+    def __init__(
+        self, *answers, saves=(), stages=(), keeps=(), free=True, room=True, files=()
+    ):
         self.answers, self.saves, self.stages = list(answers), list(saves), list(stages)
-        self.free, self.room, self.files = free, room, dict(files)
-        self.asked, self.orders, self.staged = [], [], []
+        self.free, self.room, self.files, self.keeps = free, room, dict(files), list(keeps)
+        self.asked, self.orders, self.staged, self.kept = [], [], [], []
 
     def now(self):
         return NOW
@@ -59,6 +67,10 @@ class Script:
     async def stage(self, owner, index, data):
         self.staged.append((owner, index, data))
         return _said(self.stages.pop(0)) if self.stages else f"{owner}-{index}"
+
+    async def keep_answer(self, stem, data):
+        self.kept.append((stem, data))
+        _said(self.keeps.pop(0) if self.keeps else None)
 
     async def takes_files(self):
         return self.free
@@ -223,6 +235,62 @@ async def test_a_result_that_cannot_be_kept_is_fetched_again():
     assert outcome.storage == StorageTrouble(GateKind.DISK, "no space left")
 
 
+# ------------------------------------------------------------------ answers that are no use
+
+REFUSAL = answer({"status": "COMPLETED", "output": "I cannot draw that."})
+TEXT = answer({"output": "I cannot draw that."})
+
+
+@pytest.mark.parametrize(
+    ("kind", "made", "said"),
+    [
+        (K.FETCH, job(S.FETCHING), REFUSAL),
+        (K.FETCH, job(S.SUBMITTED), REFUSAL),
+        (K.FETCH, job(S.RECOVERING), REFUSAL),
+        (K.SUBMIT, job(S.SUBMITTING, api=Mode.BLOCKING), TEXT),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("wants_media", [True, False])
+async def test_an_answer_without_media_is_kept_where_its_model_makes_media(
+    kind, made, said, wants_media
+):
+    script = Script(said)
+
+    outcome = await script.carry_out(kind, made, wants_media=wants_media)
+
+    assert (outcome.event.kind is E.REJECTED) is wants_media
+    assert script.kept == ([("job-1", said.body)] if wants_media else [])
+    assert bool(script.staged) is not wants_media
+
+
+async def test_a_poll_that_is_to_fetch_at_once_brings_that_end_too():
+    script = Script(COMPLETED, REFUSAL)
+
+    outcome = await script.carry_out(K.POLL, job(S.SUBMITTED), at_once=True, wants_media=True)
+
+    assert outcome.event.kind is E.REJECTED
+    assert script.kept == [("job-1", REFUSAL.body)]
+
+
+async def test_an_answer_that_cannot_be_kept_is_asked_for_again_once_there_is_space():
+    script = Script(REFUSAL, keeps=[SaveError(SaveFault.DISK_FULL, "no space left")])
+
+    outcome = await script.carry_out(K.FETCH, job(S.FETCHING), wants_media=True)
+
+    assert (outcome.event.kind, outcome.event.retry_at) == (E.HELD, NOW + 1.0)
+    assert outcome.storage == StorageTrouble(GateKind.DISK, "no space left")
+
+
+async def test_of_v1_it_is_left_to_the_history():
+    script = Script(TEXT, keeps=[SaveError(SaveFault.DISK_FULL, "no space left")])
+    made = job(S.SUBMITTING, api=Mode.BLOCKING)
+
+    outcome = await script.carry_out(K.SUBMIT, made, wants_media=True)
+
+    assert (outcome.event.kind, outcome.event.doubt) == (E.UNCLEAR, Doubt.ACCEPTED)
+
+
 # ------------------------------------------------------------------ saving
 
 
@@ -265,30 +333,66 @@ async def test_after_a_lost_address_everything_is_downloaded_anew():
 HOLDING = {
     SaveFault.DISK_FULL: GateKind.DISK,
     SaveFault.STORE_AWAY: GateKind.DISK,
-    SaveFault.DISK_BROKEN: GateKind.HALT,
+    SaveFault.DISK_BROKEN: GateKind.STORAGE,
     SaveFault.TOO_MANY_FILES: None,
 }
-ASIDE = {SaveFault.FORBIDDEN_URL, SaveFault.TOO_LARGE, SaveFault.REFUSED}
+NEXT_RUN = {SaveFault.FORBIDDEN_URL, SaveFault.TOO_LARGE, SaveFault.REFUSED}
+"""What this machine may not fetch or keep: another one, or another setting, may."""
+OF_THE_HOST = {SaveFault.TRANSIENT, SaveFault.GONE, SaveFault.BAD_CONTENT}
 
 
-@pytest.mark.parametrize("fault", SaveFault, ids=str)
+def test_every_fault_of_saving_is_of_one_kind():
+    assert sorted([*HOLDING, *NEXT_RUN, *OF_THE_HOST]) == sorted(SaveFault)
+
+
+@pytest.mark.parametrize("fault", sorted(SaveFault), ids=str)
 @pytest.mark.parametrize(
     ("trouble", "recoveries", "ends"),
-    [(0, 0, E.TROUBLE), (PATIENCE - 1, 0, E.TROUBLE), (PATIENCE, 0, E.GONE), (9, 1, E.GIVEN_UP)],
+    [
+        (0, 0, E.TROUBLE),
+        (PATIENCE - 1, 0, E.TROUBLE),
+        (PATIENCE, 0, E.GONE),
+        (PATIENCE - 1, 1, E.TROUBLE),
+        (9, 1, None),
+    ],
 )
 async def test_what_follows_from_a_fault_of_saving(fault, trouble, recoveries, ends):
-    """By hand: a fault of the disk holds the job, one of the URL counts against the URL."""
+    """By hand: a fault of the disk holds the job, one of the URL counts against the URL.
+
+    Only an address that brings nothing any more is given up; the policy asks for the age.
+    """
     made = job(S.FETCHING, outputs=(output(),), trouble=trouble, recoveries=recoveries)
+    ends = ends or (E.GIVEN_UP if fault is SaveFault.GONE else E.TROUBLE)
 
     outcome = await Script(saves=[SaveError(fault, "said\nso")]).carry_out(K.SAVE, made)
 
     holds = fault in HOLDING
-    assert outcome.event.kind is (E.HELD if holds else E.SET_ASIDE if fault in ASIDE else ends)
+    assert outcome.event.kind is (E.HELD if holds else E.PUT_OFF if fault in NEXT_RUN else ends)
+    told = FileTrouble("cdn.example", "said so") if fault in OF_THE_HOST else None
+    assert outcome.file == told
     assert outcome.event.retry_at == (NOW + 1.0 if holds else 0.0)
     many = fault is SaveFault.TOO_MANY_FILES
     trouble = StorageTrouble(HOLDING.get(fault), "said\nso", too_many_files=many)
     assert outcome.storage == (trouble if holds else None)
     assert "\n" not in outcome.event.reason
+
+
+@pytest.mark.parametrize(
+    ("host", "url", "told"),
+    [
+        ("", "https://CDN.example:8443/a.png", "cdn.example:8443"),
+        ("mirror.example", "https://cdn.example/a.png", "mirror.example"),
+        ("", "", None),
+    ],
+    ids=["its address", "a redirect's", "no address"],
+)
+async def test_a_download_that_failed_names_the_host_at_fault(host, url, told):
+    made = job(S.FETCHING, outputs=(Output(0, url=url, staged="" if url else "1-1-0"),))
+    fault = SaveError(SaveFault.TRANSIENT, "HTTP 503", host)
+
+    outcome = await Script(saves=[fault]).carry_out(K.SAVE, made)
+
+    assert outcome.file == (told and FileTrouble(told, "HTTP 503"))
 
 
 # ------------------------------------------------------------------ without a job
