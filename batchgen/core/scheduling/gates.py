@@ -87,6 +87,13 @@ _HOSTS = {CallKind.HISTORY: Host.HISTORY, CallKind.UPLOAD: Host.UPLOAD}
 """Where calls go that do not go to the API itself."""
 _OUTAGES = {Host.HISTORY: GateKind.HISTORY, Host.UPLOAD: GateKind.UPLOADS}
 """What closes when a host beside the API does not answer."""
+_NO_UPLOADS = FRUITLESS | {
+    Signal.NOT_FOUND,
+    Signal.RETIRED,
+    Signal.PARAMETER_REFUSED,
+    Signal.REFUSED_UNTOLD,
+}
+"""An upload has no parameters, and names nothing: what is refused so is its door."""
 _HOLDING_NOTHING = frozenset({GateKind.HISTORY, GateKind.UPLOADS, GateKind.FILES})
 _PROBED_BY_SUBMITS = frozenset({GateKind.KEY, GateKind.CREDITS, GateKind.OUTAGE})
 _WITH_KEY = frozenset({CallKind.SUBMIT, CallKind.STATUS, CallKind.RESULT, CallKind.UPLOAD})
@@ -139,7 +146,7 @@ class Gates:
     def _observe_beside(self, host: Host, response: Response, job_key: int) -> None:
         """Hosts beside the API have one gate each."""
         kind = _OUTAGES[host]
-        if response.signal in FRUITLESS:
+        if response.signal in (_NO_UPLOADS if host is Host.UPLOAD else FRUITLESS):
             failed = self._fruitless.setdefault(host, [])
             failed.append(job_key)
             if is_outage(response, failed):

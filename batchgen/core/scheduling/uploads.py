@@ -16,10 +16,8 @@ BYTES_AT_ONCE = 32 * 2**20
 """Files of so many bytes together may be under way: each is held in memory about four times."""
 HOPELESS_TRIES = 8
 """After so many fruitless tries it is the content's fault, if others were uploaded meanwhile."""
-_ITS_FAULT = frozenset(
-    {Signal.LOST, Signal.UNREADABLE, Signal.SERVER_ERROR, Signal.GATEWAY_TIMEOUT}
-)
-"""Signals that may be the content's own doing."""
+_NOT_ITS_FAULT = frozenset({Signal.NOT_SENT, Signal.NOT_NOW, Signal.RATE_LIMITED})
+"""Signals that cannot be the content's own doing."""
 
 
 @dataclass(slots=True)
@@ -72,7 +70,7 @@ class UploadQueue:
         if treatment not in {Treatment.RETRY, Treatment.RETRY_THEN_FINAL}:
             return ""  # a gate holds it back until it opens
         trouble = self.troubles.setdefault(content, Trouble(response.at))
-        trouble.tries += response.signal in _ITS_FAULT
+        trouble.tries += response.signal not in _NOT_ITS_FAULT
         salt = int(content.sha256[:8], 16)
         backoff = backoff_at(response.at, max(1, trouble.tries), salt)
         trouble.due_at = response.retry_at or backoff

@@ -2,6 +2,7 @@
 
 import pytest
 
+from batchgen.core.jobs.backoff import MAX_BACKOFF_S
 from batchgen.core.jobs.events import Event, EventKind
 from batchgen.core.jobs.job import JobState
 from batchgen.core.jobs.lifecycle import apply
@@ -20,6 +21,7 @@ from batchgen.core.scheduling.uploads import (
     BYTES_AT_ONCE,
     HOPELESS_TRIES,
     UPLOADS_AT_ONCE,
+    Trouble,
     UploadQueue,
 )
 from batchgen.errors import NetFault, TransportError
@@ -126,6 +128,40 @@ def test_what_one_outcome_means(outcome, ends):
 def test_what_cannot_be_read_is_tried_a_few_times():
     assert failed(UploadQueue(), answer(b"<html>"), PATIENCE - 1) == ""
     assert "cannot be read" in failed(UploadQueue(), answer(b"<html>"), PATIENCE)
+
+
+REFUSED = [
+    answer({"error": "not here"}, 404),
+    answer({"error": "not so"}, 405),
+    answer({"error": "nobody knows"}, 406),
+    answer({"error": "gone"}, 410),
+    answer(b"<html>too large</html>", 413),
+    answer(b"<html>blocked</html>", 403),
+    answer(b"", 302),
+]
+
+
+@pytest.mark.parametrize("outcome", REFUSED, ids=lambda refused: str(refused.status))
+def test_a_refusal_that_may_be_of_this_content_is_not_tried_for_ever(outcome):
+    """A proxy's limit on sizes, say: others pass, and each try sends the whole file."""
+    desk = UploadQueue()
+    for times in range(1, HOPELESS_TRIES):
+        assert failed(desk, outcome) == ""
+        wait_s = desk.due_at(CONTENT) - NOW
+        assert 0.5 <= wait_s <= min(MAX_BACKOFF_S, 2.0**times)
+
+    desk.last_success_at = NOW + 1.0
+    assert failed(desk, outcome) != ""
+
+
+@pytest.mark.parametrize("outcome", REFUSED, ids=lambda refused: str(refused.status))
+def test_a_door_that_takes_no_uploads_closes_their_gate(outcome):
+    made = scheduler([naming(1, "a")])
+    observe(made, outcome)
+    made.uploads.troubles[content("a")] = Trouble(NOW, HOPELESS_TRIES, NOW + 9000.0)
+
+    assert set(made.gates.closed) == {GateKind.UPLOADS}
+    assert plan(made, NOW + 7200.0).verdict is Verdict.STOP
 
 
 @pytest.mark.parametrize(("outcome", "ends"), [(LOST, True), (NOT_SENT, False)], ids=str)
