@@ -85,6 +85,18 @@ def test_what_putting_back_may_cost_is_told_beforehand(ledger):
     assert (selection.unpriced_count, selection.unpriced) == (0, "")
 
 
+@pytest.mark.parametrize(("api", "state"), [("v2", S.SUBMITTED), ("v1", S.RECOVERING)])
+def test_what_is_looked_for_again_is_asked_where_it_can_be_found(tmp_path, api, state):
+    """A v1 request cannot be polled: only the history has it."""
+    ledger = ledger_at(tmp_path / "state.db")
+    import_jobs(ledger, [spec("a", api=api)])
+    live(ledger, load(ledger, "a"), *LIVES["stuck"])
+    retrier = Retrier(ledger)
+    retrier.put_back(retrier.select([S.UNKNOWN], "*"), NOW + 60)
+    assert load(ledger, "a").state is state
+    ledger.connection.close()
+
+
 def test_what_has_no_price_is_told_apart(tmp_path):
     ledger = ledger_at(tmp_path / "state.db")
     import_jobs(ledger, [spec("a", price_usd=None), spec("b", price_usd=None), spec("c")])
