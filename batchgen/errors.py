@@ -33,6 +33,7 @@ class Option:
 RUN_DIR = Option("--run-dir", "run_dir=…")
 SIMULATE = Option("--simulate", "simulate=True")
 ALLOW_UNKNOWN_PRICE = Option("--allow-unknown-price", "allow_unknown_price=True")
+ADOPT = Option("--adopt", "adopt=True")
 KEEP_CHANGED = Option("--on-change keep", 'on_change="keep"')
 RERUN_CHANGED = Option("--on-change rerun", 'on_change="rerun"')
 

@@ -30,7 +30,7 @@ async def main(manifest_path: Path, run_dir: Path, url: str, guess_s: float) -> 
     speed = DEFAULT_LATENCY_S / guess_s
     service = ServiceAccess(KEY, url, "the bench", local=True, speed=speed)
     options = RunOptions()
-    async with opened(manifest, RunDirectory(run_dir), service.name) as session:
+    async with opened(manifest, RunDirectory(run_dir), service.name, options) as session:
         run = OpenRun(session, service, options)
         with run.display() as display:
             end = await run.to_the_end([display])

@@ -32,6 +32,9 @@ class Options(TypedDict, total=False):
     """Longest wait at an outage or a full disk, in seconds."""
     on_change: Literal["keep", "rerun"] | None
     """Jobs that were changed after they were paid for: keep them, or pay anew."""
+    adopt: bool
+    """Go on from a state file that is older than what was done with it: jobs of which anything
+    tells that they were sent are set aside."""
     progress: bool
     """Show the display of `batchgen run` on stderr. Default: nothing is shown."""
     replay: bool

@@ -38,6 +38,8 @@ class RunOptions:
     patience: float | None = None
     """Longest wait at an outage or a full disk, in seconds."""
     on_change: Literal["keep", "rerun"] | None = None
+    adopt: bool = False
+    """Go on from a state file that is older than what was done with it."""
 
     def __post_init__(self) -> None:
         """Check what a Python program may have given."""

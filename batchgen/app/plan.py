@@ -65,13 +65,19 @@ class RunPlan:
 
 
 def plan_of(path: Path, options: RunOptions) -> RunPlan:
-    """Read the manifest and the record. Raises `ManifestError`, `StateError`."""
+    """Read the manifest and the record.
+
+    Raises `ManifestError`, and `UserError` for a record from which no run would go on.
+    """
     from batchgen.app.manifest_file import load_manifest
+    from batchgen.app.older_ledger.evidence import refuse_older
     from batchgen.core.forecast.duration import fitting, span, works
 
     manifest = load_manifest(path, run_dir=options.directory, lazily=True)
     budget = manifest.manifest.budget
     directory = default_run_directory(manifest, options.directory)
+    directory.refuse_lost_state()
+    refuse_older(directory)
     forecast, prospect, uploaded = _forecast(manifest, directory, options.limit)
     latencies, pace = _latencies(prospect), _pace(manifest, options)
     work = works(forecast, latencies, pace)

@@ -9,7 +9,6 @@ from batchgen.app.service import REHEARSAL_NAME
 from batchgen.core.common.formatting import size_text, usd
 from batchgen.core.forecast.diff import JobDiff
 from batchgen.core.progress.tally import duration
-from batchgen.errors import UserError
 
 if TYPE_CHECKING:
     from batchgen.app.plan import RunPlan
@@ -42,10 +41,6 @@ def is_rehearsal(plan: RunPlan) -> bool:
 
 
 def _warnings_of_record(plan: RunPlan) -> Iterator[str]:
-    try:
-        plan.directory.refuse_lost_state()
-    except UserError as error:
-        yield str(error)
     if is_rehearsal(plan):
         yield (
             f"{plan.directory.path} is a rehearsal: its prices and latencies are the look-alike's, "

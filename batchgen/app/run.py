@@ -95,7 +95,7 @@ async def opened_run(
     directory = default_run_directory(manifest, options.directory)
     async with AsyncExitStack() as stack:
         session = await stack.enter_async_context(
-            opened(manifest, directory, name, options.changed, on_progress)
+            opened(manifest, directory, name, options, on_progress)
         )
         if stopping is not None:
             session.stopping = stopping

@@ -9,8 +9,11 @@ from dataclasses import dataclass, field, replace
 import anyio
 
 from batchgen.app.binding import bind
+from batchgen.app.console import say
 from batchgen.app.ingest import OnProgress, import_manifest, paid_change, unknown_prices
 from batchgen.app.manifest_file import ManifestFile
+from batchgen.app.older_ledger.adoption import Adoption, LedgerDoubts
+from batchgen.app.older_ledger.evidence import newer_facts, older, refuse_older
 from batchgen.app.options import RunOptions
 from batchgen.app.outputs import opened_outputs, set_aside
 from batchgen.app.service import ServiceAccess
@@ -37,11 +40,13 @@ from batchgen.ports import Ports, Progress
 from batchgen.providers.registry import SERVICE_NOTE, KnownService, service_of
 from batchgen.runner.runner import RunEnd, Runner
 from batchgen.sources.input_files import InputReader
-from batchgen.store.base import Importer, OnChange
+from batchgen.store.base import Importer
+from batchgen.store.sqlite.older import ADOPTED_NOTE, RECORDED_NOTE
 from batchgen.store.sqlite.state import SqliteState
 from batchgen.system.clock import SystemClock
 from batchgen.system.run_directory import RunDirectory
 from batchgen.system.version import installed_version
+from batchgen.system.whereabouts import WHEREABOUTS_NOTE, Whereabouts
 
 USER_AGENT = f"batchgen/{installed_version()}"
 
@@ -59,6 +64,7 @@ class Session:
     tally: Tally
     run_id: str = ""
     """Its name in the marker beside outputs that are not in the run directory."""
+    doubts: LedgerDoubts = field(default_factory=LedgerDoubts)
     stopping: Stopping = field(default_factory=Signals)
     snapshots: SnapshotReader = field(init=False)
     """What displays read."""
@@ -70,8 +76,8 @@ class Session:
     async def run(
         self, service: ServiceAccess, options: RunOptions, watchers: list[Progress]
     ) -> RunEnd:
-        """Run to the end, or until `stopping` ends it. Raises `DiskError`."""
-        scheduler = self.snapshots.scheduler = await self._board(options, service.speed)
+        """Run to the end, or until `stopping` ends it. Raises `DiskError`, and `StoppedEarly` where
+        it cannot be told whether another copy of this state paid for its jobs."""
         await self.state.record((), {SETTINGS_NOTE: options.settings(self.manifest.manifest)})
         async with AsyncExitStack() as stack:
             log = stack.enter_context(RunLog(self.directory.log, self.clock))
@@ -94,6 +100,8 @@ class Session:
                 InputReader(self.manifest.path.parent),
             )
             log.said("run_started", "", {"jobs": sum(self.totals.counts.values())})
+            await self._adopt(ports, options)
+            scheduler = self.snapshots.scheduler = await self._board(options, service.speed)
             end = await self._watched(Runner(scheduler, ports))
             log.said("run_ended", end.gate.reason if end.gate else "", {"verdict": end.verdict})
             return end
@@ -108,13 +116,35 @@ class Session:
                 tasks.cancel_scope.cancel()
         raise AssertionError("unreachable")
 
-    async def _board(self, options: RunOptions, speed: float) -> SchedulerState:
+    async def _adopt(self, ports: Ports, options: RunOptions) -> None:
+        """Look for what the state may not know; then it is where it is, and knows it."""
+        if self.doubts and self.totals.counts.get(JobState.PENDING):
+            rates = await self._rates(options)
+            count = await Adoption(ports, rates, self.doubts).hold_sent()
+            await self.state.record((), {"rate": rates.snapshot(self.clock.now())})
+            self.totals = await self.state.totals()
+            if count:
+                say(
+                    f"note: {count:,} job(s) were sent before, and this state did not know: they "
+                    f"are set aside; `batchgen retry {self.directory.path} --unknown` looks for "
+                    "their results"
+                )
+        notes = Whereabouts.of(self.directory.state).dump()
+        if self.doubts.adopt:
+            notes[ADOPTED_NOTE] = repr(self.clock.now())
+        await self.state.record((), notes)
+
+    async def _rates(self, options: RunOptions) -> Rates:
         budget = self.manifest.manifest.budget
         rpm = options.rpm or budget.requests_per_minute
-        cap = options.cap_usd(self.manifest.manifest)
         of_models = {m: own.requests_per_minute for m, own in budget.models.items()}
         own_rates = {model: limit for model, limit in of_models.items() if limit is not None}
-        rates = Rates.restore(rpm, own_rates, await self.state.note("rate"), self.clock.now())
+        return Rates.restore(rpm, own_rates, await self.state.note("rate"), self.clock.now())
+
+    async def _board(self, options: RunOptions, speed: float) -> SchedulerState:
+        budget = self.manifest.manifest.budget
+        cap = options.cap_usd(self.manifest.manifest)
+        rates = await self._rates(options)
         money = Money.of(cap, self.totals, await self.state.active())
         money.allow_unknown = options.allow_unknown_price
         limits = _limits(self.manifest, options)
@@ -169,33 +199,52 @@ async def opened(
     manifest: ManifestFile,
     directory: RunDirectory,
     service_name: str,
-    on_change: OnChange = OnChange.STOP,
+    options: RunOptions,
     on_progress: OnProgress | None = None,
 ) -> AsyncIterator[Session]:
     """Open (or make) the run directory and bring the state in line with the manifest.
 
     `on_progress` hears how far that is. Raises `UserError` (locked, foreign or damaged state;
-    another service's; paid jobs changed) before anything runs, and `DiskError`.
+    another service's; one that is older than what was done with it, unless it is adopted; paid
+    jobs changed) before anything runs, and `DiskError`.
     """
     directory.refuse_lost_state()
+    if not options.adopt and not directory.state.exists():
+        refuse_older(directory)
     directory.create()
     with SqliteState(directory.state) as state:
         importer = state.importer
+        doubts = _doubts(directory, importer, adopt=options.adopt)
         _bind_service(importer, directory, service_name)
         run_id = await bind(importer, directory)
         clock = SystemClock(importer.note("clock"))
         with interruptible():
-            imported = import_manifest(manifest, importer, on_change, clock.now(), on_progress)
+            imported = import_manifest(
+                manifest, importer, options.changed, clock.now(), on_progress
+            )
         if imported.paid or imported.busy:
             raise paid_change(imported)
         await set_aside(directory, imported.replaced)
-        await state.record((), {"clock": clock.anchor()})
+        notes = {"clock": clock.anchor()}
+        if importer.note(RECORDED_NOTE) is None:
+            notes[RECORDED_NOTE] = repr(clock.now())
+        await state.record((), notes)
         await state.checkpoint()
         totals = await state.totals()
         service = service_of(service_name)
         retention_s = service.capabilities.retention_s
         tally = Tally.of(totals.counts, totals.settled_usd, retention_s)
-        yield Session(manifest, directory, state, service, totals, clock, tally, run_id)
+        yield Session(manifest, directory, state, service, totals, clock, tally, run_id, doubts)
+
+
+def _doubts(directory: RunDirectory, importer: Importer, *, adopt: bool) -> LedgerDoubts:
+    """What the state may not know. Raises `StateError` for one that is older, and not adopted."""
+    newer = newer_facts(directory, whole=adopt)
+    if newer and not adopt:
+        raise older(directory, newer)
+    standing = Whereabouts.of(directory.state).since(importer.note(WHEREABOUTS_NOTE))
+    recorded_at = importer.note(RECORDED_NOTE)
+    return LedgerDoubts(standing, newer, adopt, float(recorded_at) if recorded_at else None)
 
 
 def refuse_unknown_prices(state: SqliteState) -> None:

@@ -23,6 +23,7 @@ _NO_EPILOGUE: dict[str, Any] = {"models": None, "slowest": None, "failures": Non
 
 def report_of(directory: RunDirectory) -> dict[str, Any]:
     """Everything `status` tells. Raises `StateError`."""
+    from batchgen.app.older_ledger.evidence import newer_facts
     from batchgen.app.summary import epilogue_of
     from batchgen.observe.log_tail import tail_of
     from batchgen.store.sqlite.status import StatusQueries
@@ -39,6 +40,7 @@ def report_of(directory: RunDirectory) -> dict[str, Any]:
     report["outputs"] = directory.place
     tail = tail_of(directory.log)
     report["process"] = process
+    report["newer"] = [] if process else list(newer_facts(directory).told())
     report["waiting_for"] = list(tail.gates) if process else []
     report["stopped"] = None if process or not report["left"] else tail.reason
     return report | (_NO_EPILOGUE if process else epilogue_of(directory.path))

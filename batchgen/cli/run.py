@@ -64,6 +64,12 @@ _EXAMPLE = """Example:
     help="Jobs changed in the manifest after they were paid for: keep them, or pay anew.",
 )
 @click.option(
+    "--adopt",
+    is_flag=True,
+    help="Go on from a state.db that is older than what was done with it (a backup, a copy): jobs "
+    "of which files, run.log or the account's history tell that they were sent are set aside.",
+)
+@click.option(
     "--no-notify", is_flag=True, help="Send no messages and run no on_finish command this time."
 )
 @click.option("--serve", is_flag=True, help="Show the run on a live page, on this machine only.")

@@ -78,6 +78,8 @@ def _print(report: dict[str, Any], run: Path) -> None:
         deadline = _local(report["next_deadline_at"], "%Y-%m-%d %H:%M:%S")
         rows.append(("nearest retention deadline", deadline))
     click.echo(indented(table(rows)))
+    for fact in report["newer"]:
+        click.echo(f"  older than what was done with it, `batchgen run` refuses it: {fact}")
     _print_learned(report)
     if not report["process"]:
         print_epilogue(report)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from batchgen.core.progress.log_events import LogEvent
+from batchgen.core.common.timestamps import instant_of
+from batchgen.core.progress.log_events import JOB_PREFIX, LogEvent
 
 TAIL_BYTES = 65_536
 """While a gate is closed little happens: it is not far from the end."""
@@ -22,6 +23,23 @@ class LogTail:
     gates: tuple[str, ...] = ()
     ended: bool = False
     reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedJob:
+    """A line about a job: it was written once the event was recorded. `request_id` may be empty."""
+
+    id: str
+    request_id: str
+    at: float
+
+
+def logged_jobs(path: Path, *, whole: bool = False) -> Iterator[LoggedJob]:
+    """The lines about jobs, of the `whole` log or of its end, the earliest first."""
+    for line in _lines(path, whole=whole):
+        if str(line.get("event")).startswith(JOB_PREFIX):
+            at = instant_of(str(line.get("at", "")))
+            yield LoggedJob(str(line.get("id", "")), str(line.get("request_id", "")), at or 0.0)
 
 
 def tail_of(path: Path) -> LogTail:
@@ -40,17 +58,16 @@ def tail_of(path: Path) -> LogTail:
     return LogTail(tuple(gates), ended, reason)
 
 
-def _lines(path: Path) -> Iterator[dict[str, Any]]:
+def _lines(path: Path, *, whole: bool = False) -> Iterator[dict[str, Any]]:
     try:
         with path.open("rb") as file:
-            file.seek(max(0, file.seek(0, 2) - TAIL_BYTES))
-            lines = file.read().splitlines()
+            file.seek(0 if whole else max(0, file.seek(0, 2) - TAIL_BYTES))
+            for line in file:
+                try:
+                    value = json.loads(line)
+                except ValueError:
+                    continue  # the first one may be cut, and so may the last
+                if isinstance(value, dict):
+                    yield value
     except OSError:
         return
-    for line in lines:
-        try:
-            value = json.loads(line)
-        except ValueError:
-            continue  # the first one may be cut, and so may the last
-        if isinstance(value, dict):
-            yield value

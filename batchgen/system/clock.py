@@ -17,7 +17,7 @@ _STEADY = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 """On Linux the clock that counts suspends; elsewhere the monotonic one (macOS's counts them)."""
 
 
-def _boot_id() -> str:
+def boot_id() -> str:
     """Names this run of the machine; empty where the system does not tell."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
@@ -36,12 +36,12 @@ class SystemClock:
         wall = time.time()  # noqa: TID251  this is the Clock port
         self._offset_s = wall - time.clock_gettime(_STEADY)
         stored = json.loads(anchor) if anchor else {}
-        if stored.get("boot") == _boot_id() != "":
+        if stored.get("boot") == boot_id() != "":
             self._offset_s = float(stored["offset_s"])
 
     def anchor(self) -> str:
         """This clock as text, for a later process on the same machine."""
-        return json.dumps({"boot": _boot_id(), "offset_s": self._offset_s})
+        return json.dumps({"boot": boot_id(), "offset_s": self._offset_s})
 
     def now(self) -> float:
         """Seconds since the epoch; never goes back, counts through suspends.

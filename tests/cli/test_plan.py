@@ -239,7 +239,9 @@ def test_a_state_that_is_none_is_told(place):
 def test_outputs_without_their_state_are_told(place):
     manifest = place.manifest(1, name="lost")
     place.write("runs/lost/outputs/job-0.png", "x")
-    assert "state.db is gone" in place.inside("plan", manifest).err
+    ended = place.inside("plan", manifest)
+    assert ended.code == 2  # as a run
+    assert "state.db is gone" in ended.err
 
 
 def test_an_empty_state_is_a_run_without_jobs(place):

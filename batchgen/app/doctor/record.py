@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from batchgen.app.doctor.findings import Diagnosis, Level
+from batchgen.app.older_ledger.evidence import refuse_older
 from batchgen.core.common.formatting import size_text
 from batchgen.core.jobs.job import JobState
 from batchgen.errors import StateError
@@ -34,7 +35,8 @@ def check(run: RunDirectory, now: float) -> Checked:
                 return Checked((Diagnosis("state", Level.FAIL, what, _RECOVER),))
             size = size_text(run.state.stat().st_size)
             whole = Diagnosis("state", Level.OK, f"{run.state} is whole ({size})")
-            return Checked((whole, *_of_jobs(run, reader, now)), reader.pending_usd())
+            lines = (whole, *_age(run), *_of_jobs(run, reader, now))
+            return Checked(lines, reader.pending_usd())
     except StateError as error:
         return Checked((Diagnosis("state", Level.FAIL, str(error), _RECOVER),))
 
@@ -65,6 +67,15 @@ def process(run: RunDirectory) -> Iterator[Diagnosis]:
         return
     what = "the last run died; its write-ahead log is there"
     yield Diagnosis("process", Level.WARN, what, "start it again: nothing is paid for twice")
+
+
+def _age(run: RunDirectory) -> Iterator[Diagnosis]:
+    """Whether the record is older than what was done with it."""
+    try:
+        refuse_older(run)
+    except StateError as error:
+        what, _, remedy = str(error).partition("\n")
+        yield Diagnosis("ledger", Level.FAIL, what, remedy.strip())
 
 
 def _of_jobs(run: RunDirectory, reader: StatusQueries, now: float) -> Iterator[Diagnosis]:

@@ -10,6 +10,8 @@ from enum import StrEnum
 
 from batchgen.core.jobs.events import EventKind
 
+JOB_PREFIX = "job_"
+
 UNLOGGED = frozenset({EventKind.RUNNING, EventKind.FINISHED})
 """Polls are not logged: those that found nothing new are most of what happens, and the result of
 the others follows at once."""
@@ -77,4 +79,4 @@ def logged_kinds() -> list[EventKind]:
 
 def log_name(kind: EventKind) -> str:
     """How an event of a job is called in the log."""
-    return f"job_{kind.value}".replace(" ", "_")
+    return f"{JOB_PREFIX}{kind.value}".replace(" ", "_")

@@ -18,11 +18,12 @@ from batchgen.core.jobs.spec import InputFile
 from batchgen.core.reconciliation.history import OwnRequest
 from batchgen.errors import RUN_DIR, DiskError, DiskFullError, StateError
 from batchgen.store.ballast import Ballast
-from batchgen.store.sqlite.checkpoints import CHECKPOINT_S, Checkpoints, checkpoint
+from batchgen.store.checkpoints import CHECKPOINT_S, Checkpoints, checkpoint
 from batchgen.store.sqlite.faults import typed_errors
 from batchgen.store.sqlite.importer import SqliteImporter
 from batchgen.store.sqlite.ledger import Ledger
 from batchgen.store.sqlite.lock import RunLock
+from batchgen.store.sqlite.older import RECORDED_NOTE
 from batchgen.store.sqlite.retrying import Retrier
 from batchgen.store.sqlite.schema import connect
 
@@ -46,6 +47,7 @@ class SqliteState:
         self._turn: anyio.CapacityLimiter | None = None
         self.ledger: Ledger
         self._identity: tuple[int, int] | None = None
+        self._recorded_at = 0.0
 
     def __enter__(self) -> Self:
         """Lock the run directory and open (or make) the state file.
@@ -58,6 +60,7 @@ class SqliteState:
             fresh = not self.path.exists()
             self.ledger = Ledger(connect(self.path, create=True))
             self._identity = _identity(self.path)
+            self._recorded_at = float(self.importer.note(RECORDED_NOTE) or 0.0)
             if fresh:
                 self.path.chmod(0o600)
             self._ballast.lay()
@@ -123,12 +126,16 @@ class SqliteState:
         uploaded: Sequence[Uploaded],
     ) -> None:
         """On a full disk the ballast makes room: an acknowledgement must not be lost."""
+        latest_at = max((change.event.at for change in changes), default=0.0)
+        if latest_at > self._recorded_at:
+            notes = {**(notes or {}), RECORDED_NOTE: repr(latest_at)}
         try:
             self.ledger.record(changes, notes, uploaded)
         except DiskFullError:
             if not self._ballast.drop():
                 raise
             self.ledger.record(changes, notes, uploaded)
+        self._recorded_at = max(latest_at, self._recorded_at)
         if not self._marked:
             self._lock.mark_recording()
             self._marked = True

@@ -1,0 +1,177 @@
+"""Before the first submit: what an older state, or a copy, may not know is looked for.
+
+The account's history is read since the state's last record, and jobs that wait are set aside where
+it, or the run directory, tells that they were sent.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from batchgen.app.console import say
+from batchgen.app.older_ledger.evidence import NewerFacts
+from batchgen.core.jobs.events import Change
+from batchgen.core.jobs.job import Job, JobState
+from batchgen.core.jobs.outcomes import Signal
+from batchgen.core.reconciliation.history import DAY_S, SKEW_S, SPAN_S, HistoryRead
+from batchgen.core.reconciliation.older_ledger import SentBefore, UnknownRows, held_back
+from batchgen.core.scheduling.effects import Effect, EffectKind, PageOutcome
+from batchgen.core.scheduling.rate_limit import Rates
+from batchgen.errors import ADOPT, StoppedEarly
+from batchgen.ports import Ports
+from batchgen.runner.effects import Effects
+from batchgen.system.whereabouts import Standing
+
+TRIES = 5
+"""Fruitless calls in a row, the pauses between them twice as long each: half a minute."""
+_REFUSALS = frozenset({Signal.KEY_REFUSED, Signal.FORBIDDEN})
+_PAGE = 1_000
+_DOUBTFUL = frozenset({JobState.SUBMITTING, JobState.AMBIGUOUS})
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerDoubts:
+    """Why a state may not know everything: what it is to the file of the last run, what was found
+    beside it (only where `adopt` was given), and its last record."""
+
+    standing: Standing = Standing.SAME
+    newer: NewerFacts = field(default_factory=NewerFacts)
+    adopt: bool = False
+    recorded_at: float | None = None
+
+    def __bool__(self) -> bool:
+        """Whether anything is in doubt."""
+        return self.adopt or self.standing is not Standing.SAME
+
+
+class Adoption:
+    """Looks for what a state does not know. Used once, before a run."""
+
+    def __init__(self, ports: Ports, rates: Rates, doubts: LedgerDoubts) -> None:
+        self._ports = ports
+        self._effects = Effects(ports)
+        self._rates = rates
+        self._doubts = doubts
+
+    async def hold_sent(self) -> int:
+        """Set jobs aside that were sent before; their count.
+
+        Raises `StoppedEarly` where the history cannot be read, and jobs might be paid for twice
+        without it.
+        """
+        doubts = self._doubts
+        read = await self._read_history(self._since_at())
+        if read.failed:
+            self._go_on_without(read.failed)
+        known = await self._ports.state.requests(list(read.rows))
+        doubtful = [job for job in await self._ports.state.active() if job.state in _DOUBTFUL]
+        claimed = {sent.request_id for sent in doubts.newer.logged.values()}
+        claimed |= {sent.request_id for sent in doubts.newer.listed.values()}
+        since_at = self._since_at() + self._effects.skew_s
+        rows = UnknownRows.of(read, known.keys() | claimed, doubtful, since_at)
+        if rows.tells_nothing and not read.failed:
+            self._go_on_without("it does not tell what was sent")
+        return await self._hold(rows) if rows.rows or doubts.newer else 0
+
+    def _since_at(self) -> float:
+        """The last record. One ahead of now was dated by a clock that was put back since."""
+        now, recorded_at = self._ports.clock.now(), self._doubts.recorded_at
+        if recorded_at is None or recorded_at > now + SKEW_S:
+            return now - SPAN_S + DAY_S
+        return recorded_at
+
+    def _go_on_without(self, reason: str) -> None:
+        """Whether the history is needed: for a copy that nobody vouched for, or newer facts."""
+        doubts = self._doubts
+        told = f"the account's history cannot be read: {reason}"
+        if doubts.newer:
+            raise StoppedEarly(
+                f"{told}. Without it, jobs that were paid for would be paid for again; nothing was "
+                "submitted"
+            )
+        if doubts.standing is Standing.COPIED and not doubts.adopt:
+            raise StoppedEarly(
+                f"this state is a copy, and {told}. If another copy was run since, its jobs would "
+                "be paid for twice; nothing was submitted. If none was, go on with ",
+                ADOPT,
+            )
+        say(f"note: {told}; jobs that wait are taken for never sent")
+
+    async def _read_history(self, since_at: float) -> HistoryRead:
+        clock = self._ports.clock
+        read = HistoryRead(clock.now(), since_at)
+        if not self._ports.provider.capabilities.has_history:
+            read.break_off("the service lists no requests", not_found=False)
+        is_dated = False
+        while not read.ended:
+            outcome = await self._page(read)
+            if not is_dated and abs(self._effects.skew_s) > SKEW_S / 4:
+                # Only now it is known how the service tells the time.
+                read = HistoryRead(clock.now(), since_at + self._effects.skew_s)
+                is_dated = True
+            elif outcome.rows is not None:
+                read.add(outcome.rows)
+            else:
+                gone = outcome.response is not None and outcome.response.signal is Signal.NOT_FOUND
+                read.break_off(outcome.reason, not_found=gone)
+        if not read.failed and not read.covers(since_at + self._effects.skew_s):
+            read.failed = f"it goes back {SPAN_S / DAY_S:.0f} days, and the last record is older"
+        return read
+
+    async def _page(self, read: HistoryRead) -> PageOutcome:
+        """One page, within the limits of the run; asked for again where that may help."""
+        clock = self._ports.clock
+        for number in range(TRIES):
+            await self._slot()
+            outcome = await self._effects.carry_out(Effect(EffectKind.READ_HISTORY, read=read))
+            self._rates.answered("", clock.now())
+            if not isinstance(outcome, PageOutcome) or outcome.response is None:
+                break
+            response = outcome.response
+            settled = response.signal in _REFUSALS | {Signal.NOT_FOUND}
+            if outcome.rows is not None or settled or number == TRIES - 1:
+                return outcome
+            await clock.sleep_until(max(response.retry_at, clock.now() + 2.0**number))
+        return PageOutcome(reason="the page was cut off")
+
+    async def _slot(self) -> None:
+        """Wait for a slot of the rate window, and take it durably."""
+        clock = self._ports.clock
+        while True:
+            now = clock.now()
+            self._rates.advance(now)
+            free_at = self._rates.whole.next_free_at(now)
+            if free_at is None or free_at <= now:
+                break
+            await clock.sleep_until(free_at)
+        note = self._rates.note([""], now)
+        if note is not None:
+            await self._ports.state.record((), {"rate": note})
+        self._rates.start("")
+
+    async def _hold(self, rows: UnknownRows) -> int:
+        count = after_key = 0
+        while jobs := await self._ports.state.draw(after_key, _PAGE):
+            after_key = jobs[-1].key
+            changes: list[Change] = []
+            for job in jobs:
+                if sent := self._sent(job, rows):
+                    count += 1
+                    changes += held_back(job, sent, self._ports.clock.now())
+            if changes:
+                await self._ports.state.record(changes)
+                self._ports.progress.changed(changes)
+        return count
+
+    def _sent(self, job: Job, rows: UnknownRows) -> SentBefore | None:
+        newer = self._doubts.newer.of(job.id)
+        if newer is not None and newer.request_id:
+            return newer
+        row = rows.take(job)
+        if row is None:
+            return newer
+        sent_at = self._ports.clock.now()
+        if row.created_at is not None:
+            sent_at = row.created_at - self._effects.skew_s
+        reason = "unknown to this state, and in the account's history since its last record"
+        return SentBefore(row.request_id, sent_at, reason)
