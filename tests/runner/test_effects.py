@@ -46,9 +46,7 @@ class Script:
     An answer that is an exception is raised.
     """
 
-    def __init__(
-        self, *answers, saves=(), stages=(), keeps=(), free=True, room=True, files=()
-    ):
+    def __init__(self, *answers, saves=(), stages=(), keeps=(), free=True, room=True, files=()):
         self.answers, self.saves, self.stages = list(answers), list(saves), list(stages)
         self.free, self.room, self.files, self.keeps = free, room, dict(files), list(keeps)
         self.asked, self.orders, self.staged, self.kept = [], [], [], []

@@ -21,7 +21,7 @@ from batchgen.store.sqlite.results import ResultQueries
 from batchgen.store.sqlite.schema import APPLICATION_ID, SCHEMA, VERSION, connect
 from batchgen.store.sqlite.state import SqliteState
 from batchgen.store.sqlite.states import among
-from tests.core.builders import NOW, output, saved
+from tests.core.builders import NOW
 from tests.store.builders import break_off_at_once, dump, ledger_at, live, load, spec
 
 A = AttemptState

@@ -294,10 +294,10 @@ class Gates:
             return math.inf
         if closed - _PROBED_BY_SUBMITS or not self.lets_through(CallKind.SUBMIT, now):
             return 0
-        if GateKind.OUTAGE in closed and CallKind.SUBMIT not in self.outages.down:
-            # Results do not come. Where none is waited for, one more job is needed to ask for one.
-            if not idle or self.outages.is_held(CallKind.RESULT, now):
-                return 0
+        no_results = GateKind.OUTAGE in closed and CallKind.SUBMIT not in self.outages.down
+        # Where no result is waited for, one more job is needed to ask for one.
+        if no_results and (not idle or self.outages.is_held(CallKind.RESULT, now)):
+            return 0
         credits_gate = self.closed.get(GateKind.CREDITS)
         if credits_gate is None:
             return 1

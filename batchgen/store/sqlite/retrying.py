@@ -9,8 +9,8 @@ from fnmatch import fnmatchcase
 from batchgen.core.jobs.events import Event, EventKind
 from batchgen.core.jobs.job import STATES, Job, JobState, StateGroup
 from batchgen.core.jobs.lifecycle import apply
-from batchgen.core.scheduling.learned import PRICES_NOTE, prices_of
 from batchgen.core.jobs.spec import Mode
+from batchgen.core.scheduling.learned import PRICES_NOTE, prices_of
 from batchgen.store.sqlite.faults import typed_errors
 from batchgen.store.sqlite.ledger import Ledger
 from batchgen.store.sqlite.rows import JOB_COLUMNS, job_of
@@ -102,7 +102,7 @@ class Retrier:
                 kind = EventKind.REOPENED if _is_reopened(job) else EventKind.RETRIED
                 event = Event(kind, job.key, now, reason="put back by the user")
                 changes.append(apply(job, event))
-                if kind is EventKind.REOPENED and job.api is Mode.BLOCKING:
+                if job.state is JobState.UNKNOWN and _is_reopened(job) and job.api is Mode.BLOCKING:
                     # It cannot be polled: the history alone can bring it home.
                     gone = Event(EventKind.GONE, job.key, now, reason=event.reason)
                     changes.append(apply(changes[-1].after, gone))

@@ -200,9 +200,7 @@ def test_a_host_that_nobody_waits_for_is_forgotten():
     assert A not in made.closed
 
 
-HEARD = st.lists(
-    st.tuples(st.sampled_from([A, B]), st.integers(1, 5), st.booleans()), max_size=60
-)
+HEARD = st.lists(st.tuples(st.sampled_from([A, B]), st.integers(1, 5), st.booleans()), max_size=60)
 
 
 @given(HEARD)

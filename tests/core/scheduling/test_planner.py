@@ -718,7 +718,9 @@ def random_gates(chance):
         gates.close(kind, "why", NOW - chance.choice(AGES_S))
         for _ in range(chance.randint(0, 3)):
             gates.put_off(kind, NOW + chance.choice([-1.0, 0.0, 5.0]))
-    for call in chance.sample([C.SUBMIT, C.STATUS, C.RESULT, C.CREDITS], chance.choice([0, 0, 1, 2])):
+    for call in chance.sample(
+        [C.SUBMIT, C.STATUS, C.RESULT, C.CREDITS], chance.choice([0, 0, 1, 2])
+    ):
         at = NOW - chance.choice(AGES_S)
         for key in range(91, 91 + OUTAGE_AFTER):
             gates.observe(Response(call, Signal.SERVER_ERROR, at, "why"), "flux-pro", key)

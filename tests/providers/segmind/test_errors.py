@@ -232,7 +232,9 @@ FAULTS = [
 
 
 @pytest.mark.parametrize(("fault", "status", "signal"), FAULTS)
-def test_a_fault_is_a_signal_and_a_code_that_arrived_counts_as_far_as_it_is_anybodys(fault, status, signal):
+def test_a_fault_is_a_signal_and_a_code_that_arrived_counts_as_far_as_it_is_anybodys(
+    fault, status, signal
+):
     assert signal_of(TransportError(fault, "detail", status)) is signal
 
 
