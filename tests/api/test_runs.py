@@ -243,7 +243,7 @@ async def test_who_is_cancelled_twice_does_not_wait_for_answers(talk, simulate):
     task.cancel()
     await asyncio.wait([task], timeout=30)
     assert task.cancelled()
-    assert run.summary.counts == {"submitting": 2, "pending": 1}  # the next run finds out
+    assert run.summary.counts == {"ambiguous": 2, "pending": 1}  # the next run finds out
 
 
 def test_threads_and_signals_of_the_host_are_left_alone(talk, service):
