@@ -19,6 +19,11 @@ from batchgen.providers.segmind.simulator import SimulatorConfig
 from batchgen.providers.segmind.simulator.http.server import serve
 
 KEY = "SG_00c0ffee00c0ffee"
+for _number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    # Of tests that a script began with `&`: what they start would inherit it, and never stop.
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, signal.SIG_DFL)
+
 COMMAND = (sys.executable, "-m", "batchgen")
 HEALTHY = {"pictures": "tiny", "latency_s": 0.05, "latency_jitter": 0, "history_lag_s": 0.1}
 """A service that answers at once. v1 jobs end within milliseconds; v2 jobs are first asked for
