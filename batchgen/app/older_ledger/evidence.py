@@ -6,7 +6,8 @@ Looked at whenever a run begins, so the work is bounded, however many jobs there
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import os
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import islice
@@ -18,12 +19,14 @@ from batchgen.datasets.metadata import METADATA_NAME
 from batchgen.datasets.metadata_rows import sampled_rows
 from batchgen.errors import ADOPT, RUN_DIR, StateError
 from batchgen.observe.log_tail import LoggedJob, logged_jobs
+from batchgen.outputs.reading import NOTE as OUTPUTS_NOTE
+from batchgen.outputs.reading import read_bound
 from batchgen.store.sqlite.older import ADOPTED_NOTE, RECORDED_NOTE, OlderQueries
 from batchgen.store.sqlite.schema import is_begun
 from batchgen.system.run_directory import RunDirectory
 from batchgen.system.run_holder import holder_of
 
-WAITING = 200
+WAITING = 100
 """Jobs whose files are looked for. A newer run has submitted the first ones first."""
 _ALL = 2**31
 _ROUNDING_S = 1.0
@@ -118,12 +121,17 @@ def newer_facts(directory: RunDirectory, *, whole: bool = False) -> NewerFacts:
         if log:
             later_s = max(line.at for line in log) - recorded_at
             found.later_s = later_s if later_s > _ROUNDING_S else 0.0
+        bound = read_bound(reader.note(OUTPUTS_NOTE))
+        if (bound.place if bound else "") != str(directory.folder or ""):
+            is_local = False  # another's files, or none: who binds the outputs says so
         if is_local and _changed_at(metadata) > adopted_at:
             listed = (LoggedJob(str(r.get("id")), _text(r.get("request_id")), 0.0) for r in rows)
             found.listed = _unknown(reader, listed, METADATA_NAME)
         if is_local:
             unsent = reader.unsent(_ALL if whole else WAITING)
-            found.files = dict(_files(directory.outputs, unsent, max(recorded_at, adopted_at)))
+            names = _names_below(directory.outputs) if whole else None
+            since_at = max(recorded_at, adopted_at)
+            found.files = dict(_files(directory.outputs, unsent, names, since_at))
         return found
 
 
@@ -147,20 +155,43 @@ def _by_log(job: LoggedJob, where: str = "run.log") -> SentBefore:
 
 
 def _files(
-    outputs: Path, unsent: Iterable[tuple[str, str]], since_at: float
+    outputs: Path,
+    unsent: Iterable[tuple[str, str]],
+    names: Mapping[str, str] | None,
+    since_at: float,
 ) -> Iterator[tuple[str, str]]:
-    """A file under the name of each job that has one since an instant."""
+    """A file under the name of each job that has one since an instant; `names` by stem, if known.
+
+    Else they are tried: a folder may hold a million.
+    """
     for id_, stem in unsent:
-        names = (f"{stem}{mark}.{end}" for mark in ("", "~1") for end in _EXTENSIONS)
-        for name in names:
-            if _changed_at(outputs / name) > since_at:
+        tried = _tried(stem) if names is None else filter(None, [names.get(stem)])
+        for name in tried:
+            if _changed_at(f"{outputs}/{name}") > since_at:
                 yield id_, name
                 break
 
 
-def _changed_at(path: Path) -> float:
+def _tried(stem: str) -> Iterator[str]:
+    """The names that the first output of a job may have."""
+    return (f"{stem}{mark}.{end}" for mark in ("", "~1") for end in _EXTENSIONS)
+
+
+def _names_below(outputs: Path) -> dict[str, str]:
+    """A file of each stem."""
+    found: dict[str, str] = {}
+    for folder, _, names in os.walk(outputs):
+        inner = os.path.relpath(folder, outputs)
+        before = "" if inner == "." else f"{inner}/"
+        for name in names:
+            stem = name.rpartition(".")[0].partition("~")[0]
+            found.setdefault(before + stem, before + name)
+    return found
+
+
+def _changed_at(path: Path | str) -> float:
     try:
-        return path.stat().st_mtime
+        return os.stat(path).st_mtime  # noqa: PTH116  a `Path` costs as much as the call
     except OSError:
         return 0.0
 
