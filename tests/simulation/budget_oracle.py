@@ -167,6 +167,11 @@ def is_quiet(scenario: Scenario) -> bool:
         or service.vanish_probability
         or service.never_finish_probability
         or service.credits_usd < 100.0
+        or scenario.quota_full_s
+        or service.burst_limit
+        or service.result_lag_s
+        or service.status_lag_s
+        or service.cdn_lag_s
     )
     limit, asked = service.rate_limit, scenario.requests_per_minute
     return not struck and (limit is None or (asked is not None and limit >= asked))

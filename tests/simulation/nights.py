@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from batchgen.core.common.json import canonical_json
 from batchgen.core.jobs.policies import Limits, OnExpired, RateScope
@@ -16,6 +18,7 @@ from batchgen.providers.segmind.simulator import (
     SimulatorConfig,
 )
 from batchgen.testing.rehearsal import Interruption, Mishap, Scenario
+from tests.simulation.oddities import ODDITIES
 from tests.simulation.uploading import naming, path_of, picture
 
 PRICE_USD = 0.10
@@ -239,6 +242,21 @@ def files_that_are_not_there_any_more() -> list[Scenario]:
     return [Scenario(specs, service(), Limits(concurrency=2), inputs=inputs)]
 
 
+def every_oddity() -> list[Scenario]:
+    """Each of them alone, three times."""
+    plain = Scenario(jobs(8), service(), Limits(concurrency=4), longest_process_s=SHORT_S)
+    pictures = replace(
+        plain,
+        specs=[*jobs(8)[2:], *(naming(spec, [0]) for spec in jobs(2))],
+        inputs={path_of(0): picture(0)},
+    )
+    return [
+        replace(oddity(pictures if turn == 0 else plain, random.Random(turn)), seed=turn)
+        for oddity in ODDITIES
+        for turn in range(3)
+    ]
+
+
 NIGHTS: Mapping[str, Callable[[], Sequence[Scenario]]] = {
     night.__name__: night
     for night in (
@@ -257,5 +275,6 @@ NIGHTS: Mapping[str, Callable[[], Sequence[Scenario]]] = {
         uploads_stopped_at_every_step,
         uploads_are_dead,
         files_that_are_not_there_any_more,
+        every_oddity,
     )
 }

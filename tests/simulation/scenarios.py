@@ -18,6 +18,7 @@ from batchgen.providers.segmind.simulator import (
     SimulatorConfig,
 )
 from batchgen.testing.rehearsal import Interruption, Mishap, Scenario
+from tests.simulation.oddities import with_oddities
 from tests.simulation.tightening import tighten
 from tests.simulation.uploading import with_uploads
 from tests.simulation.widening import widen
@@ -76,13 +77,13 @@ def scenario_of(seed: int) -> Scenario:
     """The scenario of a seed; equal seeds, equal scenarios.
 
     Two of three hold more troubles, six of twenty tighter budgets or a slow service, three of
-    twenty files to be uploaded.
+    twenty files to be uploaded, five of twenty oddities of the service and of what is before it.
     """
     if seed % 20 == 19:
         return _duplicate_ids(seed)
     plain = _plain(seed)
     night = tighten(widen(plain, seed) if seed % 3 else plain, seed)
-    return with_uploads(night, seed)
+    return with_uploads(with_oddities(night, seed), seed)
 
 
 def _plain(seed: int) -> Scenario:
