@@ -164,9 +164,9 @@ def test_unknown_models_can_be_accepted():
     assert caller(models={"mine": {"price_usd": 1}}).submit("mine").status == 200
 
 
-def test_credits_and_the_teams_limit_are_406_with_their_own_words():
+def test_credits_and_the_teams_limit_are_refused_with_their_own_words():
     client = caller(credits_usd=0.1)
-    assert [client.submit().status for _ in range(3)] == [200, 200, 406]
+    assert [client.submit().status for _ in range(3)] == [200, 200, 402]
     assert "credits" in read(client.submit())["error"]
     client.service.add_credits(0.05)
     assert client.submit().status == 200
@@ -187,7 +187,7 @@ def test_free_credits_are_spent_last():
         {"credits": 0.0, "free-credits": 0.05},
         {"credits": 0.0, "free-credits": 0.0},
     ]
-    assert client.submit().status == 406
+    assert client.submit().status == 402
 
 
 def test_a_record_is_forgotten_an_hour_after_its_submission():

@@ -100,7 +100,7 @@ class SimulatorConfig(BaseModel):
     """What it holds beside that, spent last."""
     spend_limit_usd: Usd | None = None
     """The team's limit on everything spent; None: no limit."""
-    credits_status: Literal[402, 406] = 406
+    credits_status: Literal[402, 406] = 402
     """The status of a v2 submit for which the account has too little."""
     credits_status_v1: Literal[402, 406] = 406
     """The same of a v1 call."""
