@@ -247,11 +247,9 @@ def _numbered(found: tuple[FoundOutput, ...]) -> tuple[tuple[Output, ...], dict[
 
 def read_record(job: Job, outcome: CallOutcome, now: float) -> Event:
     """What the history says about one request: where its files are, or that it knows of none."""
-    signal = signal_of(outcome)
+    signal = _signal_of_lookup(outcome)
     if signal is not Signal.OK or isinstance(outcome, TransportError):
         return failed_call(CallKind.HISTORY, job, outcome, signal, now)
-    if not _is_json(outcome):
-        return failed_call(CallKind.HISTORY, job, outcome, Signal.UNREADABLE, now)
     row = history_row(outcome)
     if _is_of_another(row, job):
         row = {}
@@ -275,13 +273,16 @@ def read_record(job: Job, outcome: CallOutcome, now: float) -> Event:
     return failed_call(CallKind.HISTORY, job, outcome, Signal.NOT_FOUND, now)
 
 
-def _is_json(answer: Answer) -> bool:
-    """An error page under a 200 must not count as the history knowing nothing."""
+def _signal_of_lookup(outcome: CallOutcome) -> Signal:
+    """An error or a page under a 200 must not count as the history knowing nothing."""
+    signal = signal_of(outcome)
+    if signal is not Signal.OK or isinstance(outcome, TransportError) or history_row(outcome):
+        return signal
     try:
-        answer.json()
+        outcome.json()
     except ValueError:
-        return False
-    return True
+        return Signal.UNREADABLE
+    return Signal.UNREADABLE if error_text(outcome) else signal
 
 
 def _is_of_another(row: dict[str, Any], job: Job) -> bool:
@@ -297,7 +298,7 @@ def read_confirmation(job: Job, request_id: str, outcome: CallOutcome, now: floa
     Lists also show the rows of team-mates; their ids are answered with 404. A v1 request cannot be
     polled, so it is taken from the history itself once it is there.
     """
-    signal = signal_of(outcome)
+    signal = _signal_of_lookup(outcome)
     if signal is Signal.NOT_FOUND:
         return None
     if signal is not Signal.OK or isinstance(outcome, TransportError):

@@ -574,6 +574,8 @@ def test_a_recovered_record_brings_urls_and_cost():
         ({}, E.GIVEN_UP),
         (row(model_status="PENDING", generation_url=None), E.TROUBLE),
         (b"<html>maintenance</html>", E.TROUBLE),
+        ({"error": "busy"}, E.TROUBLE),
+        ({"message": "internal error", "data": None}, E.TROUBLE),
     ],
 )
 def test_only_a_history_that_can_be_read_makes_us_give_up_and_only_after_the_hour(body, kind):
@@ -604,6 +606,8 @@ def test_a_job_without_id_takes_nobodys_row():
         (row(request_id="r-8"), 200, Mode.QUEUED, None),
         ({}, 200, Mode.QUEUED, None),
         ({"error": "not found"}, 404, Mode.QUEUED, None),
+        ({"error": "busy"}, 200, Mode.QUEUED, E.TROUBLE),
+        (b"<html>maintenance</html>", 200, Mode.QUEUED, E.TROUBLE),
         ({}, 500, Mode.QUEUED, E.TROUBLE),
         ({}, 401, Mode.QUEUED, E.HELD),
         ({"error": "credits"}, 402, Mode.QUEUED, E.HELD),
@@ -618,7 +622,7 @@ def test_whether_a_row_is_ours(body, status, api, kind):
     if event is not None:
         apply(asked, event)
         told = event.request_id if isinstance(event, AnswerEvent) else ""
-        assert told == ("r-7" if status == 200 else "")
+        assert told == ("" if kind in {E.TROUBLE, E.HELD} else "r-7")
         assert event.response.call is CallKind.HISTORY
 
 
