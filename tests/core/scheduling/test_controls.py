@@ -18,6 +18,7 @@ from batchgen.core.scheduling.effects import EffectKind
 from batchgen.core.scheduling.gates import GateKind, Gates
 from batchgen.core.scheduling.lookups import Lookups
 from batchgen.core.scheduling.planner import plan
+from batchgen.core.scheduling.refusals import MODEL_PAUSE_S
 from batchgen.core.scheduling.spending import Money
 from tests.core.builders import NOW, event, job, scheduler
 
@@ -142,7 +143,9 @@ def test_a_silent_history_will_not_tell_so_nothing_is_kept_for_it():
 
 def test_jobs_of_closed_models_are_none_that_could_go():
     shut = [job(key=key, model="flux-max") for key in (20, 21, 22)]
-    gates = Gates(closed_models={"flux-max": "HTTP 404"})
+    gates = Gates()
+    for at in (NOW - MODEL_PAUSE_S, NOW):
+        gates.refusals.refuse_model("flux-max", "HTTP 404", at)
 
     made = in_doubt(*shut, *pending(1), gates=gates)
 

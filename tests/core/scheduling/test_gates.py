@@ -260,6 +260,40 @@ def test_a_call_of_a_job_that_passes_shows_that_the_key_is_good(call):
     assert not gates.closed
 
 
+@pytest.mark.parametrize("call", [C.STATUS, C.RESULT])
+@pytest.mark.parametrize("signal", [Signal.KEY_REFUSED, Signal.FORBIDDEN])
+def test_what_the_key_is_refused_for_alone_is_asked_about_with_a_free_call(call, signal):
+    """Else one request of a stranger would stop a night."""
+    gates = reached()
+    for number in range(9):
+        heard(gates, call, signal, NOW + number, job_key=7)
+    assert not gates.closed
+    assert gates.wants_probe
+
+    heard(gates, call, signal, NOW + 9, job_key=8)
+    assert set(gates.closed) == {K.KEY}
+
+
+@pytest.mark.parametrize(("signal", "closed"), [
+    (Signal.OK, set()), (Signal.KEY_REFUSED, {K.KEY}), (Signal.SERVER_ERROR, set()),
+])  # fmt: skip
+def test_a_free_call_that_is_refused_as_well_makes_it_the_key(signal, closed):
+    gates = reached()
+    heard(gates, C.STATUS, Signal.KEY_REFUSED, job_key=7)
+
+    heard(gates, C.CREDITS, signal)
+
+    assert set(gates.closed) == closed
+
+
+def test_after_a_call_that_passed_it_begins_anew():
+    gates = reached()
+    for key in (7, 8, 9):
+        heard(gates, C.STATUS, Signal.KEY_REFUSED, job_key=key)
+        heard(gates, C.STATUS, Signal.OK, job_key=1)
+        assert not gates.closed
+
+
 @pytest.mark.parametrize("call", [C.HISTORY, C.CREDITS])
 def test_other_calls_do_not_clear_the_key(call):
     gates = Gates()

@@ -21,6 +21,7 @@ from batchgen.core.jobs.spec import Mode
 from batchgen.core.net.http import Host
 from batchgen.core.reconciliation.history import HistoryRead
 from batchgen.core.scheduling.completion import Verdict
+from batchgen.core.scheduling.effects import CALLS
 from batchgen.core.scheduling.effects import EffectKind as F
 from batchgen.core.scheduling.file_hosts import hosts_of
 from batchgen.core.scheduling.gates import GateKind, Gates
@@ -852,14 +853,14 @@ def test_no_effect_passes_a_gate_that_holds_it(made):
             assert not made.hosts.holds(effect.model)
         elif effect.kind is F.SAVE:
             assert not made.gates.holds_saves()
-        if effect.call is not None:
-            assert made.gates.lets_through(effect.call, NOW)
+        if effect.kind in CALLS:
+            assert made.gates.lets_through(CALLS[effect.kind], NOW)
 
 
 @given(BOARDS)
 def test_at_a_closed_gate_no_plan_lets_more_than_one_call_through(made):
     effects = plan(made, NOW).effects
-    calls = Counter(effect.call for effect in effects if effect.job and effect.call)
+    calls = Counter(CALLS[effect.kind] for effect in effects if effect.job and effect.kind in CALLS)
 
     assert calls.total() <= 1 or K.KEY not in made.gates.closed
     assert all(calls[call] <= 1 for call in made.gates.outages.down)

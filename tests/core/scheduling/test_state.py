@@ -16,7 +16,7 @@ from batchgen.core.jobs.lifecycle import TABLE, apply
 from batchgen.core.jobs.outcomes import CallKind, Signal
 from batchgen.core.jobs.policies import Limits, OnExpired, WhenAbsent
 from batchgen.core.reconciliation.history import HistoryRead
-from batchgen.core.scheduling.effects import Effect, EffectKind
+from batchgen.core.scheduling.effects import EffectKind
 from batchgen.core.scheduling.file_hosts import FileHosts
 from batchgen.core.scheduling.gates import GateKind, Gates
 from batchgen.core.scheduling.latency import Latencies
@@ -531,7 +531,7 @@ def test_while_no_other_job_passes_no_job_fails(signal):
 
 
 @pytest.mark.parametrize(
-    ("state", "kind", "effect"),
+    ("state", "kind", "kind_of"),
     [(S.PENDING, E.ANSWERED, EffectKind.SUBMIT), (S.FETCHING, E.RESULT, EffectKind.FETCH)],
 )
 @pytest.mark.parametrize(
@@ -540,25 +540,29 @@ def test_while_no_other_job_passes_no_job_fails(signal):
     ids=["a file", "a text", "nothing"],
 )
 def test_a_model_that_made_media_once_is_expected_to_make_them_again(
-    state, kind, effect, outputs, learned
+    state, kind, kind_of, outputs, learned
 ):
     made = scheduler([job(S.SUBMITTING if kind is E.ANSWERED else state), job(state, 2)])
 
     happened(made, kind, outputs=outputs)
 
-    assert made.start(Effect(effect, made.jobs[2]), NOW).wants_media is learned
+    (started,) = [effect for effect in plan(made, NOW).effects if effect.job.key == 2]
+    assert (started.kind, started.wants_media) == (kind_of, learned)
 
 
 def test_a_model_that_the_catalogue_knows_needs_no_first_result():
     made = scheduler([job(S.FETCHING)], media_models={"flux-pro"})
 
-    assert made.start(Effect(EffectKind.FETCH, made.jobs[1]), NOW).wants_media
+    assert [effect.wants_media for effect in plan(made, NOW).effects] == [True]
 
 
 def test_what_calls_report_reaches_the_gates():
-    made = scheduler([job(S.SUBMITTED)])
+    made = scheduler([job(S.SUBMITTED), job(S.SUBMITTED, 2)])
+    refused_key = {"call": CallKind.STATUS, "signal": Signal.KEY_REFUSED, "reason": "HTTP 401"}
 
-    happened(made, E.HELD, call=CallKind.STATUS, signal=Signal.KEY_REFUSED, reason="HTTP 401")
+    happened(made, E.TROUBLE, **refused_key)
+    assert not made.gates.closed, "it may be the trouble of this request alone"
+    happened(made, E.TROUBLE, job_key=2, **refused_key)
 
     assert set(made.gates.closed) == {GateKind.KEY}
 

@@ -23,7 +23,6 @@ from batchgen.errors import NetFault, TransportError
 from batchgen.providers.segmind.treatments import (
     DEFAULT_RESET_S,
     HISTORY_PAUSE_S,
-    KEY_PAUSE_S,
     MAX_LAG_S,
     MAX_LOOKUP_S,
     MAX_RESET_S,
@@ -55,8 +54,8 @@ FIRST = {
     Signal.MIDDLEMAN: (E.UNCLEAR, E.TROUBLE, E.TROUBLE, E.TROUBLE),
     Signal.NOT_NOW: (E.NOT_ACCEPTED, E.TROUBLE, E.TROUBLE, E.TROUBLE),
     Signal.BAD_REQUEST: (E.REFUSED, E.TROUBLE, E.TROUBLE, E.TROUBLE),
-    Signal.KEY_REFUSED: (E.NOT_ACCEPTED, E.HELD, E.HELD, E.HELD),
-    Signal.FORBIDDEN: (E.NOT_ACCEPTED, E.HELD, E.HELD, E.HELD),
+    Signal.KEY_REFUSED: (E.NOT_ACCEPTED, E.TROUBLE, E.TROUBLE, E.HELD),
+    Signal.FORBIDDEN: (E.NOT_ACCEPTED, E.TROUBLE, E.TROUBLE, E.HELD),
     Signal.NOT_FOUND: (E.NOT_ACCEPTED, E.TROUBLE, E.TROUBLE, E.TROUBLE),
     Signal.WRONG_METHOD: (E.NOT_ACCEPTED, E.TROUBLE, E.TROUBLE, E.TROUBLE),
     Signal.NO_CREDITS: (E.NOT_ACCEPTED, E.HELD, E.HELD, E.HELD),
@@ -113,8 +112,9 @@ def test_the_sixth_time(signal, call, state, kind):
     apply(tired, event)
 
 
-# Who is told when to come again, or waits at a gate, is not counted.
-UNCOUNTED = {Signal.KEY_REFUSED, Signal.FORBIDDEN, Signal.NO_CREDITS, Signal.RATE_LIMITED}
+# Who is told when to come again, or waits at a gate, is not counted. A key may be refused for one
+# request alone: that counts, and the request comes to its end by age.
+UNCOUNTED = {Signal.NO_CREDITS, Signal.RATE_LIMITED}
 
 
 @pytest.mark.parametrize("signal", [signal for signal in FIRST if signal is not Signal.OK])
@@ -129,7 +129,9 @@ def test_no_answer_but_a_404_moves_a_paid_job_however_often_it_comes(signal, cal
 
     is_gone = call is C.RESULT and signal in {Signal.NOT_FOUND, Signal.RETIRED}
     assert current.state is (S.RECOVERING if is_gone else state)
-    assert current.trouble == (0 if is_gone else 2 if signal in UNCOUNTED else 52)
+    refused = call is C.HISTORY and signal in {Signal.KEY_REFUSED, Signal.FORBIDDEN}
+    is_counted = signal not in UNCOUNTED and not refused
+    assert current.trouble == (0 if is_gone else 52 if is_counted else 2)
 
 
 def test_the_table_above_knows_every_signal():
@@ -205,9 +207,12 @@ def test_a_request_that_the_key_is_refused_for_does_not_stand_in_the_way_of_othe
     call, state, signal
 ):
     """It may be this one alone: were it due at once, it would be every probe of the key."""
-    held = failed_call(call, job(state), answer({"error": "no"}, 401), signal, NOW)
+    refused = failed_call(call, job(state), answer({"error": "no"}, 401), signal, NOW)
 
-    assert (held.kind, held.retry_at) == (E.HELD, NOW + KEY_PAUSE_S)
+    after = apply(job(state, trouble=3), refused).after
+
+    assert (after.state, after.trouble) == (state, 4)
+    assert after.due_at > NOW
 
 
 @pytest.mark.parametrize(
