@@ -65,7 +65,8 @@ class Patience:
 class Gate:
     """One closed gate: since when, why, how often probed in vain, and when to probe next.
 
-    `probed_idle` says that it was probed when nothing else was under way.
+    `probed_idle` says that it was probed when nothing else was under way; `is_vague` that nobody
+    knows why it was closed.
     """
 
     kind: GateKind
@@ -76,6 +77,7 @@ class Gate:
     call: CallKind | None = None
     """The call that closed it."""
     probed_idle: bool = False
+    is_vague: bool = False
 
 
 DISK_CHECK_S = 5.0
@@ -227,7 +229,9 @@ class Gates:
         gate = self.closed.get(GateKind.CREDITS)
         if gate is None:
             self.close(GateKind.CREDITS, response.reason, response.at, response.call)
-            self.put_off(GateKind.CREDITS, response.at + _FIRST_CREDITS_PROBE_S, probes=0)
+            at, is_vague = response.at + _FIRST_CREDITS_PROBE_S, _is_vague(response)
+            closed = self.closed[GateKind.CREDITS]
+            self.closed[GateKind.CREDITS] = replace(closed, probe_at=at, is_vague=is_vague)
         elif response.at >= gate.probe_at or gate.probed_idle:
             delay_s = min(_MAX_CREDITS_PROBE_S, _FIRST_CREDITS_PROBE_S * 2.0 ** (gate.probes + 1))
             self.put_off(GateKind.CREDITS, response.at + delay_s)
@@ -301,13 +305,19 @@ class Gates:
         credits_gate = self.closed.get(GateKind.CREDITS)
         if credits_gate is None:
             return 1
-        return int(now >= credits_gate.probe_at or (idle and not credits_gate.probed_idle))
+        at_rest = idle and not (credits_gate.probed_idle or credits_gate.is_vague)
+        return int(now >= credits_gate.probe_at or at_rest)
 
     def probes_at(self) -> list[float]:
         """When calls may be tried at closed gates."""
         kinds = (GateKind.KEY, GateKind.CREDITS)
         gates = [self.closed[kind].probe_at for kind in kinds if kind in self.closed]
         return gates + [outage.probe_at for outage in self.outages.down.values()]
+
+    @property
+    def lets_no_submits(self) -> bool:
+        """Whether nothing new may be submitted, not even as a probe."""
+        return bool(self.closed.keys() - _HOLDING_NOTHING - _PROBED_BY_SUBMITS)
 
     def holds_submits(self) -> bool:
         """Whether nothing new may be submitted, probes aside."""
@@ -351,3 +361,7 @@ class Gates:
         if kind is GateKind.KEY:
             return self.patience.outage_s
         return self.patience.disk_s if kind is GateKind.DISK else None
+
+
+def _is_vague(response: Response) -> bool:
+    return response.signal is Signal.REFUSED_UNTOLD

@@ -21,8 +21,9 @@ PATIENCE = 5
 """Fruitless tries in a row before another source is asked as well. With the backoff about 30 s."""
 REFUSALS = 2
 """So often a middleman must refuse a job, and let others pass, before it is the job's trouble."""
-BUSY_TRIES = 20
-"""So often a job may be told to come later (421, 423, 425). With the backoff more than an hour."""
+BUSY_TRIES, BUSY_S = 20, 3600.0
+"""So often a job may be told to come later (421, 423, 425) while others pass: with the backoff that
+takes more than an hour."""
 STRAGGLER_S = 600.0
 """How long after its window a request may still be called running. A guess."""
 HOPELESS_WINDOWS = 2
@@ -46,8 +47,6 @@ def by_policy(job: Job, event: Event, limits: Limits, retention_s: float) -> Eve
         return _expired(job, event, limits)
     if event.kind is EventKind.ABSENT:
         return _absent(job, event, limits)
-    if event.kind is EventKind.NOT_ACCEPTED and job.trouble >= BUSY_TRIES:
-        return replace(event, kind=EventKind.REFUSED, retry_at=0.0)
     return event
 
 
@@ -82,14 +81,15 @@ def overdue(job: Job, event: Event, retention_s: float, *, silent: bool = False)
     is_late = age_s > retention_s + STRAGGLER_S
     if event.kind is EventKind.RUNNING and is_late:
         return replace(event, kind=EventKind.GONE, reason="still running after its hour")
-    if event.kind is not EventKind.TROUBLE:
+    if event.kind not in {EventKind.TROUBLE, EventKind.HELD}:
         return event
     is_open = job.state is JobState.FETCHING and not job.outputs
     if is_late and (job.state is JobState.SUBMITTED or is_open):
-        return replace(event, kind=EventKind.GONE)
+        return replace(event, kind=EventKind.GONE, retry_at=0.0)
     answered = event.response is not None and event.response.signal in _ANSWERED
     if (
         job.state in _LOOKED_UP
+        and event.kind is EventKind.TROUBLE
         and (answered or not silent)
         and age_s > HOPELESS_WINDOWS * retention_s
     ):

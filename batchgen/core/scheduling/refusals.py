@@ -55,6 +55,10 @@ class Refusals:
         passed = [self._passed_at.get(model, 0.0)] if model else self._passed_at.values()
         return max(passed, default=0.0) > refused_at
 
+    def passed_since(self, at: float) -> bool:
+        """Whether any submit was accepted since then."""
+        return max(self._passed_at.values(), default=0.0) >= at
+
     def refuse_job(self, job_key: int, at: float) -> None:
         """A submit of this job was refused."""
         self._jobs[job_key] = at

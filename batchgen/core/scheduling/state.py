@@ -43,6 +43,8 @@ from batchgen.core.scheduling.latency import Latencies
 from batchgen.core.scheduling.learned import LATENCIES_NOTE, LIMITED_NOTE, PRICES_NOTE
 from batchgen.core.scheduling.lookups import Lookups
 from batchgen.core.scheduling.policy import (
+    BUSY_S,
+    BUSY_TRIES,
     by_policy,
     has_media,
     overdue,
@@ -368,10 +370,14 @@ class SchedulerState:
         response = event.response
         if event.kind is not EventKind.NOT_ACCEPTED or response is None:
             return event
+        refusals = self.gates.refusals
+        if response.signal is Signal.NOT_NOW and job.trouble >= BUSY_TRIES:
+            passes = refusals.passed_since(event.at - BUSY_S)
+            return replace(event, kind=EventKind.REFUSED, retry_at=0.0) if passes else event
         if TABLE[response.signal][response.call] is not Treatment.SUSPECT:
             return event
         model = "" if response.signal is Signal.REFUSED_UNTOLD else job.model
-        if not self.gates.refusals.is_the_jobs(job.key, model):
+        if not refusals.is_the_jobs(job.key, model):
             return event
         reason = f"{event.reason}; refused again while other jobs pass"
         return replace(event, kind=EventKind.REFUSED, reason=reason, retry_at=0.0)
@@ -542,7 +548,7 @@ class SchedulerState:
     @property
     def more_to_submit(self) -> bool:
         """Whether later submits may still come, to show how far the history has caught up."""
-        if self.gates.holds_submits():
+        if self.gates.lets_no_submits:
             return False
         counts = self.queues.counts
         return bool(counts[JobState.PENDING] or counts[JobState.SUBMITTING] or not self.all_drawn)

@@ -39,6 +39,8 @@ def _replan_polls(scheduler: SchedulerState, now: float) -> None:
         return
     for key in scheduler.queues.idle(QueueKind.POLL):
         job = scheduler.jobs[key]
+        if job.trouble:
+            continue  # it waits for its backoff
         due_at = polls.next_poll_at(job, scheduler.asked_at.get(key, job.sent_at))
         if due_at != job.due_at:
             scheduler.queues.put(replace(job, due_at=due_at))
