@@ -22,7 +22,7 @@ from batchgen.core.jobs.outcomes import TABLE, CallKind, Signal, Treatment
 from batchgen.core.manifest.notice_kinds import NoticeKind
 from batchgen.core.manifest.schema import json_schema
 from batchgen.core.progress.log_events import FIELDS, JOB_FIELDS, LogEvent, log_name, logged_kinds
-from batchgen.core.scheduling.gates import GateKind
+from batchgen.core.scheduling.gates.gates import GateKind
 from batchgen.providers.segmind.simulator.config import SimulatorConfig
 from batchgen.providers.segmind.simulator.fault_rules import (
     CdnHost,

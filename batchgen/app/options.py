@@ -10,7 +10,7 @@ from typing import Literal
 
 from batchgen.core.forecast.run_settings import settings_text
 from batchgen.core.manifest.schema import Manifest
-from batchgen.core.scheduling.gates import Patience
+from batchgen.core.scheduling.gates.gates import Patience
 from batchgen.errors import UserError
 from batchgen.store.base import OnChange
 

@@ -25,7 +25,7 @@ from batchgen.core.jobs.policies import Limits, OnExpired, RateScope, WhenAbsent
 from batchgen.core.progress.eta import SnapshotReader
 from batchgen.core.progress.tally import Tally
 from batchgen.core.scheduling.completion import exit_code
-from batchgen.core.scheduling.gates import Gates
+from batchgen.core.scheduling.gates.gates import Gates
 from batchgen.core.scheduling.latency import DEFAULT_LATENCY_S, Latencies
 from batchgen.core.scheduling.learned import LATENCIES_NOTE, PRICES_NOTE, prices_of
 from batchgen.core.scheduling.prefetch import Prefetch

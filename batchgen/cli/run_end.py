@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from batchgen.app.session import Session
     from batchgen.core.jobs.job import Job
     from batchgen.core.progress.tally import Tally
-    from batchgen.core.scheduling.gates import Gate
+    from batchgen.core.scheduling.gates.gates import Gate
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,8 @@ from datetime import datetime
 from batchgen.core.jobs.events import Change
 from batchgen.core.jobs.job import Outlook
 from batchgen.core.jobs.placeholders import Uploaded
-from batchgen.core.scheduling.gates import Gates
-from batchgen.core.scheduling.refusals import Refusal
+from batchgen.core.scheduling.gates.gates import Gates
+from batchgen.core.scheduling.gates.refusals import Refusal
 from batchgen.core.scheduling.state import SchedulerState
 from batchgen.ports import Progress
 

@@ -35,8 +35,8 @@ from batchgen.core.scheduling.effects import (
     StorageTrouble,
     UploadOutcome,
 )
-from batchgen.core.scheduling.file_hosts import hosts_of
-from batchgen.core.scheduling.gates import GateKind
+from batchgen.core.scheduling.gates.file_hosts import hosts_of
+from batchgen.core.scheduling.gates.gates import GateKind
 from batchgen.core.scheduling.policy import PATIENCE
 from batchgen.core.scheduling.spending import Money
 from batchgen.errors import InternalError, TransportError

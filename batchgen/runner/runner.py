@@ -21,7 +21,7 @@ from batchgen.core.jobs.placeholders import Uploaded
 from batchgen.core.scheduling.clock_skew import redated, undatable
 from batchgen.core.scheduling.completion import Verdict
 from batchgen.core.scheduling.effects import Effect, EffectKind, Outcome, ProbeOutcome, cut_off
-from batchgen.core.scheduling.gates import DISK_CHECK_S, Gate, GateKind
+from batchgen.core.scheduling.gates.gates import DISK_CHECK_S, Gate, GateKind
 from batchgen.core.scheduling.planner import PlannedEffects, plan
 from batchgen.core.scheduling.state import SchedulerState
 from batchgen.core.scheduling.tick import tick

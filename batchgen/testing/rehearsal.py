@@ -14,7 +14,7 @@ from batchgen.app.stopping import POSTS_WITHIN_S
 from batchgen.core.jobs.job import Job, JobState
 from batchgen.core.jobs.lifecycle import INTERRUPTED
 from batchgen.core.scheduling.completion import Verdict
-from batchgen.core.scheduling.gates import Gate, GateKind, Gates
+from batchgen.core.scheduling.gates.gates import Gate, GateKind, Gates
 from batchgen.core.scheduling.latency import Latencies
 from batchgen.core.scheduling.learned import LATENCIES_NOTE, PRICES_NOTE
 from batchgen.core.scheduling.rate_limit import Rates

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from batchgen.core.jobs.policies import Limits
 from batchgen.core.jobs.spec import JobSpec
-from batchgen.core.scheduling.gates import Patience
+from batchgen.core.scheduling.gates.gates import Patience
 from batchgen.ports import SaveFault
 from batchgen.providers.segmind.simulator.config import SimulatorConfig
 

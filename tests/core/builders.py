@@ -19,7 +19,7 @@ from batchgen.core.jobs.job import Job, JobState, Output, SavedFile
 from batchgen.core.jobs.outcomes import CallKind, Response
 from batchgen.core.jobs.policies import Limits
 from batchgen.core.net.http import Answer
-from batchgen.core.scheduling.gates import Gates
+from batchgen.core.scheduling.gates.gates import Gates
 from batchgen.core.scheduling.prefetch import Drawn, Prefetch
 from batchgen.core.scheduling.rate_limit import Rates, RateWindow
 from batchgen.core.scheduling.spending import Money

@@ -12,7 +12,7 @@ from batchgen.core.jobs.job import AttemptState, JobState
 from batchgen.core.jobs.lifecycle import diagram
 from batchgen.core.jobs.outcomes import Signal
 from batchgen.core.manifest.schema import Manifest
-from batchgen.core.scheduling.gates import GateKind
+from batchgen.core.scheduling.gates.gates import GateKind
 from batchgen.providers.segmind.simulator.config import SimulatorConfig
 from batchgen.providers.segmind.simulator.fault_rules import FaultKind
 from batchgen.system.run_directory import RunDirectory

@@ -11,9 +11,9 @@ from batchgen.core.jobs.job import JobState as S
 from batchgen.core.jobs.job import Outlook
 from batchgen.core.jobs.lifecycle import apply
 from batchgen.core.jobs.placeholders import Content, Uploaded
-from batchgen.core.scheduling.gates import GateKind
+from batchgen.core.scheduling.gates.gates import GateKind
+from batchgen.core.scheduling.gates.refusals import MODEL_PAUSE_S
 from batchgen.core.scheduling.rate_limit import SLOWEST, RateWindow
-from batchgen.core.scheduling.refusals import MODEL_PAUSE_S
 from batchgen.core.scheduling.spending import Money
 from batchgen.runner.announcer import RETOLD_S, Announcer
 from batchgen.testing.memory import RecordingProgress

@@ -8,8 +8,8 @@ from batchgen.core.jobs.events import EventKind as E
 from batchgen.core.jobs.job import JobState as S
 from batchgen.core.jobs.lifecycle import apply
 from batchgen.core.jobs.policies import Limits
+from batchgen.core.scheduling.gates.refusals import MODEL_PAUSE_S
 from batchgen.core.scheduling.planner import PlannedEffects
-from batchgen.core.scheduling.refusals import MODEL_PAUSE_S
 from batchgen.runner.runner import draw
 from tests.core.builders import NOW, event, job, scheduler
 

@@ -21,7 +21,7 @@ from batchgen.core.scheduling.effects import (
     UploadOutcome,
 )
 from batchgen.core.scheduling.effects import EffectKind as K
-from batchgen.core.scheduling.gates import GateKind
+from batchgen.core.scheduling.gates.gates import GateKind
 from batchgen.core.scheduling.policy import PATIENCE
 from batchgen.core.scheduling.spending import Money
 from batchgen.errors import InternalError, NetFault, TransportError

@@ -10,7 +10,7 @@ import pytest
 
 from batchgen.app.stopping import POSTS_WITHIN_S
 from batchgen.core.jobs.policies import Limits
-from batchgen.core.scheduling.gates import GateKind
+from batchgen.core.scheduling.gates.gates import GateKind
 from batchgen.core.scheduling.latency import Latencies
 from batchgen.core.scheduling.rate_limit import Rates, RateWindow
 from batchgen.core.scheduling.state import SchedulerState

@@ -9,7 +9,7 @@ from batchgen.core.jobs.events import EventKind
 from batchgen.core.jobs.job import JobState
 from batchgen.core.jobs.policies import RateScope
 from batchgen.core.jobs.spec import Mode
-from batchgen.core.scheduling.gates import GateKind
+from batchgen.core.scheduling.gates.gates import GateKind
 from batchgen.providers.segmind.simulator import Bill, Endpoint, FaultKind, Outcome
 from batchgen.testing.rehearsal import RehearsalReport, Scenario
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from batchgen.core.common.json import canonical_json
 from batchgen.core.jobs.policies import Limits, OnExpired, RateScope
 from batchgen.core.jobs.spec import JobSpec, Mode
-from batchgen.core.scheduling.gates import Patience
+from batchgen.core.scheduling.gates.gates import Patience
 from batchgen.providers.segmind.simulator import (
     Endpoint,
     FaultKind,

@@ -8,7 +8,7 @@ from batchgen.core.jobs.events import Change, EventKind
 from batchgen.core.jobs.job import JobState
 from batchgen.core.jobs.policies import RateScope
 from batchgen.core.scheduling.completion import Verdict
-from batchgen.core.scheduling.gates import GateKind
+from batchgen.core.scheduling.gates.gates import GateKind
 from batchgen.providers.segmind.simulator import Endpoint, FaultRule, Outcome
 from batchgen.testing.rehearsal import RehearsalReport, Scenario
 from tests.simulation.budget_oracle import broken_budgets, uncounted

@@ -12,7 +12,7 @@ from batchgen.core.jobs.outcomes import Signal
 from batchgen.core.jobs.policies import Limits, RateScope
 from batchgen.core.jobs.spec import JobSpec
 from batchgen.core.scheduling.completion import Verdict
-from batchgen.core.scheduling.gates import GateKind
+from batchgen.core.scheduling.gates.gates import GateKind
 from batchgen.providers.segmind.simulator import (
     Endpoint,
     FaultKind,

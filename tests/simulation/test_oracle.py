@@ -11,7 +11,7 @@ from batchgen.core.jobs.events import EventKind as E
 from batchgen.core.jobs.job import JobState as S
 from batchgen.core.jobs.policies import Limits, RateScope
 from batchgen.core.scheduling.completion import Verdict
-from batchgen.core.scheduling.gates import Gate, GateKind
+from batchgen.core.scheduling.gates.gates import Gate, GateKind
 from batchgen.providers.segmind.simulator import Outcome
 from batchgen.runner.runner import RunEnd
 from batchgen.testing.rehearsal import RehearsalReport, Scenario, rehearse

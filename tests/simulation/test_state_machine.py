@@ -24,7 +24,7 @@ from batchgen.core.scheduling.effects import (
     PageOutcome,
     ProbeOutcome,
 )
-from batchgen.core.scheduling.gates import GateKind
+from batchgen.core.scheduling.gates.gates import GateKind
 from batchgen.core.scheduling.planner import plan
 from batchgen.core.scheduling.rate_limit import Rates
 from batchgen.core.scheduling.spending import Money

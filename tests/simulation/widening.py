@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable
 from dataclasses import replace
 
-from batchgen.core.scheduling.gates import Patience
+from batchgen.core.scheduling.gates.gates import Patience
 from batchgen.providers.segmind.simulator import Endpoint, FaultKind, FaultRule
 from batchgen.testing.rehearsal import Interruption, Mishap, Scenario
 

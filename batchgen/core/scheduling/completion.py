@@ -9,7 +9,7 @@ from batchgen.core.common.exit_codes import ExitCode
 from batchgen.core.jobs.job import Job, JobState
 from batchgen.core.jobs.outcomes import CallKind
 from batchgen.core.scheduling.effects import Effect, EffectKind
-from batchgen.core.scheduling.gates import Gate, GateKind
+from batchgen.core.scheduling.gates.gates import Gate, GateKind
 from batchgen.core.scheduling.queues import QueueKind
 from batchgen.core.scheduling.state import SchedulerState
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from batchgen.core.jobs.job import JobState
 from batchgen.core.reconciliation.reconcile import needs_lookup
-from batchgen.core.scheduling.gates import GateKind
+from batchgen.core.scheduling.gates.gates import GateKind
 from batchgen.core.scheduling.queues import QueueKind
 from batchgen.core.scheduling.state import SchedulerState
 

@@ -14,7 +14,7 @@ from batchgen.core.jobs.outcomes import CallKind, Response
 from batchgen.core.jobs.placeholders import Content
 from batchgen.core.jobs.spec import InputFile
 from batchgen.core.reconciliation.history import HistoryRead, HistoryRow
-from batchgen.core.scheduling.gates import GateKind
+from batchgen.core.scheduling.gates.gates import GateKind
 
 
 class EffectKind(StrEnum):

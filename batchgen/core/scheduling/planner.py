@@ -32,8 +32,8 @@ from batchgen.core.scheduling.capacity import Slots, Submits
 from batchgen.core.scheduling.completion import Verdict, ending
 from batchgen.core.scheduling.controls import allowance
 from batchgen.core.scheduling.effects import CALLS, Effect, EffectKind
-from batchgen.core.scheduling.file_hosts import hosts_of
-from batchgen.core.scheduling.gates import Gate, GateKind
+from batchgen.core.scheduling.gates.file_hosts import hosts_of
+from batchgen.core.scheduling.gates.gates import Gate, GateKind
 from batchgen.core.scheduling.poll_schedule import MAX_INTERVAL_S
 from batchgen.core.scheduling.prefetch import MAX_STOCK
 from batchgen.core.scheduling.queues import QueueKind

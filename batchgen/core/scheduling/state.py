@@ -37,8 +37,8 @@ from batchgen.core.scheduling.effects import (
     StorageTrouble,
     UploadOutcome,
 )
-from batchgen.core.scheduling.file_hosts import FileHosts, hosts_of
-from batchgen.core.scheduling.gates import DISK_CHECK_S, GateKind, Gates
+from batchgen.core.scheduling.gates.file_hosts import FileHosts, hosts_of
+from batchgen.core.scheduling.gates.gates import DISK_CHECK_S, GateKind, Gates
 from batchgen.core.scheduling.latency import Latencies
 from batchgen.core.scheduling.learned import LATENCIES_NOTE, LIMITED_NOTE, PRICES_NOTE
 from batchgen.core.scheduling.lookups import Lookups

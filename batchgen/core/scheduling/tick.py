@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from batchgen.core.jobs.job import JobState
 from batchgen.core.jobs.policies import RateScope
-from batchgen.core.scheduling.gates import GateKind
+from batchgen.core.scheduling.gates.gates import GateKind
 from batchgen.core.scheduling.poll_schedule import OTHER_CALLS, PollBudget
 from batchgen.core.scheduling.queues import QueueKind
 from batchgen.core.scheduling.rate_limit import RATE_WINDOW_S

@@ -12,7 +12,7 @@ from batchgen.core.jobs.lifecycle import apply
 from batchgen.core.jobs.policies import Limits, RateScope
 from batchgen.core.progress.eta import SnapshotReader, eta_s
 from batchgen.core.progress.tally import Tally
-from batchgen.core.scheduling.gates import GateKind
+from batchgen.core.scheduling.gates.gates import GateKind
 from batchgen.core.scheduling.poll_schedule import Load
 from batchgen.core.scheduling.rate_limit import Rates, RateWindow
 from batchgen.core.scheduling.spending import Money

@@ -18,7 +18,7 @@ from batchgen.core.progress.notifications import (
     gate_notice,
     unknown_notice,
 )
-from batchgen.core.scheduling.gates import GateKind
+from batchgen.core.scheduling.gates.gates import GateKind
 
 FACTS = Facts(
     name="cups",

@@ -22,7 +22,7 @@ from batchgen.core.scheduling.effects import (
     UploadOutcome,
 )
 from batchgen.core.scheduling.effects import EffectKind as K
-from batchgen.core.scheduling.gates import DISK_CHECK_S, GateKind
+from batchgen.core.scheduling.gates.gates import DISK_CHECK_S, GateKind
 from tests.core.builders import NOW, event, job, output, saved, scheduler
 
 ONE, TWO = Content("a" * 64, 10), Content("b" * 64, 20)

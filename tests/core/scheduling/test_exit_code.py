@@ -7,7 +7,7 @@ import pytest
 from batchgen.core.common.exit_codes import ExitCode
 from batchgen.core.jobs.job import JobState as S
 from batchgen.core.scheduling.completion import Verdict, exit_code
-from batchgen.core.scheduling.gates import Gate, GateKind
+from batchgen.core.scheduling.gates.gates import Gate, GateKind
 from tests.core.builders import NOW
 
 

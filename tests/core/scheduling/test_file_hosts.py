@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from batchgen.core.jobs.job import JobState as S
 from batchgen.core.jobs.job import Output
-from batchgen.core.scheduling.file_hosts import (
+from batchgen.core.scheduling.gates.file_hosts import (
     HOST_FAILS_AFTER,
     MAX_PROBE_DELAY_S,
     FileHosts,

@@ -8,9 +8,9 @@ import pytest
 
 from batchgen.core.jobs.outcomes import CallKind as C
 from batchgen.core.jobs.outcomes import Response, Signal
-from batchgen.core.scheduling.gates import GateKind, Gates, Patience
-from batchgen.core.scheduling.outages import OUTAGE_AFTER
-from batchgen.core.scheduling.refusals import MODEL_PAUSE_S
+from batchgen.core.scheduling.gates.gates import GateKind, Gates, Patience
+from batchgen.core.scheduling.gates.outages import OUTAGE_AFTER
+from batchgen.core.scheduling.gates.refusals import MODEL_PAUSE_S
 from tests.core.builders import NOW
 
 K = GateKind

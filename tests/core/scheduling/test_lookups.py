@@ -12,9 +12,9 @@ from batchgen.core.jobs.outcomes import CallKind, Response, Signal
 from batchgen.core.reconciliation.evidence import Reads
 from batchgen.core.reconciliation.history import HistoryRead, HistoryRow, OwnRequest
 from batchgen.core.scheduling.effects import Effect, EffectKind, PageOutcome
-from batchgen.core.scheduling.gates import GateKind
+from batchgen.core.scheduling.gates.gates import GateKind
+from batchgen.core.scheduling.gates.outages import OUTAGE_AFTER
 from batchgen.core.scheduling.lookups import ACKED_FOR_S, DENIALS, Lookups
-from batchgen.core.scheduling.outages import OUTAGE_AFTER
 from batchgen.core.scheduling.planner import plan
 from tests.core.builders import NOW, event, job, scheduler
 

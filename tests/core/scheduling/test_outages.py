@@ -8,7 +8,12 @@ from hypothesis import strategies as st
 
 from batchgen.core.jobs.outcomes import CallKind as C
 from batchgen.core.jobs.outcomes import Response, Signal
-from batchgen.core.scheduling.outages import FRUITLESS, MAX_PROBE_DELAY_S, OUTAGE_AFTER, Outages
+from batchgen.core.scheduling.gates.outages import (
+    FRUITLESS,
+    MAX_PROBE_DELAY_S,
+    OUTAGE_AFTER,
+    Outages,
+)
 from tests.core.builders import NOW
 
 OF_THE_API = [C.SUBMIT, C.STATUS, C.RESULT, C.CREDITS]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchgen.core.scheduling.refusals import MODEL_LATER_S, MODEL_PAUSE_S, Refusals
+from batchgen.core.scheduling.gates.refusals import MODEL_LATER_S, MODEL_PAUSE_S, Refusals
 from tests.core.builders import NOW
 
 ONE, OTHER = "flux-pro", "flux-max"

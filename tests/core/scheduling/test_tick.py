@@ -17,7 +17,7 @@ from batchgen.core.jobs.policies import Limits, RateScope
 from batchgen.core.jobs.spec import Mode
 from batchgen.core.scheduling.completion import Verdict
 from batchgen.core.scheduling.effects import EffectKind as F
-from batchgen.core.scheduling.gates import GateKind
+from batchgen.core.scheduling.gates.gates import GateKind
 from batchgen.core.scheduling.latency import Latencies
 from batchgen.core.scheduling.planner import BACKLOG_FACTOR, SCOUTS, plan
 from batchgen.core.scheduling.rate_limit import Rates, RateWindow

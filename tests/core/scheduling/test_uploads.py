@@ -11,11 +11,11 @@ from batchgen.core.jobs.placeholders import Content, Uploaded
 from batchgen.core.jobs.policies import Limits, RateScope
 from batchgen.core.scheduling.completion import Verdict
 from batchgen.core.scheduling.effects import EffectKind
-from batchgen.core.scheduling.gates import GateKind
+from batchgen.core.scheduling.gates.gates import GateKind
+from batchgen.core.scheduling.gates.refusals import MODEL_PAUSE_S
 from batchgen.core.scheduling.planner import plan
 from batchgen.core.scheduling.policy import PATIENCE
 from batchgen.core.scheduling.rate_limit import RateWindow
-from batchgen.core.scheduling.refusals import MODEL_PAUSE_S
 from batchgen.core.scheduling.spending import Money
 from batchgen.core.scheduling.uploads import (
     BYTES_AT_ONCE,

@@ -17,7 +17,7 @@ from batchgen.core.jobs.lifecycle import apply
 from batchgen.core.jobs.outcomes import CallKind, Signal
 from batchgen.core.jobs.spec import Mode
 from batchgen.core.net.http import Answer
-from batchgen.core.scheduling.gates import Gates
+from batchgen.core.scheduling.gates.gates import Gates
 from batchgen.core.scheduling.policy import PATIENCE
 from batchgen.errors import NetFault, TransportError
 from batchgen.providers.segmind.outputs import MAX_OUTPUTS

@@ -13,8 +13,8 @@ from enum import StrEnum
 
 from batchgen.core.jobs.outcomes import TABLE, CallKind, Response, Signal, Treatment
 from batchgen.core.net.http import Host
-from batchgen.core.scheduling.outages import FRUITLESS, Outages, is_outage
-from batchgen.core.scheduling.refusals import Refusals
+from batchgen.core.scheduling.gates.outages import FRUITLESS, Outages, is_outage
+from batchgen.core.scheduling.gates.refusals import Refusals
 
 
 class GateKind(StrEnum):

@@ -1,0 +1,1 @@
+"""What holds effects back: the account, calls, models, and hosts of files."""
