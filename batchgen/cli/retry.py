@@ -105,7 +105,9 @@ def _say(chosen: RetrySelection, *, err: bool) -> None:
     if chosen.rejected:
         lines.append(f"{chosen.rejected} rejected job(s): WERE PAID and will be paid again")
     if chosen.at_risk:
-        lines.append(f"all together up to {usd(chosen.risk_usd)} once more{chosen.unpriced}")
+        kinds = sum(map(bool, (chosen.unclear, chosen.lost, chosen.rejected)))
+        upto = "all together up to" if kinds > 1 else "up to"
+        lines[-1] += f" ({upto} {usd(chosen.risk_usd)} once more{chosen.unpriced})"
     for line in lines:
         click.echo(line, err=err)
 

@@ -198,7 +198,7 @@ async def test_json_that_was_to_come(folder, path, media_type, name):
     [
         ("", "", "", "bin"),
         ("", "text/csv; charset=utf-8", "https://c/x.dat", "csv"),
-        ("application/x-tex", "text/csv", "", "tex"),
+        ("application/x-shar", "text/csv", "", "shar"),
         ("", "application/octet-stream", "https://c/a/b.SPLAT?x=1.png#y.z", "splat"),
         ("", "text/plain", "https://c/x.lrc", "lrc"),
         ("", "model/obj", "https://c/x", "obj"),
@@ -239,7 +239,7 @@ async def test_the_content_goes_before_all_hearsay(folder):
     ("data", "media_type", "name", "verified"),
     [
         (UNKNOWN, "model/vnd.foo", "a.bin", False),
-        (UNKNOWN, "application/x-tex", "a.tex", False),
+        (UNKNOWN, "application/x-shar", "a.shar", False),
         (JPEG[:900], "image/jpeg", "a.jpg", False),
         (b"1\n00:00:01,000 --> 00:00:02,000\nHi\n", "text/plain", "a.srt", True),
         (PNG + b"tail", "", "a.png", True),

@@ -105,7 +105,7 @@ def test_lost_answers_are_found_in_a_history_of_a_local_time(zone_s):
     lost = submit_fault(FaultKind.DROP_AFTER, probability=0.3)
 
     report = played(
-        Scenario(jobs(20), service(lost, history_zone_s=zone_s), Limits(concurrency=4), seed=4)
+        Scenario(jobs(20), service(lost, history_offset_s=zone_s), Limits(concurrency=4), seed=4)
     )
 
     assert report.counts() == {JobState.DONE: 20}
@@ -117,7 +117,7 @@ def test_what_was_never_accepted_is_told_in_a_history_of_a_local_time_too():
     lost = submit_fault(FaultKind.DROP_BEFORE, probability=0.2)
 
     report = played(
-        Scenario(jobs(20), service(lost, history_zone_s=INDIA_S), Limits(concurrency=4), seed=4)
+        Scenario(jobs(20), service(lost, history_offset_s=INDIA_S), Limits(concurrency=4), seed=4)
     )
 
     assert report.counts() == {JobState.DONE: 20}

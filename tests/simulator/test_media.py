@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from batchgen.core.media.formats import BY_EXTENSION, is_whole, sniff
-from batchgen.providers.segmind.outputs import find_outputs
+from batchgen.providers.segmind.outputs import find_media
 from batchgen.providers.segmind.simulator import SimulatorConfig, body_bytes, tiny_media
 from batchgen.providers.segmind.simulator.media.odd import ODD, TAIL
 from batchgen.providers.segmind.simulator.media.shelf import MAX_SIDE_PX, picture_size
@@ -81,7 +81,7 @@ def test_files_of_other_formats_are_whole_and_found_in_the_answer(extension):
     settings = {"shape": "video", "format": extension}
     client = caller(latency_s=1, models={"m": settings})
     request_id = client.accepted("m")
-    (found,) = find_outputs(read(client.later(5).result(request_id)))
+    (found,) = find_media(read(client.later(5).result(request_id)))
     download = client.download(found.url)
     data = body_bytes(download)
     kind = sniff(data)

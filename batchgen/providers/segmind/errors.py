@@ -34,7 +34,7 @@ _BY_STATUS: Mapping[int, Signal] = {
     429: Signal.RATE_LIMITED,
     504: Signal.GATEWAY_TIMEOUT,
 }
-_ANYBODYS = frozenset({401, 402, 421, 423, 425, 429})
+_ANYBODYS = frozenset({401, 402, 429})
 """Codes that mean the same from whoever answers: nothing was accepted, and nothing is wrong with
 the job. Any other 4xx counts only with the service's own error in its body."""
 

@@ -159,10 +159,7 @@ WHEN NOT (
 BEGIN SELECT RAISE(ABORT, 'an attempt cannot go back'); END;
 """
 
-_STATES_OF_3 = (
-    "state IN ('pending', 'submitting', 'submitted', 'fetching', 'recovering', 'ambiguous', "
-    "'done', 'failed', 'unknown', 'lost')"
-)
+_STATES_OF_3 = among(set(JobState) - {JobState.UNFETCHED, JobState.REJECTED})
 
 
 def _quoted(text: str) -> str:

@@ -55,7 +55,7 @@ function drawStanding() {
 
 function drawProblems() {
   const groups = PROBLEMS.map((group) => ({ ...group, list: summary.problems.filter((problem) => groupOf(problem.state).name === group.name) })).filter((group) => group.list.length);
-  if (!groups.length) return fill($("problems"), el("p", { class: "empty" }, "No job failed, is unknown or was lost."));
+  if (!groups.length) return fill($("problems"), el("p", { class: "empty" }, "No job ended without its files."));
   fill($("problems"), groups.map((group) => el("section", {},
     el("h3", {}, dot(group.look), `${group.word}: ${count(countOf(summary.counts, group))}`),
     el("p", { class: "about" }, group.about),

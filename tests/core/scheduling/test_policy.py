@@ -17,7 +17,6 @@ from batchgen.core.jobs.outcomes import CallKind as C
 from batchgen.core.jobs.outcomes import Signal
 from batchgen.core.jobs.policies import Limits, OnExpired, WhenAbsent
 from batchgen.core.scheduling.policy import (
-    BUSY_TRIES,
     FETCH_S,
     HOPELESS_WINDOWS,
     PATIENCE,
@@ -259,18 +258,6 @@ def test_what_is_proved_absent_goes_out_again_a_bounded_number_of_times(
     if becomes is E.REFUSED:
         assert judged.reason == f"HTTP 403; refused {trouble} times in a row"
     apply(doubtful, judged)
-
-
-@pytest.mark.parametrize(("trouble", "becomes"), [
-    (0, E.NOT_ACCEPTED), (BUSY_TRIES - 1, E.NOT_ACCEPTED), (BUSY_TRIES, E.REFUSED),
-])  # fmt: skip
-def test_a_job_is_told_to_come_later_a_bounded_number_of_times(trouble, becomes):
-    told = event(E.NOT_ACCEPTED, reason="HTTP 425", retry_at=NOW + 9)
-
-    judged = by_policy(job(S.SUBMITTING, trouble=trouble), told, Limits(), WINDOW_S)
-
-    assert judged.kind is becomes
-    assert judged.retry_at == (NOW + 9 if becomes is E.NOT_ACCEPTED else 0.0)
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,8 @@ ONE, OTHER = "flux-pro", "flux-max"
 def refused_and_passed(*steps):
     """`+key` passed and `-key` was refused, a second apart; even keys are of the other model."""
     refusals = Refusals()
-    for at, step in enumerate(steps):
-        key = abs(step)
+    for number, step in enumerate(steps):
+        key, at = abs(step), 100 * number
         if step < 0:
             refusals.refuse_job(key, NOW + at)
         else:

@@ -23,7 +23,14 @@ from batchgen.core.scheduling.gates.refusals import MODEL_LATER_S, MODEL_PAUSE_S
 from batchgen.core.scheduling.latency import Latencies
 from batchgen.core.scheduling.lookups import Lookups
 from batchgen.core.scheduling.planner import plan
-from batchgen.core.scheduling.policy import FETCH_S, HOPELESS_WINDOWS, PATIENCE, STRAGGLER_S
+from batchgen.core.scheduling.policy import (
+    BUSY_S,
+    BUSY_TRIES,
+    FETCH_S,
+    HOPELESS_WINDOWS,
+    PATIENCE,
+    STRAGGLER_S,
+)
 from batchgen.core.scheduling.spending import Money
 from batchgen.providers.segmind.treatments import FILES_S, WINDOW_S
 from tests.core.builders import NOW, event, everything, job, output, scheduler
@@ -521,7 +528,7 @@ def test_a_job_that_is_refused_again_while_another_passed_is_at_fault(signal, pa
 @pytest.mark.parametrize("signal", [Signal.FORBIDDEN, Signal.NOT_FOUND, Signal.REFUSED_UNTOLD])
 def test_while_no_other_job_passes_no_job_fails(signal):
     made = scheduler([job(S.SUBMITTING), job(S.SUBMITTING, 2)])
-    happened(made, E.ACKED, at=NOW - 1, job_key=2, request_id="r")
+    happened(made, E.ACKED, at=NOW - 61, job_key=2, request_id="r")
     for number in range(9):
         assert refused(made, at=NOW + 200 * number, signal=signal).state is S.PENDING
         submitted(made, 1, NOW + 200 * number + 190)
@@ -633,11 +640,39 @@ def test_a_doubt_waits_for_another_that_may_end_in_a_later_submit(other, candida
     assert events[1] is (E.HELD if waits else E.SET_ASIDE)
 
 
-def test_no_later_submit_comes_through_a_closed_gate():
+@pytest.mark.parametrize(
+    ("kind", "comes"),
+    [
+        (GateKind.DISK, False),
+        (GateKind.TIME, False),
+        (GateKind.CREDITS, True),
+        (GateKind.KEY, True),
+    ],
+)
+def test_a_later_submit_comes_where_submits_probe_a_gate(kind, comes):
     made = scheduler([job()])
-    made.gates.close(GateKind.CREDITS, "why", NOW)
+    made.gates.close(kind, "why", NOW)
 
-    assert not made.more_to_submit
+    assert made.more_to_submit is comes
+
+
+@pytest.mark.parametrize(
+    ("trouble", "passed_at", "state"),
+    [
+        (BUSY_TRIES - 1, NOW, S.PENDING),
+        (BUSY_TRIES, NOW, S.FAILED),
+        (BUSY_TRIES, NOW - BUSY_S - 1, S.PENDING),
+        (BUSY_TRIES, None, S.PENDING),
+    ],
+)
+def test_a_job_is_told_to_come_later_a_bounded_number_of_times_while_others_pass(
+    trouble, passed_at, state
+):
+    made = scheduler([job(S.SUBMITTING, trouble=trouble), job(S.SUBMITTING, 2)])
+    if passed_at is not None:
+        happened(made, E.ACKED, at=passed_at, job_key=2, request_id="r")
+
+    assert refused(made, signal=Signal.NOT_NOW).state is state
 
 
 def test_the_dashboard():

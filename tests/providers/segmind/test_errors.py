@@ -137,7 +137,7 @@ STATUSES = [
 ]
 
 
-ANYBODYS = {401, 402, 421, 423, 425, 429}
+ANYBODYS = {401, 402, 429}
 """Codes that mean the same from whoever answers."""
 
 

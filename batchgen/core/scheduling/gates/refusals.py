@@ -19,6 +19,10 @@ MODEL_LATER_S = 900.0
 NONE: Mapping[str, str] = {}
 
 
+SAME_TIME_S = 60.0
+"""Jobs that leave together are answered so close to each other."""
+
+
 @dataclass(slots=True)
 class Refusal:
     """Why a model refused a job, and when the next one may try. `closed`: it did so twice."""
@@ -48,12 +52,12 @@ class Refusals:
 
     def is_the_jobs(self, job_key: int, model: str) -> bool:
         """Whether one more refusal of this job is its own fault: it was refused before, and another
-        job of its model (empty: of any) has passed since."""
+        job of its model (empty: of any) has passed since, or at the same time."""
         refused_at = self._jobs.get(job_key)
         if refused_at is None:
             return False
         passed = [self._passed_at.get(model, 0.0)] if model else self._passed_at.values()
-        return max(passed, default=0.0) > refused_at
+        return max(passed, default=0.0) >= refused_at - SAME_TIME_S
 
     def passed_since(self, at: float) -> bool:
         """Whether any submit was accepted since then."""
