@@ -37,7 +37,7 @@ def test_a_key_that_is_refused_in_the_middle(place, simulate):
     service.fail({"where": "any", "kind": "401", "after": 4})
     there = place.at(service)
     manifest = there.manifest(8)
-    ended = there.inside("run", manifest, "--concurrency", "1")
+    ended = there.inside("run", manifest, "--concurrency", "1", "--patience", "2")
     assert ended.code == 3
     assert len(service.bills()) == 3
     service.fail()
@@ -109,10 +109,11 @@ def test_a_model_the_service_does_not_have(place, simulate):
     service = simulate(retired_models=["flux-kontext-dev"])
     there = place.at(service)
     manifest = there.manifest(2)
-    ended = there.inside("run", manifest)
+    ended = there.inside("run", manifest, "--patience", "1")
     assert ended.code == 1
     assert "2 pending" in ended.out
-    assert "flux-kontext-dev takes no jobs in this run" in ended.err
+    assert "flux-kontext-dev refused a job" in ended.err
+    assert "flux-kontext-dev takes no jobs, they stay pending" in ended.err
     assert service.bills() == []
 
 

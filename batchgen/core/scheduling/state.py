@@ -378,7 +378,7 @@ class SchedulerState:
             return event
         model = "" if response.signal is Signal.REFUSED_UNTOLD else job.model
         if not refusals.is_the_jobs(job.key, model):
-            return event
+            return replace(event, retry_at=refusals.job_due_at(event.at))
         reason = f"{event.reason}; refused again while other jobs pass"
         return replace(event, kind=EventKind.REFUSED, reason=reason, retry_at=0.0)
 

@@ -29,9 +29,6 @@ MAX_LAG_S = 600.0
 """How long the history may need to know an id that a v1 answer named. A guess."""
 HISTORY_PAUSE_S = 30.0
 """Between lookups while the history refuses them."""
-SUSPECT_PAUSE_S = 180.0
-"""A job that was refused for nobody knows what waits so long: others go first, and show whose fault
-it is."""
 MIN_LOOKUP_S, MAX_LOOKUP_S = 2.0, 60.0
 """Bounds of the wait after a lookup of an ambiguous submit that brought nothing."""
 NO_CREDITS_PAUSE_S = 30.0
@@ -131,7 +128,7 @@ def _retry_at(
     if treatment is Treatment.GATE_HISTORY:
         return now + HISTORY_PAUSE_S
     if treatment is Treatment.SUSPECT:
-        return now + SUSPECT_PAUSE_S
+        return now  # who waits how long follows from what else was refused
     if job.state is JobState.SUBMITTING:
         counted = signal in {Signal.NOT_NOW, Signal.WRONG_METHOD}
         return 0.0 if counted else backoff_at(now, 2, job.key ^ int(now * 1000))

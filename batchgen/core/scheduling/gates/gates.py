@@ -122,6 +122,10 @@ class Gates:
     _refused_jobs: set[int] = field(default_factory=set)
     """The jobs that the key was refused for, since it was accepted last."""
 
+    def __post_init__(self) -> None:
+        """Who has less time than the usual waits less for a model as well."""
+        self.refusals.pause_s = min(self.refusals.pause_s, self.patience.outage_s)
+
     @property
     def are_open(self) -> bool:
         """Whether nothing is held back for any reason."""

@@ -14,7 +14,8 @@ from batchgen.core.jobs.outcomes import CallKind, Response, Signal
 
 OUTAGE_AFTER = 3
 """Fruitless calls in a row, none answered between, that make an outage."""
-MAX_PROBE_DELAY_S = 60.0
+MAX_PROBE_DELAY_S, MAX_SUBMIT_DELAY_S = 60.0, 600.0
+"""Between two probes at most. A submit that fails may have been accepted, and leaves a doubt."""
 FRUITLESS = frozenset(
     {
         Signal.NOT_SENT,
@@ -60,7 +61,7 @@ class Outages:
         failed = self._in_a_row.setdefault(call, [])
         failed.append(job_key)
         if call in self.down:
-            self._probed(self.down[call], response.at)
+            self._probed(call, response.at)
         elif is_outage(response, failed):
             self.mark(call, response.reason, response.at)
 
@@ -75,11 +76,12 @@ class Outages:
             for outage in self.down.values():
                 outage.probe_at = min(outage.probe_at, at)
 
-    @staticmethod
-    def _probed(outage: Outage, at: float) -> None:
+    def _probed(self, call: CallKind, at: float) -> None:
+        outage = self.down[call]
+        most = MAX_SUBMIT_DELAY_S if call is CallKind.SUBMIT else MAX_PROBE_DELAY_S
         if at >= outage.probe_at:  # not a call that left before the outage was noticed
             outage.probes += 1
-            outage.probe_at = at + min(MAX_PROBE_DELAY_S, 2.0 ** (outage.probes + 1))
+            outage.probe_at = at + min(most, 2.0 ** (outage.probes + 1))
 
     def is_held(self, call: CallKind, now: float) -> bool:
         """Whether a call may not be made now, not even as a probe."""

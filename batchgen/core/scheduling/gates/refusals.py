@@ -43,6 +43,11 @@ class Refusals:
     _passed_at: dict[str, float] = field(default_factory=dict)
     """When a submit was accepted last, by model."""
 
+    def job_due_at(self, at: float) -> float:
+        """When a job that was refused is submitted again: after others have shown whose fault it
+        is."""
+        return at + 1.5 * self.pause_s
+
     @property
     def closed_models(self) -> Mapping[str, str]:
         """The models that take no jobs, and why."""
