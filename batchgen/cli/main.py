@@ -20,7 +20,7 @@ _COMMANDS = {
     "status": "Show how a run stands.",
     "report": "Make one page of a run, to look at and to pass on.",
     "serve": "Serve a live page of a run.",
-    "retry": "Put failed, lost or unknown jobs back to pending.",
+    "retry": "Put jobs that ended without files back to pending.",
     "export": "Make a dataset of the finished files, or a table of the ledger.",
     "doctor": "Check what a run needs, and say what to do.",
     "models": "Show the catalogue of models and their parameters.",

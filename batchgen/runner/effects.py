@@ -298,11 +298,10 @@ def _saving_kind(job: Job, fault: SaveFault) -> EventKind:
     """
     if fault not in _HOST_FAULTS:
         return EventKind.PUT_OFF
-    if job.trouble < PATIENCE:
-        return EventKind.TROUBLE
-    if job.recoveries == 0:
+    if job.trouble >= PATIENCE * (job.recoveries + 1):
         return EventKind.GONE
-    return EventKind.GIVEN_UP if fault is SaveFault.GONE else EventKind.TROUBLE
+    is_sought = job.recoveries > 0 and job.trouble >= PATIENCE
+    return EventKind.GIVEN_UP if is_sought and fault is SaveFault.GONE else EventKind.TROUBLE
 
 
 def _file_trouble(job: Job, error: SaveError, reason: str) -> FileTrouble | None:

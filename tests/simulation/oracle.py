@@ -161,9 +161,11 @@ def _unfinished(scenario: Scenario, report: RehearsalReport) -> list[str]:
     # Behind what a dead history could clear up, others wait for their place or for the money.
     behind = {_S.PENDING} if gate and gate.kind is GateKind.TIME else BEHIND_HISTORY
     waiting = COMING_TO_REST | (behind if gate else set())
-    closed = set().union(*(rule.models for rule in _for_ever(scenario, Endpoint.SUBMIT)))
+    for_ever = _for_ever(scenario, Endpoint.SUBMIT)
+    closed = set().union(*(rule.models for rule in for_ever))
     for job in report.jobs():
-        shut_out = job.state is JobState.PENDING and job.model in closed
+        alone = any(rule.text and rule.text in job.body for rule in for_ever)
+        shut_out = job.state is JobState.PENDING and (job.model in closed or alone)
         if job.state not in waiting and not shut_out:
             found.append(f"{job.id} is still {job.state}: {job.reason}")
     return found

@@ -31,8 +31,12 @@ class LogEvent(StrEnum):
     """A reason outside the jobs holds them back from now on."""
     GATE_OPENED = "gate_opened"
     """That reason is gone."""
+    MODEL_REFUSED = "model_refused"
+    """A job of this model was refused; whose fault that is, one more job shows later."""
     MODEL_CLOSED = "model_closed"
-    """Jobs of this model are not submitted in this run any more; they stay pending."""
+    """Jobs of this model are refused and not submitted; they stay pending."""
+    MODEL_OPENED = "model_opened"
+    """A model that took no jobs takes them again."""
     LIMITED = "limited"
     """The service refuses further requests until an instant."""
     CREDITS = "credits"
@@ -50,7 +54,9 @@ FIELDS: Mapping[LogEvent, tuple[str, ...]] = {
     LogEvent.RUN_ENDED: ("text", "verdict"),
     LogEvent.GATE_CLOSED: ("text", "gate"),
     LogEvent.GATE_OPENED: ("gate",),
+    LogEvent.MODEL_REFUSED: ("text", "model"),
     LogEvent.MODEL_CLOSED: ("text", "model"),
+    LogEvent.MODEL_OPENED: ("text", "model"),
     LogEvent.LIMITED: ("text", "until", "requests_per_minute"),
     LogEvent.CREDITS: ("text", "credits_usd", "pending_usd"),
     LogEvent.BUDGET_WARNING: ("text", "committed_usd"),

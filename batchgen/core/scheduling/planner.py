@@ -265,13 +265,17 @@ class _Pass:
             self._start(EffectKind.READ_HISTORY, None)
 
     def _recoveries(self) -> None:
-        """Results that are gone: the history is asked, and within the hour the result in turn."""
+        """Results that are gone: the history is asked, and within the hour the result in turn. That
+        one comes first where an address is wanted: it names every file, the history one."""
         capabilities = self.scheduler.capabilities
         for job in self._due(QueueKind.RECOVER):
             is_young = self.now - job.sent_at < capabilities.retention_s
-            by_result = not capabilities.has_history or (is_young and job.trouble % 2)
-            by_result = by_result and job.api is Mode.QUEUED
-            kind = EffectKind.FETCH if by_result else EffectKind.RECOVER
+            is_young = is_young and job.api is Mode.QUEUED and self._lets(CallKind.RESULT)
+            by_result = is_young and (job.trouble % 2 == 0) is bool(job.outputs)
+            if self.scheduler.gates.holds_saves():
+                by_result = False  # what an answer brings could not be kept
+            kinds = EffectKind.RECOVER, EffectKind.FETCH
+            kind = kinds[by_result or not capabilities.has_history]
             if not self._start(kind, job) and self.slots.wanted:
                 return
 

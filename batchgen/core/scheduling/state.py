@@ -341,8 +341,8 @@ class SchedulerState:
         self.queues.advance(now)
         self.rates.advance(now)
         if self.hosts.closed:
-            fetching = self._standing(JobState.FETCHING)
-            self.hosts.keep({host for job in fetching for host in hosts_of(job)})
+            waiting = (*self._standing(JobState.FETCHING), *self._standing(JobState.RECOVERING))
+            self.hosts.keep({host for job in waiting for host in hosts_of(job)})
             self._sync_files(now)
         while self.submitted_at and self.submitted_at[0] <= now - RATE_WINDOW_S:
             self.submitted_at.popleft()

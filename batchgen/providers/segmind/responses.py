@@ -268,7 +268,9 @@ def read_record(job: Job, outcome: CallOutcome, now: float) -> Event:
         reason = f"the history says {printable(str(status), 40)!r} and names no file"
         if word is not StateWord.COMPLETED:
             return _event(EventKind.TROUBLE, job, now, CallKind.HISTORY, reason)
-        kind = EventKind.GIVEN_UP if is_over(job, now) else EventKind.TROUBLE
+        is_sought = job.state is JobState.RECOVERING
+        end = EventKind.GIVEN_UP if is_sought else EventKind.SET_ASIDE
+        kind = end if is_over(job, now) else EventKind.TROUBLE
         return _event(kind, job, now, CallKind.HISTORY, reason)
     return failed_call(CallKind.HISTORY, job, outcome, Signal.NOT_FOUND, now)
 
