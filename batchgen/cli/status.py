@@ -26,7 +26,9 @@ _EXAMPLE = """Example:
 
 @click.command("status", epilog=_EXAMPLE, context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("run", type=RUN)
-@click.option("--failed", is_flag=True, help="List the jobs that ended without files, with reasons.")
+@click.option(
+    "--failed", is_flag=True, help="List the jobs that ended without files, with reasons."
+)
 @click.option(
     "--watch",
     is_flag=True,

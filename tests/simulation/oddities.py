@@ -10,6 +10,7 @@ from typing import Any
 
 from batchgen.providers.segmind.simulator import CdnHost, Endpoint, FaultKind, FaultRule
 from batchgen.testing.scenario import Scenario
+from tests.simulation.widening import honest
 
 ODD = frozenset({10, 12, 14, 16, 18})
 """Seeds modulo 20 of nights with oddities."""
@@ -17,7 +18,7 @@ FAULTS_END_S = 3600.0
 RARELY = (0.05, 0.15, 0.3)
 PAGE = "<html><body><h1>Please try again later</h1></body></html>"
 ONE_PROMPT = '"cup 1"'
-LONGEST_S = 3 * 3600.0
+LONGEST_S = 8 * 3600.0
 """No process needs so long, whatever is answered about one request."""
 CREDITS = {"error": "Insufficient credits. You have 0.0 credits."}
 BODIES: tuple[Any, ...] = (PAGE, "", "no", {"message": "no"}, {"ok": True})
@@ -54,7 +55,14 @@ def with_oddities(scenario: Scenario, seed: int) -> Scenario:
     chance = random.Random(f"{seed}/odd")
     for oddity in chance.sample(ODDITIES, chance.choice([1, 2, 3])):
         scenario = oddity(scenario, chance)
-    return scenario
+    return honest(scenario) if any(map(_silences_history, scenario.service.faults)) else scenario
+
+
+def _silences_history(rule: FaultRule) -> bool:
+    """Whether the history answers nothing while the rule holds: then a 5xx is trusted to mean what
+    is documented."""
+    places = {Endpoint.ANY, Endpoint.HISTORY, Endpoint.HISTORY_LIST}
+    return rule.where in places and rule.probability == 1.0 and not rule.text
 
 
 def codes_to_posts(scenario: Scenario, chance: random.Random) -> Scenario:

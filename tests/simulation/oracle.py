@@ -156,7 +156,10 @@ def _unfinished(scenario: Scenario, report: RehearsalReport) -> list[str]:
         dead = dead or (
             gate and gate.kind is GateKind.UPLOADS and _for_ever(scenario, Endpoint.UPLOAD)
         )
-        if not dead and not (gate and gate.kind is GateKind.TIME):
+        # One text that is refused for ever: nobody is left who could show that it is the text.
+        alone = gate and gate.kind is GateKind.CREDITS
+        alone = alone and any(rule.text for rule in _for_ever(scenario, Endpoint.SUBMIT))
+        if not (dead or alone) and not (gate and gate.kind is GateKind.TIME):
             return [f"ended as {report.end}"]
     # Behind what a dead history could clear up, others wait for their place or for the money.
     behind = {_S.PENDING} if gate and gate.kind is GateKind.TIME else BEHIND_HISTORY
@@ -166,7 +169,9 @@ def _unfinished(scenario: Scenario, report: RehearsalReport) -> list[str]:
     for job in report.jobs():
         alone = any(rule.text and rule.text in job.body for rule in for_ever)
         shut_out = job.state is JobState.PENDING and (job.model in closed or alone)
-        if job.state not in waiting and not shut_out:
+        # An address that is good for one download was spent on one that broke off.
+        spent = job.state is JobState.UNFETCHED and scenario.service.one_time_urls
+        if job.state not in waiting and not (shut_out or spent):
             found.append(f"{job.id} is still {job.state}: {job.reason}")
     return found
 

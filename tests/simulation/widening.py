@@ -99,14 +99,14 @@ def _empty_account(scenario: Scenario, chance: random.Random) -> Scenario:
 
 def _dead_history(scenario: Scenario, chance: random.Random) -> Scenario:
     """It never answers again. Then a 5xx is trusted to mean what is documented: not accepted."""
-    scenario = _honest(scenario)
+    scenario = honest(scenario)
     kind = chance.choice(HISTORY_FAULTS)
     since_s = chance.choice([0.0, 0.0, 30.0])
     impatient = replace(scenario, patience=Patience(history_s=60.0), again_after_s=6 * 3600.0)
     return _with_rules(impatient, FaultRule(where=Endpoint.HISTORY, kind=kind, since_s=since_s))
 
 
-def _honest(scenario: Scenario) -> Scenario:
+def honest(scenario: Scenario) -> Scenario:
     """What answers an error has not accepted anything."""
     honest = [rule.model_copy(update={"accepted": False}) for rule in scenario.service.faults]
     return _with_service(scenario, faults=tuple(honest))
@@ -121,7 +121,7 @@ def _terse_history(scenario: Scenario, chance: random.Random) -> Scenario:
 def _late_history(scenario: Scenario, chance: random.Random) -> Scenario:
     """It lags by more than the settle time; by more than twice that a 5xx has to be trusted."""
     lag_s = chance.choice([150.0, 400.0])
-    trusted = _honest(scenario) if lag_s > 2 * scenario.limits.settle_s else scenario
+    trusted = honest(scenario) if lag_s > 2 * scenario.limits.settle_s else scenario
     return _with_service(trusted, history_lag_s=lag_s)
 
 

@@ -104,7 +104,9 @@ def made(kind, prompt="a cup"):
 def test_odd_files_have_an_extension_and_a_type_and_differ(kind):
     url, data, content_type = made(kind)
     assert url.endswith("/0." + kind.partition("+")[0])
-    assert re.fullmatch(r"(image|video|audio|model|text|application)/[\w.+-]+(; charset=utf-8)?", content_type)
+    assert re.fullmatch(
+        r"(image|video|audio|model|text|application)/[\w.+-]+(; charset=utf-8)?", content_type
+    )
     assert data.endswith(TAIL) == kind.endswith("+tail")
     client = caller(latency_s=0, models={"m": {"format": kind}})
     files = [client.download(read(client.result(client.accepted("m")))["output"]) for _ in "ab"]

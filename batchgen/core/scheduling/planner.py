@@ -22,7 +22,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from batchgen.core.jobs.job import Job
+from batchgen.core.jobs.job import Job, JobState
 from batchgen.core.jobs.outcomes import CallKind
 from batchgen.core.jobs.placeholders import Content, missing
 from batchgen.core.jobs.policies import RateScope
@@ -380,7 +380,12 @@ class _Pass:
     def _probe(self) -> None:
         gates = self.scheduler.gates
         self.wakes += gates.probes_at()
-        if gates.wants_probe and not self.scheduler.probing:
+        doubts = self.scheduler.queues.counts[JobState.AMBIGUOUS]
+        check_at = gates.check_at() if doubts else None
+        if check_at is not None:
+            self.wakes.append(check_at)
+        is_due = gates.wants_probe or (check_at is not None and check_at <= self.now)
+        if is_due and not self.scheduler.probing:
             self._start(EffectKind.PROBE, None)
 
     def _check_disk(self) -> None:

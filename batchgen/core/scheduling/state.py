@@ -38,7 +38,7 @@ from batchgen.core.scheduling.effects import (
     UploadOutcome,
 )
 from batchgen.core.scheduling.gates.file_hosts import FileHosts, hosts_of
-from batchgen.core.scheduling.gates.gates import DISK_CHECK_S, GateKind, Gates
+from batchgen.core.scheduling.gates.gates import CHECK_S, DISK_CHECK_S, GateKind, Gates
 from batchgen.core.scheduling.latency import Latencies
 from batchgen.core.scheduling.learned import LATENCIES_NOTE, LIMITED_NOTE, PRICES_NOTE
 from batchgen.core.scheduling.lookups import Lookups
@@ -179,7 +179,7 @@ class SchedulerState:
                 case PageOutcome():
                     self._page_ended(outcome)
                 case ProbeOutcome():
-                    self._probe_ended(outcome)
+                    self._probe_ended(outcome, now)
                 case DiskOutcome():
                     self._disk_seen(outcome, now)
         return events, uploaded
@@ -241,8 +241,9 @@ class SchedulerState:
             gone = response.signal is Signal.NOT_FOUND
             self.lookups.page_failed(outcome.reason, not_found=gone)
 
-    def _probe_ended(self, outcome: ProbeOutcome) -> None:
+    def _probe_ended(self, outcome: ProbeOutcome, now: float) -> None:
         self.probing = False
+        self.gates.probed_at = now
         if outcome.kind is EffectKind.CREDITS:
             self.wants_credits = outcome.response is None
         self.gates.wants_probe = False
@@ -278,6 +279,11 @@ class SchedulerState:
             and not needs_lookup(job)
             and job.unclear_at <= read.started_at
         ]
+        self._learn_control(read, own)
+        if read.failed and self.gates.well_at < read.started_at - 2 * CHECK_S:
+            # Where nothing answers at all, a history that does not says nothing.
+            look_at = now + CHECK_S
+            return [Event(EventKind.HELD, job.key, now, retry_at=look_at) for job in jobs]
         policy = Policy(
             now,
             self.limits.settle_s,
@@ -285,11 +291,10 @@ class SchedulerState:
             self.lookups.observe_own(read, own),
             frozenset(self.lookups.candidates.values()),
             self.posting,
-            GateKind.HISTORY in self.gates.closed,
+            self.gates.without_history,
             self.lookups.reads,
             self.lookups.acked,
         )
-        self._learn_control(read, own)
         findings = decide(jobs, read, own, self.lookups.foreign, policy)
         return [event for finding in findings if (event := self._concluded(finding, now))]
 

@@ -17,7 +17,6 @@ from batchgen.core.jobs.job import JobState as S
 from batchgen.core.jobs.lifecycle import apply
 from batchgen.core.jobs.outcomes import CallKind as C
 from batchgen.core.jobs.outcomes import Signal
-from batchgen.core.scheduling.gates.refusals import MODEL_PAUSE_S
 from batchgen.core.scheduling.policy import PATIENCE
 from batchgen.errors import NetFault, TransportError
 from batchgen.providers.segmind.treatments import (

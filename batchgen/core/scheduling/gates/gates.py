@@ -82,6 +82,9 @@ class Gate:
 
 DISK_CHECK_S = 5.0
 """Between two looks at the free space."""
+CHECK_S = 30.0
+"""Between two free calls that find out whether the API answers."""
+_REFUSED_KEY = frozenset({Signal.KEY_REFUSED, Signal.FORBIDDEN})
 _MAX_PROBE_DELAY_S = 60.0
 _FIRST_CREDITS_PROBE_S, _MAX_CREDITS_PROBE_S = 60.0, 600.0
 
@@ -118,6 +121,10 @@ class Gates:
     _fruitless: dict[Host, list[int]] = field(default_factory=dict)
     """The jobs that a host beside the API failed for in a row; 0 for none."""
     _reached: set[Host] = field(default_factory=set)
+    well_at: float = 0.0
+    """When the API answered last, and did not refuse the key."""
+    probed_at: float = 0.0
+    """When a free call was made last to find out whether it does."""
     _key_worked: bool = False
     _refused_jobs: set[int] = field(default_factory=set)
     """The jobs that the key was refused for, since it was accepted last."""
@@ -147,6 +154,8 @@ class Gates:
             if response.signal in FRUITLESS:
                 return
             self._reached.add(host)
+            if response.signal not in _REFUSED_KEY:
+                self.well_at = response.at
         self._treat(TABLE[response.signal][response.call], response, model, job_key)
 
     def _observe_beside(self, host: Host, response: Response, job_key: int) -> None:
@@ -178,10 +187,7 @@ class Gates:
             self._succeeded(call)
         elif treatment is Treatment.GATE_KEY:
             self._refuse_key(response, job_key)
-        elif call is CallKind.CREDITS and response.signal in {
-            Signal.KEY_REFUSED,
-            Signal.FORBIDDEN,
-        }:
+        elif call is CallKind.CREDITS and response.signal in _REFUSED_KEY:
             self._doubt_key(response)
         elif treatment is Treatment.GATE_CREDITS:
             self._refuse_credits(response)
@@ -216,7 +222,7 @@ class Gates:
         elif response.at >= gate.probe_at:
             delay_s = min(_MAX_PROBE_DELAY_S, 2.0 ** (gate.probes + 1))
             self.closed[GateKind.KEY] = replace(
-                gate, probe_at=response.at + delay_s, probes=gate.probes + 1
+                gate, probe_at=response.at + delay_s, probes=gate.probes + 1, is_vague=False
             )
 
     def _doubt_key(self, response: Response) -> None:
@@ -227,7 +233,8 @@ class Gates:
         if is_doubted and GateKind.KEY not in self.closed:
             self.refusals.models.clear()  # it was the key, as far as anybody can tell
             self.close(GateKind.KEY, response.reason, response.at, CallKind.SUBMIT)
-            self.put_off(GateKind.KEY, response.at, probes=0)
+            doubted = self.closed[GateKind.KEY]
+            self.closed[GateKind.KEY] = replace(doubted, probe_at=response.at, is_vague=True)
 
     def _refuse_credits(self, response: Response) -> None:
         gate = self.closed.get(GateKind.CREDITS)
@@ -322,6 +329,19 @@ class Gates:
     def lets_no_submits(self) -> bool:
         """Whether nothing new may be submitted, not even as a probe."""
         return bool(self.closed.keys() - _HOLDING_NOTHING - _PROBED_BY_SUBMITS)
+
+    @property
+    def without_history(self) -> bool:
+        """Whether the history alone does not answer, while the API does."""
+        gate = self.closed.get(GateKind.HISTORY)
+        return gate is not None and self.well_at >= gate.since_at
+
+    def check_at(self) -> float | None:
+        """When a free call should find out whether the API answers at all: what does not answer
+        says nothing of a submit where nothing does. None where nobody wants to know."""
+        if self.closed.keys().isdisjoint({GateKind.HISTORY, GateKind.OUTAGE}):
+            return None
+        return max(self.well_at, self.probed_at) + CHECK_S
 
     def holds_submits(self) -> bool:
         """Whether nothing new may be submitted, probes aside."""
