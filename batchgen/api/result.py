@@ -24,10 +24,11 @@ class Result:
 
     `state` is `done`, `failed`, `lost`, `unfetched`, `rejected` or `unknown`; of all but `done`,
     `reason` says why. `files` are its finished files, empty where they are in a bucket; `addresses`
-    are the same as text, with a bucket `s3://…`; `verified` is False where one of them is kept although its bytes do not
-    say what it is, or that it is whole. `cost` in USD, over all attempts, None where nothing is
-    known of it. `params` as they were sent, `fields` those of its row and matrix. Instants in
-    seconds since the epoch; `inference_s`, `queue_s` and `total_s` in seconds, as the service said.
+    are the same as text, with a bucket `s3://…`; `verified` is False where one of them is kept
+    although its bytes do not say what it is, or that it is whole. `cost` in USD, over all attempts,
+    None where nothing is known of it. `params` as they were sent, `fields` those of its row and
+    matrix. Instants in seconds since the epoch; `inference_s`, `queue_s` and `total_s` in seconds,
+    as the service said.
     What is not known is None.
     """
 

@@ -103,7 +103,7 @@ MUTANTS = (
         "the last doubts of a run have no later submit that could prove anything",
         "KEPT = 2\n",
         "KEPT = 0\n",
-        tests="tests/simulation/test_doubts.py::test_faults_on_every_call_leave_nobody_in_doubt",
+        tests="tests/core/scheduling/test_controls.py",
     ),
     Mutant(
         "control-does-not-wait",

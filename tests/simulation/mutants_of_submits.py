@@ -109,4 +109,62 @@ MUTANTS = (
         "  request_id TEXT,\n",
         night="19",
     ),
+    Mutant(
+        "middleman-is-believed",
+        "a code of somebody between here and the service makes a job be posted again",
+        "    Signal.MIDDLEMAN: _row(_T.AMBIGUOUS, ",
+        "    Signal.MIDDLEMAN: _row(_T.RETRY, ",
+        tests="tests/simulation/test_cases.py -k M5",
+    ),
+    Mutant(
+        "402-ends-the-job",
+        "an account without credits fails every job that waits",
+        "    402: Signal.NO_CREDITS,\n",
+        "    402: Signal.BAD_REQUEST,\n",
+        tests="tests/simulation/test_cases.py -k W1",
+    ),
+    Mutant(
+        "one-404-closes-the-model",
+        "one odd answer closes the model for the rest of the run",
+        "            self.models[model] = Refusal(reason, at + self.pause_s)\n",
+        "            self.models[model] = Refusal(reason, at + self.pause_s, closed=True)\n",
+        tests="tests/core/scheduling/test_refusals.py",
+    ),
+    Mutant(
+        "one-prompt-stops-all",
+        "a prompt that a firewall refuses is never found to be the reason",
+        "        return max(passed, default=0.0) >= refused_at - SAME_TIME_S\n",
+        "        return False\n",
+        tests="tests/simulation/test_cases.py -k W2",
+    ),
+    Mutant(
+        "gate-opened-by-another-call",
+        "any answer of the service opens what another call has closed",
+        "        if self.down.pop(call, None) is not None:\n",
+        "        if self.down.pop(call, None) is not None or self.down:\n"
+        "            self.down.clear()\n",
+        tests="tests/core/scheduling/test_outages.py",
+    ),
+    Mutant(
+        "status-alone-is-asked",
+        "a status that fails keeps its results at the service",
+        "        if job.trouble >= RESULT_AFTER and job.trouble % 2:\n"
+        "            kinds.reverse()\n",
+        "        kinds = kinds[:1]\n",
+        tests="tests/simulation/test_cases.py -k W3",
+    ),
+    Mutant(
+        "key-that-worked-is-given-up",
+        "a key that is refused for a minute ends the night",
+        "        if gate.kind is GateKind.KEY and not self._key_worked and gate.probes:\n",
+        "        if gate.kind is GateKind.KEY and gate.probes:\n",
+        tests="tests/simulation/test_cases.py -k W2",
+    ),
+    Mutant(
+        "outage-leaves-results-behind",
+        "a run that cannot submit stops before what it paid for is home",
+        "        if not saving and not _collects(scheduler, gate):\n",
+        "        if not saving:\n",
+        tests="tests/core/scheduling/test_planner.py",
+    ),
 )

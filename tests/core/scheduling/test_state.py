@@ -33,7 +33,7 @@ from batchgen.core.scheduling.policy import (
 )
 from batchgen.core.scheduling.spending import Money
 from batchgen.providers.segmind.treatments import FILES_S, WINDOW_S
-from tests.core.builders import NOW, event, everything, job, output, scheduler
+from tests.core.builders import NOW, event, everything, job, output, saved, scheduler
 
 HOPELESS_S = HOPELESS_WINDOWS * WINDOW_S
 
@@ -154,6 +154,15 @@ def test_its_days_end_also_while_its_host_is_closed():
     made.hosts = closed_host()
 
     assert happened(made, E.GIVEN_UP, reason="HTTP 404").state is S.LOST
+
+
+def test_files_of_one_host_say_nothing_about_another():
+    made = scheduler([job(S.FETCHING, outputs=(Output(0, url="https://other.example/a.png"),))])
+    made.hosts = closed_host()
+
+    happened(made, E.SAVED, files=(saved(),))
+
+    assert set(made.hosts.closed) == {"cdn.example"}
 
 
 def closed_host():
