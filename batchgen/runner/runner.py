@@ -113,6 +113,7 @@ class Runner:
         retention_s = self.scheduler.capabilities.retention_s
         self.scheduler.put(redated(job, now, retention_s) for job in jobs)
         await self._record([event for job in jobs if (event := found_at_start(job, now))])
+        self.scheduler.recall_hosts(now)
         unclear = self.scheduler.ambiguous
         await self._record([event for job in unclear if (event := undatable(job, now))])
 

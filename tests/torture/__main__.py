@@ -5,7 +5,7 @@ import time
 import traceback
 from concurrent.futures import ThreadPoolExecutor
 
-from tests.torture import disks, kills, power, signals
+from tests.torture import away, disks, kills, power, signals
 from tests.torture.ground import Outcome, elapsed
 
 SCENES = {
@@ -15,6 +15,9 @@ SCENES = {
     "disk full at the answer": disks.full_at_the_acknowledgement,
     "disk without inodes": disks.without_inodes,
     "disk broken": disks.broken,
+    "the CDN is away": away.whole,
+    "one of two hosts is away": away.one_host,
+    "a backup put back": away.restored,
     "one to three signals": signals.in_threes,
     "ignored signals": signals.ignored,
     "closed and full streams": signals.streams,

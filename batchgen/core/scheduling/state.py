@@ -341,6 +341,14 @@ class SchedulerState:
             if job.api is Mode.QUEUED:
                 self.polls.add(job.model)
 
+    def recall_hosts(self, now: float) -> None:
+        """Hosts that brought nothing for an earlier process are tried first, before more is paid
+        for."""
+        for job in self._standing(JobState.FETCHING):
+            for host in hosts_of(job) if job.trouble else ():
+                self.hosts.failed(host, job.key, job.reason, now)
+        self._sync_files(now)
+
     def advance(self, now: float) -> None:
         """Bring everything that moves with time to an instant; `tick` alone calls this."""
         self.queues.advance(now)

@@ -156,6 +156,16 @@ def test_its_days_end_also_while_its_host_is_closed():
     assert happened(made, E.GIVEN_UP, reason="HTTP 404").state is S.LOST
 
 
+@pytest.mark.parametrize(("troubles", "closed"), [((1, 2, 3), True), ((1, 2, 0), False)])
+def test_a_host_that_brought_nothing_before_a_death_is_tried_first_after_it(troubles, closed):
+    made = scheduler([fetched(key=key, trouble=trouble) for key, trouble in enumerate(troubles, 1)])
+
+    made.recall_hosts(NOW)
+
+    assert (GateKind.FILES in made.gates.closed) is closed
+    assert made.hosts.holds("flux-pro") is closed
+
+
 def test_files_of_one_host_say_nothing_about_another():
     made = scheduler([job(S.FETCHING, outputs=(Output(0, url="https://other.example/a.png"),))])
     made.hosts = closed_host()
