@@ -29,7 +29,7 @@ MUTANTS = (
     Mutant(
         "address-dropped",
         "files whose address is known are given up when the history names none",
-        "        if job.outputs:\n            return with_known_address(job, event)\n",
+        "    if job.outputs:\n        return with_known_address(job, event)\n",
         "",
         tests="tests/core/scheduling/test_state.py",
     ),

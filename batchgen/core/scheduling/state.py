@@ -17,7 +17,7 @@ from itertools import takewhile
 from batchgen.core.jobs.capabilities import Capabilities
 from batchgen.core.jobs.events import Change, Event, EventKind
 from batchgen.core.jobs.job import IN_FLIGHT, Job, JobState
-from batchgen.core.jobs.outcomes import TABLE, CallKind, Response, Signal, Treatment
+from batchgen.core.jobs.outcomes import CallKind, Response, Signal
 from batchgen.core.jobs.placeholders import Content, Uploaded, placed, waiting_for
 from batchgen.core.jobs.policies import Limits
 from batchgen.core.jobs.spec import Mode
@@ -42,26 +42,18 @@ from batchgen.core.scheduling.gates.gates import CHECK_S, DISK_CHECK_S, GateKind
 from batchgen.core.scheduling.latency import Latencies
 from batchgen.core.scheduling.learned import LATENCIES_NOTE, LIMITED_NOTE, PRICES_NOTE
 from batchgen.core.scheduling.lookups import Lookups
-from batchgen.core.scheduling.policy import (
-    BUSY_S,
-    BUSY_TRIES,
-    by_policy,
-    has_media,
-    overdue,
-    put_off,
-    with_known_address,
-    without_control,
-)
+from batchgen.core.scheduling.policy import has_media
 from batchgen.core.scheduling.poll_schedule import PollScheduler
 from batchgen.core.scheduling.prefetch import Prefetch
 from batchgen.core.scheduling.queues import JobQueues, QueueKind
 from batchgen.core.scheduling.rate_limit import RATE_WINDOW_S, Rates, RateWindow
+from batchgen.core.scheduling.resolution import resolved
 from batchgen.core.scheduling.spending import Money
 from batchgen.core.scheduling.uploads import UploadQueue
 
 _PASSED = frozenset({EventKind.ACKED, EventKind.ANSWERED})
 _SHOWN = frozenset({EventKind.RECOVERED, EventKind.ADOPTED, EventKind.FAILED})
-_FRUITLESS = frozenset({EventKind.TROUBLE, EventKind.GIVEN_UP})
+_UNKNOWN_THERE = frozenset({Signal.NOT_FOUND, Signal.RETIRED})
 _TELLING = frozenset({EventKind.RESULT, EventKind.ANSWERED})
 _ACKED = frozenset({EventKind.ACKED, EventKind.ADOPTED, EventKind.RUNNING, EventKind.REOPENED})
 
@@ -365,11 +357,7 @@ class SchedulerState:
 
         `job` is the job as it stands before the event, which may be newer than the one here.
         """
-        silent = GateKind.HISTORY in self.gates.closed
-        event = overdue(job, event, self.capabilities.retention_s, silent=silent)
-        event = self._of_sources(job, event)
-        retention_s = self.capabilities.retention_s
-        event = by_policy(job, self._refused(job, event), self.limits, retention_s)
+        event = resolved(self, job, event)
         if event.kind not in _ACKED or event.retry_at or job.state is JobState.UNFETCHED:
             return event
         is_running = event.kind is EventKind.RUNNING
@@ -377,41 +365,6 @@ class SchedulerState:
         not_done_at = event.at if is_running else asked.sent_at
         poll_at = self.polls.next_poll_at(asked, not_done_at)
         return replace(event, retry_at=max(event.at, poll_at))
-
-    def _refused(self, job: Job, event: Event) -> Event:
-        """A refused submit that is the job's own fault ends it: others pass, and it does not."""
-        response = event.response
-        if event.kind is not EventKind.NOT_ACCEPTED or response is None:
-            return event
-        refusals = self.gates.refusals
-        if response.signal is Signal.NOT_NOW and job.trouble >= BUSY_TRIES:
-            passes = refusals.passed_since(event.at - BUSY_S)
-            return replace(event, kind=EventKind.REFUSED, retry_at=0.0) if passes else event
-        if TABLE[response.signal][response.call] is not Treatment.SUSPECT:
-            return event
-        model = "" if response.signal is Signal.REFUSED_UNTOLD else job.model
-        if not refusals.is_the_jobs(job.key, model):
-            return replace(event, retry_at=refusals.job_due_at(event.at))
-        reason = f"{event.reason}; refused again while other jobs pass"
-        return replace(event, kind=EventKind.REFUSED, reason=reason, retry_at=0.0)
-
-    def _of_sources(self, job: Job, event: Event) -> Event:
-        """What is paid for is given up only when every source says so, and its days are over."""
-        if job.state is JobState.FETCHING and job.outputs and event.kind in _FRUITLESS:
-            is_old = event.at - job.sent_at >= self.capabilities.file_retention_s
-            if is_old or hosts_of(job).isdisjoint(self.hosts.closed):
-                return put_off(job, event, self.capabilities)
-            return replace(event, kind=EventKind.TROUBLE)
-        if job.state is not JobState.RECOVERING:
-            return event
-        if job.outputs:
-            return with_known_address(job, event)
-        if event.kind is not EventKind.GIVEN_UP:
-            return event
-        event = without_control(job, event, self.lookups.shown_at, self.capabilities)
-        if event.kind is EventKind.TROUBLE:
-            self.lookups.wants_control.add(job.key)
-        return event
 
     def apply(self, changes: Sequence[Change]) -> None:
         """Changes that are on disk become part of the view, and something is learned from them.
@@ -467,12 +420,18 @@ class SchedulerState:
             self.prefetch.rewind(self.held.pop(job.model, 0))
 
     def _learn_history(self, change: Change) -> None:
-        """A request of ours that the history shows by its id: it has caught up with that one."""
-        response = change.event.response
+        """A request of ours that the history shows by its id: it has caught up with that one. For
+        one that it does not know after its hour, a later one is wanted that it shows."""
+        event, job = change.event, change.before
+        response = event.response
         if response is None or response.call is not CallKind.HISTORY:
             return
-        if response.signal is Signal.OK and change.event.kind in _SHOWN:
-            self.lookups.show(change.before.sent_at)
+        if response.signal is Signal.OK and event.kind in _SHOWN:
+            self.lookups.show(job.sent_at)
+        is_over = event.at - job.sent_at >= self.capabilities.retention_s
+        is_missing = event.kind is EventKind.TROUBLE and response.signal in _UNKNOWN_THERE
+        if is_over and is_missing and job.state is JobState.RECOVERING:
+            self.lookups.wants_control.add(job.key)
 
     def _observe_limit(self, response: Response) -> None:
         """A 429 is the account's, not the job's: nothing counted starts before its reset."""
