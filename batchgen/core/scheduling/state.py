@@ -272,7 +272,7 @@ class SchedulerState:
             and job.unclear_at <= read.started_at
         ]
         self._learn_control(read, own)
-        if read.failed and self.gates.well_at < read.started_at - 2 * CHECK_S:
+        if read.failed and self.gates.is_quiet(read.started_at, now):
             # Where nothing answers at all, a history that does not says nothing.
             look_at = now + CHECK_S
             return [Event(EventKind.HELD, job.key, now, retry_at=look_at) for job in jobs]

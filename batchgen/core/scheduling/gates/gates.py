@@ -123,6 +123,8 @@ class Gates:
     _reached: set[Host] = field(default_factory=set)
     well_at: float = 0.0
     """When the API answered last, and did not refuse the key."""
+    quiet_since: float | None = None
+    """Since when somebody wants to know whether it does."""
     probed_at: float = 0.0
     """When a free call was made last to find out whether it does."""
     _key_worked: bool = False
@@ -155,7 +157,7 @@ class Gates:
                 return
             self._reached.add(host)
             if response.signal not in _REFUSED_KEY:
-                self.well_at = response.at
+                self.well_at, self.quiet_since = response.at, None
         self._treat(TABLE[response.signal][response.call], response, model, job_key)
 
     def _observe_beside(self, host: Host, response: Response, job_key: int) -> None:
@@ -336,10 +338,19 @@ class Gates:
         gate = self.closed.get(GateKind.HISTORY)
         return gate is not None and self.well_at >= gate.since_at
 
+    def is_quiet(self, at: float, now: float) -> bool:
+        """Whether the API did not answer around `at` either, as far as it was asked. That is waited
+        for as long as for a history."""
+        if self.well_at >= at - 2 * CHECK_S:
+            return False
+        self.quiet_since = now if self.quiet_since is None else self.quiet_since
+        return now - self.quiet_since < self.patience.history_s
+
     def check_at(self) -> float | None:
         """When a free call should find out whether the API answers at all: what does not answer
         says nothing of a submit where nothing does. None where nobody wants to know."""
-        if self.closed.keys().isdisjoint({GateKind.HISTORY, GateKind.OUTAGE}):
+        is_open = self.closed.keys().isdisjoint({GateKind.HISTORY, GateKind.OUTAGE})
+        if is_open and self.quiet_since is None:
             return None
         return max(self.well_at, self.probed_at) + CHECK_S
 
