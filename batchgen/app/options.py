@@ -36,7 +36,7 @@ class RunOptions:
     limit: int | None = None
     """Submits of this run at most."""
     patience: float | None = None
-    """Longest wait at an outage or a full disk, in seconds."""
+    """Longest wait at an outage, for files that cannot be fetched, or at a full disk; seconds."""
     on_change: Literal["keep", "rerun"] | None = None
     adopt: bool = False
     """Go on from a state file that is older than what was done with it."""
@@ -86,7 +86,11 @@ class RunOptions:
         if self.patience is None:
             return usual
         return replace(
-            usual, outage_s=self.patience, first_contact_s=self.patience, disk_s=self.patience
+            usual,
+            outage_s=self.patience,
+            first_contact_s=self.patience,
+            disk_s=self.patience,
+            files_s=self.patience,
         )
 
 

@@ -45,8 +45,9 @@ _EXAMPLE = """Example:
     "--patience",
     type=click.FloatRange(0),
     metavar="SECONDS",
-    help="Longest wait at an outage or a full disk. Default: 30 s for a service that was never "
-    "reached, 2 h for one that was, 60 s for a disk.",
+    help="Longest wait at an outage, for files that cannot be fetched, or at a full disk. Default: "
+    "30 s for a service that was never reached, 2 h for one that was, 4 h for files, 60 s for a "
+    "disk.",
 )
 @click.option("--run-dir", type=click.Path(path_type=Path), help="Default: runs/<name>.")
 @click.option("--simulate", is_flag=True, help="Rehearse on a local look-alike; costs nothing.")
