@@ -25,12 +25,14 @@ def report_of(directory: RunDirectory) -> dict[str, Any]:
     """Everything `status` tells. Raises `StateError`."""
     from batchgen.app.older_ledger.evidence import newer_facts
     from batchgen.app.summary import epilogue_of
+    from batchgen.core.progress.gate_words import short_words
     from batchgen.observe.log_tail import tail_of
     from batchgen.store.sqlite.status import StatusQueries
     from batchgen.system.run_holder import holder_of
 
     # Before the state: what a run that has just ended wrote last is then seen.
     process = holder_of(directory.path)
+    tail = tail_of(directory.log)
     with closing(StatusQueries(directory.state, is_known=True)) as reader:
         now = _clock_of(reader).now()
         overview = reader.overview(now)
@@ -38,10 +40,11 @@ def report_of(directory: RunDirectory) -> dict[str, Any]:
         report |= _learned(overview.notes, now)
         report |= _times(reader, overview.notes, report, process)
     report["outputs"] = directory.place
-    tail = tail_of(directory.log)
     report["process"] = process
     report["newer"] = [] if process else list(newer_facts(directory).told())
     report["waiting_for"] = list(tail.gates) if process else []
+    if short_words(report["waiting_for"]):
+        report["eta_s"] = None  # nobody knows how long it waits
     report["stopped"] = None if process or not report["left"] else tail.reason
     return report | (_NO_EPILOGUE if process else epilogue_of(directory.path))
 

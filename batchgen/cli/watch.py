@@ -20,7 +20,7 @@ from batchgen.app.console import say
 from batchgen.app.look import snapshot_of
 from batchgen.app.remaining import eta_s
 from batchgen.app.status import report_of
-from batchgen.core.progress.gate_words import gate_words
+from batchgen.core.progress.gate_words import short_words
 from batchgen.core.progress.snapshot import RunSnapshot, one_line
 from batchgen.errors import BatchgenError
 from batchgen.observe.log_tail import tail_of
@@ -138,8 +138,7 @@ def _look(reader: StatusQueries, directory: RunDirectory, now: float, eta: _Eta)
         overview = reader.overview(now)
         capabilities = service_of(overview.notes.get(SERVICE_NOTE)).capabilities
         deadline_at = capabilities.deadline_at(overview.oldest_unfetched_at)
-        told = [gate_words(gate) for gate in tail_of(directory.log).gates]
-        gates = [words.short for words in told if words is not None]
+        gates = short_words(tail_of(directory.log).gates)
         snapshot = snapshot_of(reader, overview, now, deadline_at, gates)
         left = snapshot.total - snapshot.ended
         if gates or not left:

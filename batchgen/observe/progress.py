@@ -11,7 +11,7 @@ from typing import Self, TextIO
 from batchgen.core.common.text import printable
 from batchgen.core.jobs.events import Change
 from batchgen.core.progress.eta import SnapshotReader
-from batchgen.core.progress.gate_words import gate_words
+from batchgen.core.progress.gate_words import closed_line, opened_line
 from batchgen.core.progress.snapshot import one_line
 from batchgen.observe.screen import Screen, stream_for
 from batchgen.ports import Clock, Progress
@@ -75,17 +75,19 @@ class ProgressDisplay:
     def said(self, name: str, text: str, fields: Mapping[str, object]) -> None:
         """A line of its own, above the bar."""
         if name == "gate_closed":
-            gate = str(fields.get("gate"))
-            words = told.line if (told := gate_words(gate)) else gate
-            self._line(f"{words} ({text})" if text else words)
+            self._line_of(closed_line(str(fields.get("gate")), text))
         elif name == "uploaded":
             size = fields.get("bytes")
             self.snapshots.tally.uploaded_count += 1
             self.snapshots.tally.uploaded_bytes += size if isinstance(size, int) else 0
             self._show_soon()
         elif name == "gate_opened":
-            self._line(f"going on ({fields.get('gate')})")
-        elif text:
+            self._line_of(opened_line(str(fields.get("gate"))))
+        else:
+            self._line_of(text)
+
+    def _line_of(self, text: str) -> None:
+        if text:
             self._line(text)
 
     def _line(self, text: str) -> None:

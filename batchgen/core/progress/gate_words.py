@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from batchgen.core.scheduling.gates.gates import GateKind
@@ -10,7 +10,8 @@ from batchgen.core.scheduling.gates.gates import GateKind
 
 @dataclass(frozen=True, slots=True)
 class GateWords:
-    """`short` is for a line of facts, `line` for a line of its own when the gate closes.
+    """`short` is for a line of facts, `line` for a line of its own when the gate closes, and
+    `opened` for one when it opens; it is empty where the gate stays closed.
 
     `message` goes to people who are not there; it is empty where only the run itself opens the
     gate.
@@ -19,29 +20,46 @@ class GateWords:
     short: str
     line: str
     message: str = ""
+    opened: str = ""
 
 
 GATE_WORDS: Mapping[GateKind, GateWords] = {
     GateKind.KEY: GateWords(
-        "the key is refused", "the API key is refused", "the service refuses the API key"
+        "the key is refused",
+        "the API key is refused",
+        "the service refuses the API key",
+        "the API key is accepted",
     ),
     GateKind.CREDITS: GateWords(
-        "no credits", "no credits: nothing more is submitted", "the account has no credits"
+        "no credits",
+        "no credits: nothing more is submitted",
+        "the account has no credits",
+        "the account has credits",
     ),
     GateKind.SPEND_CAP: GateWords("max_spend is reached", "max_spend is reached"),
     GateKind.OUTAGE: GateWords(
-        "no answer", "the service does not answer; waiting for it", "the service does not answer"
+        "no answer",
+        "the service does not answer; waiting for it",
+        "the service does not answer",
+        "the service answers",
     ),
     GateKind.UPLOADS: GateWords(
-        "no uploads", "files cannot be uploaded; trying again", "input files cannot be uploaded"
+        "no uploads",
+        "files cannot be uploaded; trying again",
+        "input files cannot be uploaded",
+        "files can be uploaded",
     ),
     GateKind.DISK: GateWords(
-        "disk full", "the disk is full; waiting for space", "there is no space for outputs"
+        "disk full",
+        "the disk is full; waiting for space",
+        "there is no space for outputs",
+        "there is space for outputs",
     ),
     GateKind.FILES: GateWords(
-        "no files",
-        "files cannot be fetched; trying again, nothing more is submitted meanwhile",
+        "files cannot be fetched",
+        "trying again; jobs whose files would stand there are not submitted meanwhile",
         "finished files cannot be fetched",
+        "files can be fetched",
     ),
     GateKind.STORAGE: GateWords("stopping", "stopping"),
     GateKind.HALT: GateWords(
@@ -55,6 +73,29 @@ GATE_WORDS: Mapping[GateKind, GateWords] = {
     ),
 }
 """The gate of the history is not here: it holds nothing back by itself."""
+
+
+def closed_line(kind: str, reason: str) -> str:
+    """What is said when a gate closes; empty of one that nobody is told of."""
+    words = gate_words(kind)
+    if words is None:
+        return ""
+    if kind == GateKind.FILES and reason:
+        return f"{reason}; {words.line}"  # it says itself what cannot be fetched, and from where
+    return f"{words.line} ({reason})" if reason else words.line
+
+
+def opened_line(kind: str) -> str:
+    """What is said when a gate opens; empty of one that nobody is told of."""
+    words = gate_words(kind)
+    if words is None:
+        return ""
+    return f"going on: {words.opened} again" if words.opened else "going on"
+
+
+def short_words(kinds: Iterable[str]) -> list[str]:
+    """What a line of facts says of gates by their names, without those that nobody is told of."""
+    return [words.short for kind in kinds if (words := gate_words(kind)) is not None]
 
 
 def gate_words(kind: str) -> GateWords | None:
