@@ -18,6 +18,7 @@ from batchgen.core.common.formatting import usd
 from batchgen.core.jobs.job import JobState
 from batchgen.core.progress.notifications import Facts
 from batchgen.core.progress.tally import duration
+from batchgen.core.scheduling.gates.gates import GateKind
 from batchgen.errors import StateError, StoppedEarly, UserError
 from batchgen.system.local_time import local_time
 
@@ -28,6 +29,14 @@ if TYPE_CHECKING:
     from batchgen.core.jobs.job import Job
     from batchgen.core.progress.tally import Tally
     from batchgen.core.scheduling.gates.gates import Gate
+
+
+_REMEDIES = {
+    GateKind.KEY: "check SEGMIND_API_KEY; `batchgen doctor {}` tells whether it is accepted",
+    GateKind.CREDITS: "top up the account, or raise its spend limit",
+    GateKind.SPEND_CAP: "raise budget.max_spend in the manifest, or give --max-spend",
+}
+"""What a person has to do before the run can go on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +63,14 @@ async def finish(request: RunRequest, run: OpenRun, outcome: RunOutcome) -> None
     if request.as_json:
         print_json(told)
     else:
-        _print(session, tally, told)
+        _print(request, session, told)
     if end.gate is not None:
         _print_stop(request, session, end.gate, active)
     elif request.options.limit and tally.counts[JobState.PENDING]:
         _print_rest(request, tally)
+    elif tally.counts[JobState.PENDING]:
+        say(f"{tally.counts[JobState.PENDING]:,} job(s) still wait: their model takes no jobs")
+        say(f"correct it in {request.manifest}, and go on: {_again(request)}")
 
 
 def _epilogue(run: Path) -> dict[str, Any]:
@@ -82,27 +94,34 @@ def _summary(session: Session, outcome: RunOutcome) -> dict[str, Any]:
     }
 
 
-def _print(session: Session, tally: Tally, told: dict[str, Any]) -> None:
+def _print(request: RunRequest, session: Session, told: dict[str, Any]) -> None:
+    tally = session.tally
     counts = tally.counts
     parts = [f"{counts[state]} {state.value}" for state in JobState if counts[state]]
     took = duration(told["elapsed_s"])
     click.echo(f"{', '.join(parts)}; {usd(tally.spent_usd)} spent; took {took}")
     print_epilogue(told)
     click.echo(f"files: {session.directory.place}")
-    print_failures(told, session.directory.path)
+    print_failures(told, session.directory.path, _again(request))
 
 
 def _print_stop(request: RunRequest, session: Session, gate: Gate, active: list[Job]) -> None:
     say(f"stopped: {gate.reason}")
-    running = [job for job in active if job.state in {JobState.SUBMITTED, JobState.FETCHING}]
+    come = [job for job in active if job.state in {JobState.SUBMITTED, JobState.FETCHING}]
+    running = [job for job in come if not job.outputs]
     if running:
         oldest_at = min(job.sent_at for job in running)
         deadline = session.service.capabilities.deadline_at(oldest_at)
         until = f"; fetch them before {local_time(deadline)}" if deadline else ""
         say(f"{len(running)} paid job(s) still at the service{until}")
+    if len(come) > len(running):
+        finished_count = len(come) - len(running)
+        say(f"{finished_count} job(s) are finished and paid for: the next run fetches their files")
     unclear_count = sum(job.state is JobState.AMBIGUOUS for job in active)
     if unclear_count:
         say(f"{unclear_count} submit(s) without an answer: the next run asks the history for them")
+    if gate.kind in _REMEDIES:
+        say(_REMEDIES[gate.kind].format(shlex.quote(str(request.manifest))))
     say(f"resume: {_again(request)}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -55,11 +56,13 @@ def command(run: str, *, failed: bool, watch: bool, as_json: bool) -> int:
     if as_json:
         print_json(report)
     else:
-        _print(report, directory.path)
+        is_manifest = Path(run).is_file()
+        again = shlex.join(["batchgen", "run", run]) if is_manifest else "batchgen run MANIFEST"
+        _print(report, directory.path, again)
     return ExitCode.COMPLETED
 
 
-def _print(report: dict[str, Any], run: Path) -> None:
+def _print(report: dict[str, Any], run: Path, again: str) -> None:
     from batchgen.cli.show.summary import print_epilogue, print_failures
 
     counts = report["counts"]
@@ -85,13 +88,14 @@ def _print(report: dict[str, Any], run: Path) -> None:
     _print_learned(report)
     if not report["process"]:
         print_epilogue(report)
-        print_failures(report, run, with_list="problems" not in report)
+        print_failures(report, run, again, with_list="problems" not in report)
     for problem in report.get("problems", []):
         click.echo(f"{problem['state']:8} {problem['id']}: {problem['reason']}")
 
 
 def _pace_rows(report: dict[str, Any]) -> list[tuple[str, str]]:
     """Who works on it, how fast, and until when."""
+    from batchgen.core.progress.gate_words import short_words
     from batchgen.core.progress.tally import duration
 
     eta = None if report["eta_s"] is None else duration(report["eta_s"])
@@ -99,8 +103,9 @@ def _pace_rows(report: dict[str, Any]) -> list[tuple[str, str]]:
         rows = [("stopped", report["stopped"])] if report["stopped"] else []
         return [*rows, ("left", f"about {eta}, once it runs again")] if eta else rows
     rows = [("process", str(report["process"]))]
-    if report["waiting_for"]:
-        rows.append(("waits at the gate", ", ".join(report["waiting_for"])))
+    waits = short_words(report["waiting_for"])
+    if waits:
+        rows.append(("waits", " and ".join(waits)))
     if report["done_per_minute"]:
         rows.append(("rate", f"{report['done_per_minute']:g} jobs/min"))
     return [*rows, ("ETA", eta)] if eta else rows

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 import shutil
 import signal
 import socket
@@ -26,6 +27,7 @@ def test_a_key_that_is_refused(place, simulate):
     wrong = place.at(service, SEGMIND_API_KEY="SG_1111111111111111").inside("run", manifest)
     assert wrong.code == 3
     assert "the API key is refused" in wrong.err
+    assert "check SEGMIND_API_KEY" in wrong.err
     assert f"resume: batchgen run {manifest}\n" in wrong.err
     assert service.bills() == []
     assert_resumes(place.at(service), service, manifest, 2)
@@ -99,7 +101,7 @@ def test_a_service_that_comes_up_late_is_waited_for(place, tmp_path):
         ended = running.end()
     assert ended.code == 0, ended.text
     assert "the service does not answer" in ended.err
-    assert "going on (outage)" in ended.err
+    assert "going on: the service answers again" in ended.err
     assert len(service.bills()) == 2
     assert service.stop() == 0
 
@@ -114,6 +116,8 @@ def test_a_model_the_service_does_not_have(place, simulate):
     assert "2 pending" in ended.out
     assert "flux-kontext-dev refused a job" in ended.err
     assert "flux-kontext-dev takes no jobs, they stay pending" in ended.err
+    assert "2 job(s) still wait: their model takes no jobs" in ended.err
+    assert f"go on: batchgen run {manifest}\n" in ended.err
     assert service.bills() == []
 
 
@@ -174,6 +178,23 @@ def test_a_rehearsal_is_interrupted_and_resumes(place):
     assert ended.code == 0
     assert ended.out.startswith("4 done;")
     assert len(journal.read_text().splitlines()) == 4
+
+
+def test_files_that_cannot_be_fetched(place, simulate):
+    """Nobody is hurried: files stand for days. The same command fetches them."""
+    service = simulate()
+    service.fail({"where": "cdn", "kind": "403"})
+    there = place.at(service)
+    manifest = there.manifest(4, defaults={"model": "flux-kontext-dev"})
+    ended = there.inside("run", manifest, "--patience", "1")
+    assert ended.code == 3
+    assert ended.out.startswith("4 fetching; ")
+    said = r"^files of \S+ cannot be fetched: .* HTTP 403; trying again; "
+    assert re.search(said, ended.err, re.MULTILINE)
+    assert "4 job(s) are finished and paid for: the next run fetches their files\n" in ended.err
+    assert "fetch them before" not in ended.err
+    service.fail()
+    assert_resumes(there, service, manifest, 4)
 
 
 def test_a_full_disk(place, simulate, tmp_path):

@@ -7,6 +7,7 @@ import signal
 
 import pytest
 
+from batchgen.cli.show.summary import print_failures
 from tests.cli.processes import until
 
 
@@ -50,6 +51,20 @@ def test_failures_stand_beside_the_command_that_deals_with_them(place, simulate)
     assert "by model" in shown
     assert re.search(r"^  failed × \d+: HTTP 422: flagged \d+ \(", shown, re.MULTILINE)
     assert "again (failed, not charged): batchgen retry runs/mixed --failed" in shown
+
+
+def test_files_that_are_left_are_fetched_by_the_next_run_and_not_by_a_retry(tmp_path, capsys):
+    """`retry --failed` means lost jobs as well, which are paid for again."""
+    states = ("unfetched", "lost", "rejected")
+    told = {"failures": [{"state": s, "reason": s, "count": 1, "example": s} for s in states]}
+    (tmp_path / "rejected").mkdir()
+    print_failures(told, tmp_path, "batchgen run x.yaml")
+    assert capsys.readouterr().out.splitlines()[-4:] == [
+        "fetch them (paid for already, free): batchgen run x.yaml",
+        f"again (lost, paid, and paid again): batchgen retry {tmp_path} --failed",
+        f"what came instead of files: {tmp_path}/rejected",
+        f"again (rejected, paid, and paid again): batchgen retry {tmp_path} --rejected",
+    ]
 
 
 def test_a_run_is_watched_from_outside_until_its_process_is_gone(place, simulate):

@@ -12,7 +12,8 @@ import click
 from batchgen.app.summary import retry_command
 from batchgen.cli.common import indented, table
 from batchgen.core.common.formatting import usd
-from batchgen.core.jobs.job import GROUPS, STATES
+from batchgen.core.jobs.job import GROUPS, STATES, JobState
+from batchgen.system.run_directory import RunDirectory
 
 _MOST_REASONS = 8
 
@@ -30,8 +31,9 @@ def print_epilogue(told: dict[str, Any]) -> None:
         click.echo(f"  slowest: {', '.join(slow)}")
 
 
-def print_failures(told: dict[str, Any], run: Path, *, with_list: bool = True) -> None:
-    """The reasons, the commonest first, and for each state of them the command."""
+def print_failures(told: dict[str, Any], run: Path, again: str, *, with_list: bool = True) -> None:
+    """The reasons, the commonest first, and for each state of them the command; `again` is the
+    one that resumes the run."""
     failures = told["failures"]
     for one in failures[:_MOST_REASONS]:
         such = f"such as {one['example']}" if one["count"] > 1 else one["example"]
@@ -42,5 +44,10 @@ def print_failures(told: dict[str, Any], run: Path, *, with_list: bool = True) -
     if failures and with_list:
         click.echo(f"reasons: {shlex.join(['batchgen', 'status', str(run), '--failed'])}")
     for state in dict.fromkeys(one["state"] for one in failures):
-        cost = GROUPS[STATES[state].group].retry_cost
-        click.echo(f"again ({state}, {cost}): {retry_command(run, state)}")
+        if state == JobState.REJECTED and (came := RunDirectory(run).rejected).is_dir():
+            click.echo(f"what came instead of files: {came}")
+        if state == JobState.UNFETCHED:
+            click.echo(f"fetch them (paid for already, free): {again}")
+        else:
+            cost = GROUPS[STATES[state].group].retry_cost
+            click.echo(f"again ({state}, {cost}): {retry_command(run, state)}")
