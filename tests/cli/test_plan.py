@@ -96,6 +96,15 @@ def test_failed_jobs_are_free_and_are_not_run_again(place, simulate):
     assert standings(planned(there, mended)) == {"changed": 1, "done": 1}
 
 
+def test_rejected_jobs_are_paid_for_and_are_not_run_again(place, simulate):
+    there = place.at(simulate(filtered_words=["naughty"]))
+    manifest = there.manifest({"a": {"prompt": "naughty"}, "b": {"prompt": "nice"}})
+    assert there.inside("run", manifest).code == 1
+    people = there.inside("plan", manifest).out
+    assert "paid for, no files came; batchgen retry runs/batch --rejected" in people
+    assert "next:" not in people
+
+
 @pytest.mark.processes
 def test_beside_a_run_and_after_its_death(place, simulate):
     """Jobs under way are paid for, also those that a killed process left."""

@@ -112,6 +112,8 @@ def _standings(plan: RunPlan) -> Iterator[tuple[str, str, str]]:
         JobDiff.FAILED: f"free; again with batchgen retry {run} --failed",
         JobDiff.UNKNOWN: f"perhaps billed; batchgen retry {run} --unknown",
         JobDiff.LOST: f"paid for, files gone; batchgen retry {run} --failed",
+        JobDiff.UNFETCHED: "paid for already; the next run fetches their files, free",
+        JobDiff.REJECTED: f"paid for, no files came; batchgen retry {run} --rejected",
         JobDiff.CONTESTED: "changed after they were paid for: --on-change decides",
     }
     for standing in JobDiff:
@@ -246,5 +248,5 @@ def _next(plan: RunPlan) -> Iterator[str]:
         yield shlex.join([*again, "--on-change", "keep"]) + "   (or rerun)"
     elif plan.forecast.left > 3 and plan.prospect is None and options.limit is None:
         yield shlex.join([*again, "--limit", "3"]) + "   (a taste: it tells price and latency)"
-    elif plan.span.bounds:
+    elif plan.span.bounds or plan.forecast.standings[JobDiff.UNFETCHED]:
         yield shlex.join(again + (["--limit", str(options.limit)] if options.limit else []))
