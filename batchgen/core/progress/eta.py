@@ -46,9 +46,11 @@ class SnapshotReader:
 
 def _with_board(shown: RunSnapshot, tally: Tally, scheduler: SchedulerState) -> RunSnapshot:
     now, rate, closed = shown.at, scheduler.rate, scheduler.gates.closed
-    reserved_usd = max(0.0, scheduler.money.committed_usd - scheduler.money.settled_usd)
+    spent_usd = scheduler.money.settled_usd
+    reserved_usd = max(0.0, scheduler.money.committed_usd - spent_usd)
     return replace(
         shown,
+        spent_usd=spent_usd,
         reserved_usd=reserved_usd,
         calls=rate.used(now),
         allowed=rate.allowed,
