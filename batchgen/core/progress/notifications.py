@@ -68,6 +68,8 @@ def end_notice(facts: Facts) -> Notice:
         lines.append(f"resume: {facts.resume}")
     elif facts.exit_code == ExitCode.UNFINISHED:
         lines.append(f"reasons: batchgen status {facts.run} --failed")
+        if facts.count([JobState.UNFETCHED]):
+            lines.append(f"fetch the unfetched ones, free: {facts.resume}")
     how = "finished" if finished else "stopped early"
     return Notice(kind, f"{called(facts.name, simulated=facts.simulated)}: {how}", "\n".join(lines))
 

@@ -49,6 +49,9 @@ def test_failures_are_told_with_what_to_type():
     assert end_notice(failed).kind is NoticeKind.FINISHED
     assert end_notice(failed).body.splitlines()[0] == "4 done, 2 failed, 1 unknown"
     assert end_notice(failed).body.endswith("reasons: batchgen status /runs/cups --failed")
+    left = replace(failed, counts={S.DONE: 4, S.UNFETCHED: 2})
+    told = "fetch the unfetched ones, free: batchgen run jobs/cups.yaml"
+    assert end_notice(left).body.splitlines()[-1] == told
 
 
 @pytest.mark.parametrize("code", [ExitCode.USAGE, ExitCode.STOPPED, ExitCode.TERMINATED, 70])
