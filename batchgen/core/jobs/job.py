@@ -107,7 +107,7 @@ GROUPS: Mapping[StateGroup, GroupTraits] = {
         "To be fetched",
         is_end=True,
         about="They are finished and paid for, and their files could not be fetched so far. The "
-        "next run tries them first, for nothing.",
+        "next run tries them first, free of charge.",
         retry_option="--failed",
         retry_cost="fetched, free",
     ),

@@ -63,8 +63,8 @@ function drawProblems() {
       el("span", { class: "many" }, count(problem.count)),
       el("span", { class: "why" }, problem.said, el("small", {}, problem.count === 1 ? problem.example : `${problem.example} and others`)),
       el("button", { type: "button", class: "quiet", "aria-label": `Show ${plural(problem.count, "job")}: ${problem.said}`, onclick: () => showWhy(problem) }, "Show"))) ),
-    el("p", { class: "about" }, "To put them back:"),
-    el("code", { class: "command" }, `batchgen retry ${shellWord(summary.typed)} ${group.option}`))));
+    el("p", { class: "about" }, group.name === "unfetched" ? "To fetch them:" : "To put them back:"),
+    el("code", { class: "command" }, group.name === "unfetched" ? "batchgen run MANIFEST" : `batchgen retry ${shellWord(summary.typed)} ${group.option}`))));
 }
 
 const shellWord = (text) => (/^[\w./:@%+=-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`);
