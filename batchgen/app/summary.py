@@ -31,6 +31,10 @@ def epilogue_of(run: Path) -> dict[str, Any]:
                 {"id": slow.id, "model": slow.model, "seconds": round(slow.seconds, 3)}
                 for slow in reader.slowest()
             ],
+            "texts": [
+                {"model": one.model, "count": one.count, "example": one.example}
+                for one in reader.texts_beside_media()
+            ],
             "failures": _failures(run, grouped(reader.reasons()), reader.problem_counts()),
         }
 

@@ -79,7 +79,7 @@ def _epilogue(run: Path) -> dict[str, Any]:
         return epilogue_of(run)
     except StateError as error:
         say(f"note: what it came to is not told: {error}")
-        return {"models": {}, "slowest": [], "failures": []}
+        return {"models": {}, "slowest": [], "texts": [], "failures": []}
 
 
 def _summary(session: Session, outcome: RunOutcome) -> dict[str, Any]:

@@ -98,6 +98,7 @@ def test_a_run_says_what_came_of_it(place, service):
         "reserved_usd": 0,
         "outputs": "runs/plain/outputs",
         "models": {"flux-kontext-dev": {"jobs": 3, "done": 3, "spent_usd": 0.12}},
+        "texts": [],
         "failures": [],
     }
     assert len(service.bills("plain number")) == 3

@@ -123,3 +123,25 @@ def test_watching_what_nobody_works_on_shows_it_once(place, service):
     assert watched.code == 0
     assert watched.err == "no process works on this run\n"
     assert watched.out.startswith("runs/over: 1 of 1 jobs done\n")
+
+
+def test_texts_of_a_model_that_makes_pictures_are_told(place, simulate):
+    """What a model makes is not known before its first picture: a text counts as done, and is
+    told."""
+    service = simulate(extra_models=["new-model"], latency_s=0.1)
+    service.fail({"where": "result", "kind": "output_fields", "text": "number 0.",
+                  "body": {"output": "I cannot draw that."}})  # fmt: skip
+    there = place.at(service)
+    entries = [
+        {"id": f"job-{n}", "model": "new-model", "params": {"prompt": f"number {n}."}}
+        for n in range(3)
+    ]
+    document = {"version": 1, "name": "new", "jobs": entries}
+    manifest = there.write("new.yaml", json.dumps(document))
+
+    ended = there.inside("run", manifest, "--concurrency", "1", "--rpm", "600")
+
+    assert ended.code == 0
+    assert "warning: 1 done job(s) of new-model brought a text, such as job-0" in ended.out
+    told = there.inside("status", "runs/new", "--json").json
+    assert told["texts"] == [{"model": "new-model", "count": 1, "example": "job-0"}]

@@ -29,6 +29,11 @@ def print_epilogue(told: dict[str, Any]) -> None:
     if sum(one["done"] for one in told["models"].values()) > len(told["slowest"]) > 0:
         slow = (f"{one['id']} ({one['seconds']:.1f} s)" for one in told["slowest"])
         click.echo(f"  slowest: {', '.join(slow)}")
+    for one in told["texts"]:
+        click.echo(
+            f"  warning: {one['count']} done job(s) of {one['model']} brought a text, such as "
+            f"{one['example']}; others brought media: look at them"
+        )
 
 
 def print_failures(told: dict[str, Any], run: Path, again: str, *, with_list: bool = True) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from batchgen.core.jobs.spec import Mode
+from batchgen.core.media.formats import BY_EXTENSION
 from batchgen.store.sqlite.queries import JobQueries
 from batchgen.store.sqlite.states import IS_ENDED, IS_PROBLEM, is_done, is_pending
 
 RECENT_S = 300.0
 """The pace looks back so far."""
+TEXT_TYPES = (BY_EXTENSION["txt"].mime, BY_EXTENSION["json"].mime)
 _SLOWEST = 3
 _LATENCY = "coalesce(total_s, inference_s + coalesce(queue_s, 0), changed_at - sent_at)"
 
@@ -31,6 +33,15 @@ class SlowJob:
     id: str
     model: str
     seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class TextsOfModel:
+    """So many done jobs of a model brought texts, such as `example`; others brought media."""
+
+    model: str
+    count: int
+    example: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +82,18 @@ class StatusQueries(JobQueries):
             _SLOWEST,
         )
         return [SlowJob(*row) for row in rows]
+
+    def texts_beside_media(self) -> list[TextsOfModel]:
+        """The models of which some jobs brought texts alone and others files of other kinds."""
+        rows = self._rows(
+            "SELECT j.model, sum(o.is_text), min(CASE WHEN o.is_text THEN j.id END) FROM "
+            "(SELECT job_key, min(media_type IN (?, ?)) AS is_text FROM outputs "
+            "WHERE name IS NOT NULL GROUP BY job_key) o JOIN jobs j ON j.key = o.job_key "
+            f"WHERE {is_done('j.state')} GROUP BY j.model "
+            "HAVING sum(o.is_text) BETWEEN 1 AND count(*) - 1 ORDER BY j.model",
+            *TEXT_TYPES,
+        )
+        return [TextsOfModel(*row) for row in rows]
 
     def problem_counts(self) -> dict[str, int]:
         """Jobs that failed, are unknown or lost."""
