@@ -23,6 +23,7 @@ LONGEST_S = 8 * 3600.0
 CREDITS = {"error": "Insufficient credits. You have 0.0 credits."}
 BODIES: tuple[Any, ...] = (PAGE, "", "no", {"message": "no"}, {"ok": True})
 MIDDLEMEN = (408, 409, 421, 423, 425, 444, 449, 451, 460, 463, 499, 520, 524)
+COME_LATER = (421, 423, 425)
 POSTS = (Endpoint.SUBMIT, Endpoint.SYNC)
 GETS = (Endpoint.POLL, Endpoint.RESULT, Endpoint.HISTORY_LIST, Endpoint.HISTORY_RECORD)
 DELIVERIES = (
@@ -255,6 +256,8 @@ ODDITIES: tuple[Oddity, ...] = (
 
 def _told(place: Endpoint, chance: random.Random, *, accepted: bool = False) -> FaultRule:
     status, body = chance.choice(MIDDLEMEN), chance.choice(BODIES)
+    if status in COME_LATER and accepted:
+        body = PAGE  # in the service's own words these codes are believed
     return _answer(place, status, body, probability=chance.choice(RARELY), accepted=accepted)
 
 

@@ -41,13 +41,16 @@ def violations(scenario: Scenario, report: RehearsalReport) -> list[str]:
 
 
 def _unaccounted_bills(report: RehearsalReport) -> list[str]:
-    """Every bill is in our ledger by its request_id, or its job is set aside as unknown.
+    """Every bill is in our ledger by its request_id, or its job is in doubt: set aside as unknown,
+    or still unclear where a history is dead for good.
 
     What FAILED is not charged, and a v1 call that FAILED tells no id.
     """
     known = {request_id for *_, request_id in report.attempts() if request_id}
     doubtful = Counter(
-        (job.model, job.body) for job in report.jobs(JobState.UNKNOWN) if not job.request_id
+        (job.model, job.body)
+        for job in report.jobs(JobState.UNKNOWN, JobState.AMBIGUOUS)
+        if not job.request_id
     )
     found = []
     for bill in report.service.ledger.bills:
@@ -127,7 +130,7 @@ def _missing_files(report: RehearsalReport) -> list[str]:
     # the end nothing may be left over for jobs that ended otherwise than by losing their record.
     orphans = set(report.outputs.files) - expected
     # The history names one file a request: the others of a recovered job are left over as well.
-    lost = {job.stem for job in report.jobs(JobState.LOST, JobState.UNKNOWN, JobState.FAILED)}
+    lost = {job.stem for job in report.jobs() if job.state is not JobState.DONE}
     recovered = {change.after.stem for change in _changes(report, EventKind.RECOVERED)}
     return found + [
         f"{name} is nobody's" for name in orphans if _stem(name) not in lost | recovered
@@ -159,7 +162,13 @@ def _unfinished(scenario: Scenario, report: RehearsalReport) -> list[str]:
         # One text that is refused for ever: nobody is left who could show that it is the text.
         alone = gate and gate.kind is GateKind.CREDITS
         alone = alone and any(rule.text for rule in _for_ever(scenario, Endpoint.SUBMIT))
-        if not (dead or alone) and not (gate and gate.kind is GateKind.TIME):
+        # A key that is refused for all that is left, and for the free call, may be a bad one.
+        models = [rule.models for rule in _for_ever(scenario, Endpoint.SUBMIT)]
+        keyless = gate and gate.kind is GateKind.KEY and _for_ever(scenario, Endpoint.CREDITS)
+        alone = alone or (keyless and any(models))
+        # An address that is good for one download was spent on one that broke off.
+        spent = scenario.service.one_time_urls and gate and gate.kind is GateKind.FILES
+        if not (dead or alone or spent) and not (gate and gate.kind is GateKind.TIME):
             return [f"ended as {report.end}"]
     # Behind what a dead history could clear up, others wait for their place or for the money.
     behind = {_S.PENDING} if gate and gate.kind is GateKind.TIME else BEHIND_HISTORY
@@ -170,7 +179,7 @@ def _unfinished(scenario: Scenario, report: RehearsalReport) -> list[str]:
         alone = any(rule.text and rule.text in job.body for rule in for_ever)
         shut_out = job.state is JobState.PENDING and (job.model in closed or alone)
         # An address that is good for one download was spent on one that broke off.
-        spent = job.state is JobState.UNFETCHED and scenario.service.one_time_urls
+        spent = job.state in {_S.UNFETCHED, _S.FETCHING} and scenario.service.one_time_urls
         if job.state not in waiting and not (shut_out or spent):
             found.append(f"{job.id} is still {job.state}: {job.reason}")
     return found

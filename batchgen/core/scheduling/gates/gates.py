@@ -340,11 +340,11 @@ class Gates:
 
     def is_quiet(self, at: float, now: float) -> bool:
         """Whether the API did not answer around `at` either, as far as it was asked. That is waited
-        for as long as for a history."""
+        for half as long as for a history, so that a run draws its conclusions before it stops."""
         if self.well_at >= at - 2 * CHECK_S:
             return False
         self.quiet_since = now if self.quiet_since is None else self.quiet_since
-        return now - self.quiet_since < self.patience.history_s
+        return now - self.quiet_since < self.patience.history_s / 2
 
     def check_at(self) -> float | None:
         """When a free call should find out whether the API answers at all: what does not answer
