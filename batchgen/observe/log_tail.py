@@ -27,11 +27,13 @@ class LogTail:
 
 @dataclass(frozen=True, slots=True)
 class LoggedJob:
-    """A line about a job: it was written once the event was recorded. `request_id` may be empty."""
+    """A line about a job: it was written once the event was recorded. `request_id` may be empty;
+    `attempt` numbers the POST that it is about, 0 where it tells none."""
 
     id: str
     request_id: str
     at: float
+    attempt: int = 0
 
 
 def logged_jobs(path: Path, *, whole: bool = False) -> Iterator[LoggedJob]:
@@ -39,7 +41,13 @@ def logged_jobs(path: Path, *, whole: bool = False) -> Iterator[LoggedJob]:
     for line in _lines(path, whole=whole):
         if str(line.get("event")).startswith(JOB_PREFIX):
             at = instant_of(str(line.get("at", "")))
-            yield LoggedJob(str(line.get("id", "")), str(line.get("request_id", "")), at or 0.0)
+            attempt = line.get("attempt")
+            yield LoggedJob(
+                str(line.get("id", "")),
+                str(line.get("request_id", "")),
+                at or 0.0,
+                attempt if type(attempt) is int else 0,
+            )
 
 
 def tail_of(path: Path) -> LogTail:

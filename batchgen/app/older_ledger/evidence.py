@@ -40,18 +40,21 @@ class NewerFacts:
     """What is there and unknown to the state. Falsy where there is nothing of the kind.
 
     `logged` and `listed` are POSTs by the id of their job, from `run.log` and `metadata.jsonl`;
-    `files` are names below the outputs by the id of a job that waits for its first submit.
+    `intended` those that left according to the log, which names no request of theirs. `files` are
+    names below the outputs by the id of a job that waits for its first submit.
     `later_s` is by how much the last event in `run.log` is later than the last one recorded.
     """
 
     logged: dict[str, SentBefore] = field(default_factory=dict)
     listed: dict[str, SentBefore] = field(default_factory=dict)
+    intended: dict[str, SentBefore] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
     later_s: float = 0.0
 
     def __bool__(self) -> bool:
         """Whether anything was found."""
-        return bool(self.logged or self.listed or self.files or self.later_s > 0)
+        found = self.logged or self.listed or self.intended or self.files
+        return bool(found or self.later_s > 0)
 
     def told(self) -> Iterator[str]:
         """What was found, each with an example."""
@@ -62,6 +65,8 @@ class NewerFacts:
                     f"{where} names {len(found):,} request(s) that it does not know "
                     f"({id_}: {sent.request_id})"
                 )
+        if self.intended and not self.logged:
+            yield f"run.log tells of {len(self.intended):,} submit(s) that it does not know"
         if self.files:
             id_, name = next(iter(self.files.items()))
             yield f"{len(self.files):,} job(s) that wait have files already ({id_}: {name})"
@@ -70,7 +75,7 @@ class NewerFacts:
 
     def of(self, job_id: str) -> SentBefore | None:
         """What tells that a job was sent before."""
-        sent = self.logged.get(job_id) or self.listed.get(job_id)
+        sent = self.logged.get(job_id) or self.listed.get(job_id) or self.intended.get(job_id)
         if sent is None and job_id in self.files:
             sent = SentBefore("", 0.0, f"unknown to this state, and {self.files[job_id]} is there")
         return sent
@@ -115,6 +120,7 @@ def newer_facts(directory: RunDirectory, *, whole: bool = False) -> NewerFacts:
         adopted_at = reader.instant(ADOPTED_NOTE) or 0.0
         log = [line for line in log if line.at > adopted_at]
         found = NewerFacts(_unknown(reader, log))
+        found.intended = _intended(reader, log)
         recorded_at = reader.instant(RECORDED_NOTE)
         if recorded_at is None:  # by an earlier version: when it was written last is not known
             return found
@@ -147,6 +153,14 @@ def _unknown(
             if job.request_id in unknown:
                 found[job.id] = _by_log(job, where)
     return found
+
+
+def _intended(reader: OlderQueries, log: Iterable[LoggedJob]) -> dict[str, SentBefore]:
+    """The last POST of each job, where the state knows fewer of it."""
+    last = {line.id: line for line in log if line.attempt}
+    unknown = reader.without_attempt({id_: line.attempt for id_, line in last.items()})
+    reason = "unknown to this state, and run.log says that it was submitted"
+    return {id_: SentBefore("", last[id_].at, reason) for id_ in unknown}
 
 
 def _by_log(job: LoggedJob, where: str = "run.log") -> SentBefore:

@@ -4,7 +4,7 @@ back over a newer one."""
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 
 from batchgen.store.sqlite.queries import JobQueries
 from batchgen.store.sqlite.states import is_pending
@@ -30,6 +30,15 @@ class OlderQueries(JobQueries):
             "SELECT value FROM json_each(?) WHERE NOT EXISTS "
             "(SELECT 1 FROM attempts WHERE request_id = value)",
             json.dumps(list(request_ids)),
+        )
+        return {str(row[0]) for row in rows}
+
+    def without_attempt(self, attempts: Mapping[str, int]) -> set[str]:
+        """Those of some jobs, by id, whose POST of that number the state does not know."""
+        rows = self._rows(
+            "SELECT j.id FROM jobs j JOIN json_each(?) told ON told.key = j.id "
+            "WHERE j.attempt < told.value",
+            json.dumps(dict(attempts)),
         )
         return {str(row[0]) for row in rows}
 
