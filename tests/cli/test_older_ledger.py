@@ -262,7 +262,7 @@ def test_a_history_that_falters_is_asked_again(ground):
 
 def test_a_state_that_is_gone_before_anything_was_home(place, simulate):
     """No file tells of the paid jobs; the log does."""
-    service = simulate(latency_s=3000)
+    service = simulate(history_lag_s=0, latency_s=3000)
     there = place.at(service)
     manifest = there.manifest(2, name="gone-early")
     with there.start("run", manifest) as running:
@@ -354,7 +354,7 @@ def test_a_snapshot_of_a_machine(ground):
 
 def test_equal_bodies_are_held_as_often_as_they_were_sent(place, simulate):
     """Six times the same body: two are known to the ledger, one more was sent since."""
-    service = simulate()
+    service = simulate(history_lag_s=0)
     there = place.at(service)
     manifest = there.manifest({f"job-{n}": {"prompt": "equal"} for n in range(6)}, name="equal")
     run = there.path / "runs/equal"
