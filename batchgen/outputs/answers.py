@@ -105,7 +105,8 @@ def status_fault(status: int) -> SaveError:
 
 def network_fault(error: Exception) -> SaveError | BrokenError:
     """What a network exception means: a refused address, no descriptors left, or a broken line."""
-    cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+    # Errors about certificates have none before aiohttp 3.11.
+    cause = getattr(error, "os_error", error)
     told = tls_fault(error) or str(cause) or type(cause).__name__
     detail = printable(without_passwords(told), 200)
     if isinstance(cause, NotPublicError):
