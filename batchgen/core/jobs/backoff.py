@@ -10,6 +10,11 @@ FIRST_READS_S = (3.0, 10.0, 30.0, 60.0)
 """When after a doubt arose the history is asked, until the settle time. Guesses: it may lag."""
 
 
+def probe_delay_s(probes: int, most_s: float) -> float:
+    """How long to wait after so many fruitless probes: 2, 4, 8 … s, at most `most_s`."""
+    return min(most_s, 2.0 ** min(probes + 1, 20))
+
+
 def backoff_at(now: float, trouble: int, salt: int) -> float:
     """The instant of the next try after `trouble` (≥ 1) fruitless ones in a row.
 

@@ -283,7 +283,7 @@ class SchedulerState:
             self.lookups.observe_own(read, own),
             frozenset(self.lookups.candidates.values()),
             self.posting,
-            self.gates.without_history,
+            self.gates.only_history_is_silent,
             self.lookups.reads,
             self.lookups.acked,
         )

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from urllib.parse import urlsplit
 
+from batchgen.core.jobs.backoff import probe_delay_s
 from batchgen.core.jobs.job import Job
 
 HOST_FAILS_AFTER = 3
@@ -70,7 +71,7 @@ class FileHosts:
             if at >= gate.probe_at:
                 gate.probes += 1
                 gate.reason = reason
-                gate.probe_at = at + min(MAX_PROBE_DELAY_S, 2.0 ** (gate.probes + 1))
+                gate.probe_at = at + probe_delay_s(gate.probes, MAX_PROBE_DELAY_S)
         elif len(failed) >= HOST_FAILS_AFTER:
             self.closed[host] = HostGate(reason, at, at + 2.0)
 

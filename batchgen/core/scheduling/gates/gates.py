@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from batchgen.core.jobs.backoff import probe_delay_s
 from batchgen.core.jobs.outcomes import TABLE, CallKind, Response, Signal, Treatment
 from batchgen.core.net.http import Host
-from batchgen.core.scheduling.gates.outages import FRUITLESS, Outages, is_outage
+from batchgen.core.scheduling.gates.outages import ABOUT_A_REQUEST, FRUITLESS, Outages, is_outage
 from batchgen.core.scheduling.gates.refusals import Refusals
 
 
@@ -103,7 +104,6 @@ _HOLDING_NOTHING = frozenset({GateKind.HISTORY, GateKind.UPLOADS, GateKind.FILES
 _PROBED_BY_SUBMITS = frozenset({GateKind.KEY, GateKind.CREDITS, GateKind.OUTAGE})
 _WITH_KEY = frozenset({CallKind.SUBMIT, CallKind.STATUS, CallKind.RESULT, CallKind.UPLOAD})
 """Calls that a job needs, and whose success shows that the key is good."""
-_ABOUT_A_REQUEST = frozenset({CallKind.STATUS, CallKind.RESULT})
 _NEEDED = (CallKind.SUBMIT, CallKind.RESULT)
 """Calls without which nothing gets on; where the status fails, the result is asked instead."""
 
@@ -217,12 +217,12 @@ class Gates:
         gate = self.closed.get(GateKind.KEY)
         self._refused_jobs.add(job_key)
         is_of_one = job_key != 0 and len(self._refused_jobs) == 1
-        if gate is None and is_of_one and response.call in _ABOUT_A_REQUEST:
+        if gate is None and is_of_one and response.call in ABOUT_A_REQUEST:
             self.wants_probe = True
         elif gate is None:
             self.close(GateKind.KEY, response.reason, response.at, response.call)
         elif response.at >= gate.probe_at:
-            delay_s = min(_MAX_PROBE_DELAY_S, 2.0 ** (gate.probes + 1))
+            delay_s = probe_delay_s(gate.probes, _MAX_PROBE_DELAY_S)
             self.closed[GateKind.KEY] = replace(
                 gate, probe_at=response.at + delay_s, probes=gate.probes + 1, is_vague=False
             )
@@ -333,7 +333,7 @@ class Gates:
         return bool(self.closed.keys() - _HOLDING_NOTHING - _PROBED_BY_SUBMITS)
 
     @property
-    def without_history(self) -> bool:
+    def only_history_is_silent(self) -> bool:
         """Whether the history alone does not answer, while the API does."""
         gate = self.closed.get(GateKind.HISTORY)
         return gate is not None and self.well_at >= gate.since_at

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from batchgen.core.jobs.backoff import probe_delay_s
 from batchgen.core.jobs.outcomes import CallKind, Response, Signal
 
 OUTAGE_AFTER = 3
@@ -31,7 +32,8 @@ FRUITLESS = frozenset(
 """Signals that are no answer of the service to what was asked."""
 
 
-_ABOUT_A_REQUEST = frozenset({CallKind.STATUS, CallKind.RESULT, CallKind.HISTORY})
+ABOUT_A_REQUEST = frozenset({CallKind.STATUS, CallKind.RESULT, CallKind.HISTORY})
+"""Calls that may fail for the sake of the one request that they are about."""
 
 
 @dataclass(slots=True)
@@ -81,7 +83,7 @@ class Outages:
         most = MAX_SUBMIT_DELAY_S if call is CallKind.SUBMIT else MAX_PROBE_DELAY_S
         if at >= outage.probe_at:  # not a call that left before the outage was noticed
             outage.probes += 1
-            outage.probe_at = at + min(most, 2.0 ** (outage.probes + 1))
+            outage.probe_at = at + probe_delay_s(outage.probes, most)
 
     def is_held(self, call: CallKind, now: float) -> bool:
         """Whether a call may not be made now, not even as a probe."""
@@ -99,9 +101,6 @@ def is_outage(response: Response, failed: list[int]) -> bool:
     if len(failed) < OUTAGE_AFTER:
         return False
     is_of_one = len(set(failed)) == 1 and failed[0] != 0
-    return not (is_of_one and response.call in _ABOUT_A_REQUEST) or _is_the_way(response)
-
-
-def _is_the_way(response: Response) -> bool:
-    """Nothing was reached at all: that says nothing about a job."""
-    return response.signal is Signal.NOT_SENT
+    if response.signal is Signal.NOT_SENT:
+        return True  # nothing was reached at all
+    return not (is_of_one and response.call in ABOUT_A_REQUEST)
