@@ -11,7 +11,6 @@ import contextlib
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -25,7 +24,7 @@ from bench.harness import run as run_process
 ROWS = 1_000_000
 QUICK_ROWS = 20_000
 PATIENCE_S = 400.0
-INTERRUPTED = 130
+TERMINATED = 143
 _MANIFEST = """version: 1
 name: million
 budget: {requests_per_minute: null}
@@ -116,14 +115,17 @@ def _simulator(folder: Path) -> Iterator[str]:
             raise BenchError(f"the simulator did not start: {line!r}")
         yield line.split()[1]
     finally:
-        process.send_signal(signal.SIGINT)
+        process.terminate()
         process.wait(timeout=60)
         if process.stdout:
             process.stdout.close()
 
 
 def _lap(folder: Path, url: str, concurrency: int) -> Lap:
-    """Run until a first job was submitted, then interrupt with one SIGINT."""
+    """Run until a first job was submitted, then interrupt with one SIGTERM.
+
+    What a script began with `&` ignores SIGINT, and so does what it starts.
+    """
     journal, words = folder / "journal.jsonl", folder / "words"
     bills_before = _bill_count(journal)
     environment = {
@@ -136,10 +138,10 @@ def _lap(folder: Path, url: str, concurrency: int) -> Lap:
         process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=said, stderr=said)
     is_there = _wait(process, lambda: _bill_count(journal) > bills_before)
     if is_there:
-        process.send_signal(signal.SIGINT)
+        process.terminate()
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode != INTERRUPTED:
+    if process.returncode != TERMINATED:
         tail = words.read_text("utf-8", "replace")[-2000:]
         raise BenchError(f"the run ended with {process.returncode}:\n{tail}")
     bill = json.loads(journal.read_text("utf-8").splitlines()[bills_before])
