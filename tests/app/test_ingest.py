@@ -264,9 +264,9 @@ def test_other_rows_of_the_same_size_and_time_are_seen(place):
 
 
 def test_rows_of_many_megabytes_are_not_held_in_memory(place):
-    text = "x" * (FIRST_CHARACTERS // 10)
+    place.manifest(prompt="{p}" * 10)
     with place.rows.open("w") as file:
-        file.writelines(json.dumps({"p": text}) + "\n" for _ in range(11))
+        file.write((json.dumps({"p": "x" * (FIRST_CHARACTERS // 100)}) + "\n") * 11)
     assert load_manifest(place.path).few is None
     with place.state() as state:
         assert place.read(state) == Imported(new=11)

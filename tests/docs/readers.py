@@ -195,6 +195,8 @@ def environment_names(source: str) -> set[str]:
 
     Raises `LookupError` where a name is neither a text nor a constant of the module.
     """
+    if not re.search("environ|getenv", source):
+        return set()  # spared the parser, as most modules are
     tree = ast.parse(source)
     constants = {
         target.id: node.value.value
@@ -245,7 +247,8 @@ def class_names(sources: Mapping[str, str]) -> dict[str, list[str]]:
     """Where each class is defined: name to modules."""
     found: dict[str, list[str]] = {}
     for module, source in sources.items():
-        for node in ast.walk(ast.parse(source)):
+        tree = ast.parse(source if "class " in source else "")
+        for node in ast.walk(tree):
             if isinstance(node, ast.ClassDef):
                 found.setdefault(node.name, []).append(module)
     return found
@@ -296,6 +299,8 @@ def developer_paths(text: str) -> list[str]:
 
 def written_from_outside(source: str, name: str) -> list[str]:
     """Assignments to what belongs to an object of this name, as `name.part = 1` is."""
+    if name not in source:
+        return []  # spared the parser, as most modules are
     found = []
     for node in ast.walk(ast.parse(source)):
         targets: list[ast.expr] = []

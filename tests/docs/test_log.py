@@ -18,6 +18,8 @@ NIGHTS = (0, 1, 2, 3, 4, 5)
 
 def said_in(source):
     """The names that a module says things under."""
+    if "said" not in source:
+        return set()  # spared the parser, as most modules are
     calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
     return {
         call.args[0].value
