@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from batchgen.outputs.names import candidates, no_name, split_stem
@@ -17,6 +17,7 @@ from batchgen.system.durable import (
     opened,
     rename_unless_taken,
     sync_folder,
+    unlink_if_there,
     write_all,
 )
 
@@ -28,17 +29,22 @@ def keep_answer(folder: Path, stem: str, data: bytes) -> None:
     """
     sha256 = hashlib.sha256(data).hexdigest()
     parents, base = split_stem(stem)
+    # Of its own for each job: many are answered with the same words at the same time.
+    part = f".{hashlib.sha256(base.encode()).hexdigest()[:24]}.part"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
     with disk_faults(stem), _below(folder, parents) as place:
-        part = f".{sha256[:24]}.part"
-        for name in candidates(base, _extension(data)):
-            if holds(place, name, len(data), sha256):
-                return
-            with opened(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, place) as descriptor:
-                write_all(descriptor, data)
-                os.fsync(descriptor)
-            if rename_unless_taken(part, place, name, place):
-                os.fsync(place)
-                return
+        try:
+            for name in candidates(base, _extension(data)):
+                if holds(place, name, len(data), sha256):
+                    return
+                with opened(part, flags, place) as descriptor:
+                    write_all(descriptor, data)
+                    os.fsync(descriptor)
+                if rename_unless_taken(part, place, name, place):
+                    os.fsync(place)
+                    return
+        finally:
+            unlink_if_there(part, place)
     raise no_name(stem)
 
 
@@ -46,7 +52,8 @@ def keep_answer(folder: Path, stem: str, data: bytes) -> None:
 def _below(folder: Path, parents: tuple[str, ...]) -> Iterator[int]:
     """The open folder that a file goes to; what is missing is made."""
     if not folder.is_dir():
-        folder.mkdir(parents=True)
+        with suppress(FileExistsError):  # another thread was faster, or a file stands there
+            folder.mkdir(parents=True)
         sync_folder(folder.parent)
     root = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
