@@ -67,11 +67,14 @@ class RunPlan:
 def plan_of(path: Path, options: RunOptions) -> RunPlan:
     """Read the manifest and the record.
 
-    Raises `ManifestError`, and `UserError` for a record from which no run would go on.
+    Raises `ManifestError`, and `UserError` for a record from which no run would go on, or an
+    environment in which none would begin; a key is not needed.
     """
     from batchgen.app.manifest_file import load_manifest
     from batchgen.app.older_ledger.evidence import refuse_older
+    from batchgen.app.service import REHEARSAL_NAME, refuse_unusable
     from batchgen.core.forecast.duration import fitting, span, works
+    from batchgen.providers.registry import SERVICE_NOTE
 
     manifest = load_manifest(path, run_dir=options.directory, lazily=True)
     budget = manifest.manifest.budget
@@ -79,6 +82,8 @@ def plan_of(path: Path, options: RunOptions) -> RunPlan:
     directory.refuse_lost_state()
     refuse_older(directory)
     forecast, prospect, uploaded = _forecast(manifest, directory, options.limit)
+    if prospect is None or prospect.notes.get(SERVICE_NOTE) != REHEARSAL_NAME:
+        refuse_unusable()
     latencies, pace = _latencies(prospect), _pace(manifest, options)
     work = works(forecast, latencies, pace)
     uploads = forecast.upload_volume.without(uploaded)

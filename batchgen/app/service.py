@@ -14,6 +14,7 @@ from batchgen.core.net.urls import is_loopback_host
 from batchgen.errors import SIMULATE, Option, UserError
 from batchgen.system.proxies import proxy_for_files
 from batchgen.system.run_directory import RunDirectory
+from batchgen.system.tls import client_context
 
 KEY_VARIABLE = "SEGMIND_API_KEY"
 BASE_URL_VARIABLE = "SEGMIND_BASE_URL"
@@ -46,8 +47,7 @@ def base_url_of_environment() -> str | None:
 def service_from_environment() -> ServiceAccess:
     """The real service, or the one `SEGMIND_BASE_URL` names.
 
-    Raises `UserError` without a key, and where no file could be fetched after it was paid for: the
-    proxy for files cannot be used.
+    Raises `UserError` without a key, and see `refuse_unusable`.
     """
     key = key_of_environment()
     if not key:
@@ -57,15 +57,25 @@ def service_from_environment() -> ServiceAccess:
             " (from the Segmind console), or rehearse for free with ",
             SIMULATE,
         )
+    refuse_unusable()
     base_url = base_url_of_environment()
     if base_url is None:
-        proxy_for_files()
         return ServiceAccess(key, None, "segmind", local=False)
     host = urlsplit(base_url).hostname or base_url
-    local = is_loopback_host(host)
-    if not local:
+    return ServiceAccess(key, base_url, f"host {host}", local=is_loopback_host(host))
+
+
+def refuse_unusable() -> None:
+    """Raise `UserError` where the environment names an origin, certificates, or a proxy for files
+    that cannot be used: a file must not be out of reach once it is paid for."""
+    base_url = base_url_of_environment()
+    if base_url is not None:
+        from batchgen.providers.segmind.client import origins_for
+
+        origins_for(base_url)
+    client_context()
+    if not is_loopback_host(urlsplit(base_url or "").hostname or ""):
         proxy_for_files()
-    return ServiceAccess(key, base_url, f"host {host}", local=local)
 
 
 @asynccontextmanager

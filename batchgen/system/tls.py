@@ -44,9 +44,11 @@ class _Named(NamedTuple):
 @lru_cache(maxsize=1)
 def _context(named: _Named) -> ssl.SSLContext:
     for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
-        for place in filter(None, getattr(named, name).split(os.pathsep)):
-            if not os.access(place, os.R_OK):
-                raise _not_there(name, place, "it cannot be read")
+        named_places = getattr(named, name)
+        # A list often has the folders of several systems: one that is there is enough.
+        places = [place for place in named_places.split(os.pathsep) if place]
+        if places and not any(os.access(place, os.R_OK) for place in places):
+            raise _not_there(name, named_places, "it cannot be read")
     context = ssl.create_default_context()
     for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
         if place := getattr(named, name):

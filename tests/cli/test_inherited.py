@@ -212,14 +212,44 @@ SOCKS = "socks5h://127.0.0.1:1080"
     ids=str,
 )
 def test_a_proxy_that_cannot_be_used_is_refused_before_anything_is_done(place, proxies):
+    refused = refused_by(place, "run", proxies)
+    assert "_PROXY names the proxy for" in refused
+    assert "export HTTPS_PROXY=http://proxy:port, or NO_PROXY=" in refused
+
+
+def refused_by(place, command, env):
+    """What is said of an environment in which nothing is begun."""
     manifest = place.manifest(1)
-    there = Place(place.path, place.env | {"SEGMIND_API_KEY": KEY} | proxies)
-    ended = there.inside("run", manifest)
+    there = Place(place.path, place.env | {"SEGMIND_API_KEY": KEY} | env)
+    ended = there.inside(command, manifest)
     assert ended.code == 2
     assert ended.err.startswith("error: ")
-    assert "_PROXY names the proxy for" in ended.err
-    assert "export HTTPS_PROXY=http://proxy:port, or NO_PROXY=" in ended.err
+    assert ended.out == ""
     assert not (place.path / "runs").exists()
+    return ended.err
+
+
+@pytest.mark.parametrize("command", ["run", "plan"])
+@pytest.mark.parametrize(
+    ("env", "said"),
+    [
+        ({"ALL_PROXY": SOCKS}, "ALL_PROXY names the proxy"),
+        ({"SSL_CERT_FILE": "gone.pem"}, "SSL_CERT_FILE names the certificates to trust, gone.pem"),
+        ({"SEGMIND_BASE_URL": "http://[::1"}, "set SEGMIND_BASE_URL to an origin such as"),
+        ({"SEGMIND_BASE_URL": "https://me:x@h"}, "set SEGMIND_BASE_URL to an origin such as"),
+    ],
+    ids=str,
+)
+def test_what_no_run_could_use_is_refused_by_run_and_plan(place, command, env, said):
+    """Before the run directory is bound to a service that cannot be reached."""
+    assert said in refused_by(place, command, env)
+
+
+def test_a_plan_needs_no_way_to_a_service_that_is_rehearsed(place):
+    there = Place(place.path, place.env | {"ALL_PROXY": SOCKS})
+    manifest = there.manifest(1)
+    assert there.inside("run", manifest, "--simulate").code == 0
+    assert there.inside("plan", manifest).code == 0
 
 
 def test_this_machine_needs_no_proxy(place, service):

@@ -566,6 +566,12 @@ def test_certificates_that_are_not_there(tmp_path, monkeypatch, name):
     api_for("http://127.0.0.1:1")
 
 
+def test_one_folder_of_a_list_is_enough(tmp_path, monkeypatch):
+    """OpenSSL passes over folders that are not there, and lists name those of several systems."""
+    monkeypatch.setenv("SSL_CERT_DIR", f"{tmp_path / 'gone'}:{tmp_path}")
+    api_for("https://localhost:1")
+
+
 @pytest.mark.parametrize("name", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
 def test_a_file_without_a_certificate(tmp_path, monkeypatch, name):
     (tmp_path / "empty.pem").write_text("nothing")
