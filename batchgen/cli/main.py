@@ -132,7 +132,7 @@ def _report(error: BaseException) -> int:
         return ExitCode.STOPPED
     if isinstance(error, OSError) and error.errno:
         place = f"{error.filename}: " if error.filename else ""
-        say(f"stopped: {place}{error.strerror}; the same command goes on from here")
+        say(f"stopped: {place}{error.strerror}\n    mend that, and give the same command again")
         return ExitCode.STOPPED
     if isinstance(error, BatchgenError) and not isinstance(error, InternalError):
         say(f"error: {error}")

@@ -164,3 +164,12 @@ def test_of_several_errors_at_once_the_first_is_told(capfd):
     assert _report(ExceptionGroup("", [InternalError("ours"), OSError(5, "I/O")])) == 70
     with pytest.raises(ExceptionGroup):
         _report(ExceptionGroup("", [UserError("no way"), KeyError("ours")]))
+
+
+def test_what_the_system_refuses_is_to_be_mended_first(capfd):
+    """The same command alone would meet it again."""
+    assert _report(PermissionError(13, "Permission denied", "runs/a/state.db")) == ExitCode.STOPPED
+    assert capfd.readouterr().err == (
+        "stopped: runs/a/state.db: Permission denied\n"
+        "    mend that, and give the same command again\n"
+    )

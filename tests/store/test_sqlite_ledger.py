@@ -200,8 +200,10 @@ def test_a_full_disk_rolls_back_and_the_ledger_goes_on_afterwards(ledger):
 def test_a_broken_disk_is_no_bug_either(ledger):
     ledger.connection.execute("PRAGMA query_only = ON")
 
-    with pytest.raises(DiskError, match="cannot be written"):
+    with pytest.raises(DiskError, match="cannot be written") as told:
         ledger.record([], {"a": "b"})
+
+    assert "mend the permissions" in str(told.value), "also of the files beside it"
 
 
 def test_a_nonsense_statement_is_a_bug(ledger):

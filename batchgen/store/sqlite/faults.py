@@ -10,9 +10,7 @@ from batchgen.errors import BatchgenError, DiskError, DiskFullError, InternalErr
 
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _IN_USE = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
-_UNWRITABLE = frozenset(
-    {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM}
-)
+_FORBIDDEN = frozenset({sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM})
 
 
 @contextmanager
@@ -40,6 +38,12 @@ def _typed(error: sqlite3.DatabaseError) -> BatchgenError:
         return DiskFullError("the disk is full: the state file cannot grow")
     if code in _IN_USE:
         return DiskError("the state file is locked by another program; close it and run again")
-    if code in _UNWRITABLE:
+    if code in _FORBIDDEN:
+        # SQLite gives the files beside it the mode that the state file has at that moment.
+        return DiskError(
+            f"the state file cannot be written: {error}\n    mend the permissions of the run "
+            "directory and of every state.db* in it (ls -la)"
+        )
+    if code == sqlite3.SQLITE_IOERR:
         return DiskError(f"the state file cannot be written: {error}")
     return InternalError(f"state file: {error}")
