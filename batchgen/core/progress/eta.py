@@ -40,6 +40,7 @@ class SnapshotReader:
             bytes_per_s=tally.bytes_per_s(now),
             uploaded_count=tally.uploaded_count,
             uploaded_bytes=tally.uploaded_bytes,
+            faltering=tuple(tally.faltering(now)),
         )
         return shown if scheduler is None else _with_board(shown, tally, scheduler)
 
@@ -70,8 +71,8 @@ def eta_s(tally: Tally, scheduler: SchedulerState, now: float) -> float | None:
     if scheduler.gates.closed.keys() & GATE_WORDS.keys():
         return None
     left = _Left.of(tally, scheduler)
-    if not left.count:
-        return None
+    if left.count <= len(tally.faltering(now)):
+        return None  # nothing is left, or nobody knows when it comes
     pace = tally.pace_per_s(now)
     by_pace_s = None if pace is None else left.count / pace
     by_budget_s = _by_budget_s(left, scheduler, now)

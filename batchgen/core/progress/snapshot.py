@@ -35,7 +35,8 @@ class RunSnapshot:
 
     `submits` and `polls` count the last minute, `calls` all requests of it that count against
     `allowed`. `limited_until`, `deadline_at` and `at` are instants. `waiting_for` names closed
-    gates. `bytes_per_s` is the download rate of the last minute.
+    gates. `bytes_per_s` is the download rate of the last minute. `faltering` has a reason for each
+    job whose files do not come.
     """
 
     at: float
@@ -55,6 +56,7 @@ class RunSnapshot:
     uploading_count: int = 0
     uploaded_count: int = 0
     uploaded_bytes: int = 0
+    faltering: tuple[str, ...] = ()
 
     @property
     def total(self) -> int:
@@ -131,6 +133,9 @@ def job_segments(snapshot: RunSnapshot) -> list[Segment]:
     segments = [
         Segment(rank, (f"{count} {word}",)) for rank, count, word, always in told if count or always
     ]
+    if snapshot.faltering:
+        again = f"{len(snapshot.faltering)} tried again"
+        segments.append(Segment(4, (f"{again} ({snapshot.faltering[0]})", again)))
     if snapshot.bytes_per_s >= 1:
         segments.append(Segment(5, (f"{size_text(snapshot.bytes_per_s)}/s",)))
     if snapshot.uploading_count:

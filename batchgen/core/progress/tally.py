@@ -8,10 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from batchgen.core.jobs.events import Change, EventKind
-from batchgen.core.jobs.job import AWAITING_RESULT, ENDED, IN_FLIGHT, JobState
+from batchgen.core.jobs.job import AWAITING_RESULT, COMING_HOME, ENDED, IN_FLIGHT, JobState
 
 _RECENT_S = 300.0
 """Rates and the ETA look back so far."""
+_FALTERING_S = 30.0
+"""Files that do not come for so long are told of: a try or two that fail are nothing to know."""
 _CALLS: Mapping[EventKind, str] = {
     EventKind.INTENDED: "submits",
     EventKind.RUNNING: "polls",
@@ -35,6 +37,8 @@ class Tally:
     """When files were finished, and their bytes."""
     _calls_at: dict[str, deque[float]] = field(default_factory=dict)
     _windows: dict[int, float] = field(default_factory=dict)
+    _faltering: dict[int, tuple[float, str]] = field(default_factory=dict)
+    """Finished jobs whose files do not come: since when, and why the last time."""
 
     @classmethod
     def of(
@@ -66,6 +70,11 @@ class Tally:
             self._windows[after.key] = after.sent_at + self.retention_s
         else:
             self._windows.pop(after.key, None)
+        if after.state not in COMING_HOME:
+            self._faltering.pop(after.key, None)
+        elif change.event.reason:
+            since_at, _ = self._faltering.get(after.key, (at, ""))
+            self._faltering[after.key] = since_at, change.event.reason
 
     @property
     def total(self) -> int:
@@ -95,6 +104,14 @@ class Tally:
         # While the first minute is not over, since its first file; a lone one counts as a second.
         span_s = min(60.0, max(1.0, now - self._saved[0][0]))
         return sum(size for _, size in self._saved) / span_s
+
+    def faltering(self, now: float) -> list[str]:
+        """Why files do not come of jobs that wait for them long, one reason a job."""
+        return [
+            reason
+            for since_at, reason in self._faltering.values()
+            if now - since_at >= _FALTERING_S
+        ]
 
     def pace_per_s(self, now: float) -> float | None:
         """Jobs that ended a second, over the last minutes; None while it is unknown."""

@@ -115,3 +115,20 @@ def test_what_a_display_is_told():
     assert snapshot.bytes_per_s == pytest.approx(200_000)
     assert SnapshotReader(tally).read(NOW + 100).bytes_per_s == 0
     assert SnapshotReader(tally).read(NOW).calls is None
+
+
+def test_files_that_do_not_come_are_told_of_and_have_no_end_that_is_known():
+    tally, made = left(0, 0, 2), placed(limit=30)
+    fetching = job(S.FETCHING)
+    tally.apply(apply(fetching, event(E.TROUBLE, NOW, reason="HTTP 503")))
+    tally.apply(apply(fetching, event(E.TROUBLE, NOW + 20, reason="HTTP 404")))
+    reader = SnapshotReader(tally, scheduler=made)
+    assert reader.read(NOW + 29).faltering == ()
+    assert reader.read(NOW + 30).faltering == ("HTTP 404",)
+
+    assert eta_s(tally, made, NOW + 30) is not None, "another one is fetched"
+    tally.counts[S.FETCHING] -= 1
+    assert eta_s(tally, made, NOW + 30) is None
+
+    tally.apply(apply(fetching, event(E.SAVED, NOW + 40)))
+    assert reader.read(NOW + 40).faltering == ()

@@ -89,6 +89,13 @@ def test_what_holds_a_run_back_comes_before_its_money():
     assert lines(held, 60)[2] == ("waits: no answer and disk full, limited until +42")
 
 
+def test_files_that_do_not_come_are_told_with_a_reason_where_there_is_room():
+    snapshot = RunSnapshot(at=NOW, counts={S.FETCHING: 3}, faltering=("HTTP 404", "HTTP 503"))
+    segments = job_segments(snapshot)
+    assert fitted(segments, 80) == "0 done, 0 running, 3 fetching, 2 tried again (HTTP 404)"
+    assert fitted(segments, 50) == "0 done, 0 running, 3 fetching, 2 tried again"
+
+
 def test_a_deadline_that_is_near_comes_first():
     assert lines(replace(FULL, deadline_at=NOW + 250), 20)[2] == "fetch by +250"
     assert lines(replace(FULL, deadline_at=NOW - 5), 80)[2].endswith("fetch by +-5 (0 s left)")
