@@ -47,7 +47,7 @@ class SnapshotReader:
 
 def _with_board(shown: RunSnapshot, tally: Tally, scheduler: SchedulerState) -> RunSnapshot:
     now, rate, closed = shown.at, scheduler.rate, scheduler.gates.closed
-    spent_usd = scheduler.money.settled_usd
+    spent_usd = scheduler.money.spent_usd
     reserved_usd = max(0.0, scheduler.money.committed_usd - spent_usd)
     return replace(
         shown,

@@ -36,6 +36,8 @@ class Money:
     first has told its cost."""
     learned: dict[str, float] = field(default_factory=dict)
     _reserved_usd: float = 0.0
+    _told: dict[int, float] = field(default_factory=dict)
+    """Costs that are known of jobs whose files are not here yet; reserved until they are."""
 
     def __post_init__(self) -> None:
         """The sum is kept: there may be thousands."""
@@ -55,6 +57,11 @@ class Money:
     def committed_usd(self) -> float:
         """Spent, or perhaps spent: what the cap is held against."""
         return self.settled_usd + self.standing_usd + self._reserved_usd
+
+    @property
+    def spent_usd(self) -> float:
+        """What is known to be spent: for jobs that ended, and for those that finished."""
+        return self.settled_usd + sum(self._told.values())
 
     @property
     def is_nearly_spent(self) -> bool:
@@ -81,6 +88,7 @@ class Money:
         """
         reserved = job.key in self.reserved
         released_usd = self.release(job.key)
+        self._told.pop(job.key, None)
         if paid_in_vain:
             self.standing_usd += released_usd
         if job.state is JobState.PENDING or job.state is JobState.FAILED:
@@ -90,6 +98,8 @@ class Money:
             # A price that changed on the way does not move what was reserved; a known cost does.
             keeps = reserved and job.receipt.cost_usd is None
             self.reserve(job.key, released_usd if keeps else cost)
+            if job.receipt.cost_usd is not None:
+                self._told[job.key] = cost
         elif job.state is JobState.UNKNOWN:
             self.standing_usd += cost
         else:

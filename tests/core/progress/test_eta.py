@@ -8,6 +8,7 @@ import pytest
 
 from batchgen.core.jobs.events import EventKind as E
 from batchgen.core.jobs.job import JobState as S
+from batchgen.core.jobs.job import Receipt
 from batchgen.core.jobs.lifecycle import apply
 from batchgen.core.jobs.policies import Limits, RateScope
 from batchgen.core.progress.eta import SnapshotReader, eta_s
@@ -111,6 +112,12 @@ def test_what_a_display_is_told():
     tally.apply(apply(job(S.FETCHING), event(E.SAVED, NOW, files=files)))
     snapshot = SnapshotReader(tally, 20.0, made).read(NOW + 30)
     assert (snapshot.spent_usd, snapshot.reserved_usd, snapshot.cap_usd) == (1.5, 0.25, 20.0)
+    made.money.account(job(S.FETCHING, key=2, price_usd=0.25, receipt=Receipt(cost_usd=0.3)))
+    snapshot = SnapshotReader(tally, 20.0, made).read(NOW + 30)
+    assert snapshot.spent_usd == pytest.approx(1.8), "it finished: that is no expectation any more"
+    assert snapshot.reserved_usd == pytest.approx(0.25)
+    made.money.account(job(S.DONE, key=2, price_usd=0.25, receipt=Receipt(cost_usd=0.3)))
+    assert made.money.spent_usd == pytest.approx(1.8)
     assert (snapshot.calls, snapshot.allowed) == (1, 50)
     assert snapshot.bytes_per_s == pytest.approx(200_000)
     assert SnapshotReader(tally).read(NOW + 100).bytes_per_s == 0
