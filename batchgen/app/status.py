@@ -7,6 +7,7 @@ from contextlib import closing
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from batchgen.app.summary import RUN_AGAIN, epilogue_of
 from batchgen.core.jobs.job import ENDED, JobState
 from batchgen.providers.registry import SERVICE_NOTE, service_of
 
@@ -17,14 +18,14 @@ if TYPE_CHECKING:
     from batchgen.system.run_directory import RunDirectory
 
 
-_NO_EPILOGUE: dict[str, Any] = {"models": None, "slowest": None, "failures": None}
+_NO_EPILOGUE: dict[str, Any] = dict.fromkeys(("models", "slowest", "texts", "failures"))
 """While a run works: to read it would take long, and it is not the end of the matter."""
 
 
-def report_of(directory: RunDirectory) -> dict[str, Any]:
-    """Everything `status` tells. Raises `StateError`."""
+def report_of(directory: RunDirectory, again: str = RUN_AGAIN) -> dict[str, Any]:
+    """Everything `status` tells; `again` is the command that resumes the run. Raises
+    `StateError`."""
     from batchgen.app.older_ledger.evidence import newer_facts
-    from batchgen.app.summary import epilogue_of
     from batchgen.core.progress.gate_words import short_words
     from batchgen.observe.log_tail import tail_of
     from batchgen.store.sqlite.status import StatusQueries
@@ -46,7 +47,7 @@ def report_of(directory: RunDirectory) -> dict[str, Any]:
     if short_words(report["waiting_for"]):
         report["eta_s"] = None  # nobody knows how long it waits
     report["stopped"] = None if process or not report["left"] else tail.reason
-    return report | (_NO_EPILOGUE if process else epilogue_of(directory.path))
+    return report | (_NO_EPILOGUE if process else epilogue_of(directory.path, again))
 
 
 def _times(

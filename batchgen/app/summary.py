@@ -10,8 +10,13 @@ from typing import Any
 from batchgen.core.jobs.job import JobState, retry_option
 
 
-def epilogue_of(run: Path) -> dict[str, Any]:
-    """A run as its state tells it. Money in USD, times in seconds. Raises `StateError`."""
+RUN_AGAIN = "batchgen run MANIFEST"
+"""What resumes a run whose manifest is not known."""
+
+
+def epilogue_of(run: Path, again: str = RUN_AGAIN) -> dict[str, Any]:
+    """A run as its state tells it; `again` is the command that resumes it. Money in USD, times in
+    seconds. Raises `StateError`."""
     from contextlib import closing
 
     from batchgen.core.progress.reasons import grouped
@@ -35,12 +40,14 @@ def epilogue_of(run: Path) -> dict[str, Any]:
                 {"model": one.model, "count": one.count, "example": one.example}
                 for one in reader.texts_beside_media()
             ],
-            "failures": _failures(run, grouped(reader.reasons()), reader.problem_counts()),
+            "failures": _failures(
+                run, again, grouped(reader.reasons()), reader.problem_counts()
+            ),
         }
 
 
 def _failures(
-    run: Path, groups: list[dict[str, Any]], counts: Mapping[str, int]
+    run: Path, again: str, groups: list[dict[str, Any]], counts: Mapping[str, int]
 ) -> list[dict[str, Any]]:
     """The groups, and one more of each state whose reasons were too many to be told."""
     rows = [(one["state"], one["said"], one["count"], one["example"]) for one in groups]
@@ -53,12 +60,18 @@ def _failures(
             "reason": reason,
             "count": count,
             "example": example,
-            "command": retry_command(run, state),
+            "command": next_command(run, state, again),
         }
         for state, reason, count, example in rows
     ]
 
 
-def retry_command(run: Path, state: str) -> str:
-    """What to type to put the jobs of an ended state back."""
+def next_command(run: Path, state: str, again: str) -> str:
+    """What to type next for the jobs of an ended state.
+
+    `again` resumes the run, and so fetches what is paid for. A `retry --failed` would put lost jobs
+    back as well, which are paid for again.
+    """
+    if state == JobState.UNFETCHED:
+        return again
     return shlex.join(["batchgen", "retry", str(run), retry_option(JobState(state))])

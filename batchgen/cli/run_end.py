@@ -58,7 +58,7 @@ async def finish(request: RunRequest, run: OpenRun, outcome: RunOutcome) -> None
         **_summary(session, outcome),
         "reserved_usd": round(totals.reserved_usd, 6),
         "elapsed_s": round(session.clock.now() - run.began_at, 3),
-        **_epilogue(session.directory.path),
+        **_epilogue(session.directory.path, _again(request)),
     }
     if request.as_json:
         print_json(told)
@@ -73,10 +73,10 @@ async def finish(request: RunRequest, run: OpenRun, outcome: RunOutcome) -> None
         say(f"correct it in {request.manifest}, and go on: {_again(request)}")
 
 
-def _epilogue(run: Path) -> dict[str, Any]:
+def _epilogue(run: Path, again: str) -> dict[str, Any]:
     """How the run ended is so, whether or not this can be read."""
     try:
-        return epilogue_of(run)
+        return epilogue_of(run, again)
     except StateError as error:
         say(f"note: what it came to is not told: {error}")
         return {"models": {}, "slowest": [], "texts": [], "failures": []}

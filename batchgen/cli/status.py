@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from batchgen.app.status import failed_of, report_of
+from batchgen.app.summary import RUN_AGAIN
 from batchgen.cli.common import indented, print_json, run_of, table
 from batchgen.cli.completion import RUN
 from batchgen.core.common.exit_codes import ExitCode
@@ -50,14 +51,13 @@ def command(run: str, *, failed: bool, watch: bool, as_json: bool) -> int:
         watched = watch_run(directory, as_json=as_json)
         if as_json or not watched:
             return ExitCode.COMPLETED if watched else ExitCode.INTERRUPTED
-    report = report_of(directory)
+    again = shlex.join(["batchgen", "run", run]) if Path(run).is_file() else RUN_AGAIN
+    report = report_of(directory, again)
     if failed:
         report |= failed_of(directory)
     if as_json:
         print_json(report)
     else:
-        is_manifest = Path(run).is_file()
-        again = shlex.join(["batchgen", "run", run]) if is_manifest else "batchgen run MANIFEST"
         _print(report, directory.path, again)
     return ExitCode.COMPLETED
 

@@ -7,6 +7,7 @@ import signal
 
 import pytest
 
+from batchgen.app.summary import RUN_AGAIN, next_command
 from batchgen.cli.show.summary import print_failures
 from tests.cli.processes import until
 
@@ -67,6 +68,11 @@ def test_files_that_are_left_are_fetched_by_the_next_run_and_not_by_a_retry(tmp_
     ]
 
 
+def test_a_program_is_told_the_same_commands(tmp_path):
+    assert next_command(tmp_path, "unfetched", "batchgen run x.yaml") == "batchgen run x.yaml"
+    assert next_command(tmp_path, "lost", RUN_AGAIN) == f"batchgen retry {tmp_path} --failed"
+
+
 def test_a_run_is_watched_from_outside_until_its_process_is_gone(place, simulate):
     """One run: a plain watcher, one as JSON lines, one that is interrupted, and one whose reader
     goes away; then the run is killed."""
@@ -91,6 +97,7 @@ def test_a_run_is_watched_from_outside_until_its_process_is_gone(place, simulate
             assert all(line.startswith("0/3, 0 %, ") for line in shown), shown
             first = json.loads(lines.process.stdout.readline())
             assert (first["process"], first["counts"]["submitted"]) == (running.pid, 3)
+            assert {first[name] for name in ("models", "slowest", "texts", "failures")} == {None}
             bored.send(signal.SIGINT)
             ended = bored.end()
             assert (ended.code, ended.err) == (

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from batchgen.app.summary import retry_command
+from batchgen.app.summary import next_command
 from batchgen.cli.common import indented, table
 from batchgen.core.common.formatting import usd
 from batchgen.core.jobs.job import GROUPS, STATES, JobState
@@ -51,8 +51,7 @@ def print_failures(told: dict[str, Any], run: Path, again: str, *, with_list: bo
     for state in dict.fromkeys(one["state"] for one in failures):
         if state == JobState.REJECTED and (came := RunDirectory(run).rejected).is_dir():
             click.echo(f"what came instead of files: {came}")
-        if state == JobState.UNFETCHED:
-            click.echo(f"fetch them (paid for already, free): {again}")
-        else:
-            cost = GROUPS[STATES[state].group].retry_cost
-            click.echo(f"again ({state}, {cost}): {retry_command(run, state)}")
+        cost = GROUPS[STATES[state].group].retry_cost
+        is_fetched = state == JobState.UNFETCHED
+        what = "fetch them (paid for already, free)" if is_fetched else f"again ({state}, {cost})"
+        click.echo(f"{what}: {next_command(run, state, again)}")
