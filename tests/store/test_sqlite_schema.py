@@ -382,6 +382,44 @@ def test_a_file_that_was_brought_up_to_date_takes_the_new_ends_and_no_others(pat
                           "unknown": "unknown"}  # fmt: skip
 
 
+KILLED_ON_THE_WAY_UP = """
+import os, signal, sqlite3, sys
+from pathlib import Path
+from batchgen.store.sqlite.schema import connect
+
+class Mortal(sqlite3.Connection):
+    def executescript(self, script):
+        done = []
+        def count(statement):
+            done.append(statement)
+            if len(done) == int(sys.argv[2]):
+                os.kill(os.getpid(), signal.SIGKILL)
+        self.set_trace_callback(count)
+        super().executescript(script)
+        self.set_trace_callback(None)
+
+make = sqlite3.connect
+sqlite3.connect = lambda *args, **kwargs: make(*args, factory=Mortal, **kwargs)
+connect(Path(sys.argv[1]), create=False)
+"""
+
+
+def test_a_process_that_dies_on_the_way_up_leaves_the_older_file(path):
+    """At whichever statement: the next one begins with all of it, and the same rows."""
+    rows = make_version_3(path)
+    for killed_at in range(1, 40):
+        command = [sys.executable, "-c", KILLED_ON_THE_WAY_UP, str(path), str(killed_at)]
+        if subprocess.run(command, check=False, timeout=60).returncode == 0:
+            break
+        with closing(sqlite3.connect(path)) as database:
+            assert database.execute("PRAGMA user_version").fetchone() == (3,), killed_at
+            assert database.execute("PRAGMA quick_check").fetchone() == ("ok",)
+    assert killed_at > 6, "it dies within the migration"
+    with closing(connect(path, create=False)) as database:
+        ledger = Ledger(database)
+        assert (dump(ledger, "jobs"), dump(ledger, "attempts")) == rows
+
+
 def test_a_reader_takes_an_older_file_as_it_is(path):
     make_version_1(path)
 
