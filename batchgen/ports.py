@@ -286,6 +286,13 @@ class JobStore(Protocol):
         """Which of these request_ids are in the ledger, with what was sent and when."""
         ...
 
+    async def last_accepted(self, until: float, within_s: float) -> Sequence[tuple[float, str]]:
+        """The last submits before `until` that got an id: when each was sent, and the id.
+
+        `within_s` counts back from the latest of them. Reads all attempts.
+        """
+        ...
+
     async def input_files(self, content: Content) -> Sequence[InputFile]:
         """Some local files that held a content when they were looked at."""
         ...

@@ -22,6 +22,7 @@ from batchgen.core.scheduling.clock_skew import redated, undatable
 from batchgen.core.scheduling.completion import Verdict
 from batchgen.core.scheduling.effects import Effect, EffectKind, Outcome, ProbeOutcome, cut_off
 from batchgen.core.scheduling.gates.gates import DISK_CHECK_S, Gate, GateKind
+from batchgen.core.scheduling.lookups import ACKED_FOR_S
 from batchgen.core.scheduling.planner import PlannedEffects, plan
 from batchgen.core.scheduling.state import SchedulerState
 from batchgen.core.scheduling.tick import tick
@@ -165,6 +166,8 @@ class Runner:
         scheduler = self.scheduler
         if any(effect.kind is EffectKind.UPLOAD for effect in effects):
             effects = [await self._with_files(effect) for effect in effects]
+        if any(effect.kind is EffectKind.READ_HISTORY for effect in effects):
+            await self._recall_acks(now)
         intents = intents_of(effects, scheduler.money, now)
         rate = scheduler.rates.note([effect.model for effect in effects if effect.counts], now)
         notes = {} if rate is None else {"rate": rate}
@@ -172,6 +175,12 @@ class Runner:
             await self._record(intents, notes)
         for effect in effects:
             self._pool.give(scheduler.start(effect, self._ports.clock.now()))
+
+    async def _recall_acks(self, now: float) -> None:
+        """A read of the history is judged by the submits of earlier processes as well."""
+        lookups = self.scheduler.lookups
+        if not lookups.knows_earlier:
+            lookups.recall_acks(await self._ports.state.last_accepted(now, ACKED_FOR_S))
 
     async def _with_files(self, effect: Effect) -> Effect:
         """An upload with the files that hold its content; any other effect as it is."""

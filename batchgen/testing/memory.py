@@ -78,6 +78,10 @@ class MemoryState:
         self._world.step("requests")
         return self.stored.requests(request_ids)
 
+    async def last_accepted(self, until: float, within_s: float) -> Sequence[tuple[float, str]]:
+        """See `JobStore.last_accepted`."""
+        return self.stored.last_accepted(until, within_s)
+
     async def input_files(self, content: Content) -> Sequence[InputFile]:
         """See `JobStore.input_files`."""
         self._world.step("input files")

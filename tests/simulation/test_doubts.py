@@ -9,9 +9,9 @@ import pytest
 from batchgen.core.jobs.events import EventKind
 from batchgen.core.jobs.job import JobState
 from batchgen.core.jobs.policies import Limits
-from batchgen.providers.segmind.simulator import Endpoint, FaultKind, FaultRule
-from batchgen.testing.rehearsal import RehearsalReport, Scenario, rehearse
-from tests.simulation.nights import jobs, service
+from batchgen.providers.segmind.simulator import Endpoint, FaultKind, FaultRule, ModelSettings
+from batchgen.testing.rehearsal import Interruption, Mishap, RehearsalReport, Scenario, rehearse
+from tests.simulation.nights import PRICE_USD, jobs, service
 from tests.simulation.oracle import violations
 
 FAULTS = (FaultKind.DROP_BEFORE, FaultKind.DROP_AFTER, FaultKind.HTTP_500, FaultKind.CUT)
@@ -77,6 +77,36 @@ def test_the_last_submit_answered_by_a_5xx_and_accepted_is_not_paid_for_twice():
 
     assert report.counts() == {JobState.DONE: 1}
     assert len(report.service.ledger.bills) == 1
+
+
+LATE_S = 600.0
+"""Nobody waits so long for a history of which nothing is known."""
+
+
+@pytest.mark.parametrize("killed_at", [40, 60, 80, 110])
+def test_a_process_that_begins_with_a_doubt_sees_by_earlier_submits_that_the_history_lags(
+    killed_at,
+):
+    last = submit_fault(FaultKind.HTTP_503, after=3, count=1, accepted=True)
+    late = service(last, history_lag_s=LATE_S)
+    kill = Interruption(Mishap.KILL, killed_at)
+
+    report = played(Scenario(jobs(4), late, Limits(concurrency=4), interruptions=[kill]))
+
+    assert report.counts() == {JobState.DONE: 4}
+    assert report.processes == 2
+    assert len(report.service.ledger.bills) == 4
+
+
+def test_a_read_goes_back_to_a_submit_by_which_it_can_be_seen_that_the_history_lags():
+    last = submit_fault(FaultKind.HTTP_503, after=2, count=1, accepted=True)
+    slow = {"flux-kontext-max": ModelSettings(latency_s=90.0, price_usd=PRICE_USD)}
+    late = service(last, history_lag_s=LATE_S, models=slow)
+
+    report = played(Scenario(jobs(3), late, Limits(concurrency=1)))
+
+    assert report.counts() == {JobState.DONE: 3}
+    assert len(report.service.ledger.bills) == 3
 
 
 def test_one_lost_submit_without_any_later_one_stays_in_doubt_and_says_what_was_done():

@@ -240,10 +240,11 @@ def damaged(tmp_path):
         lambda state: state.totals(),
         lambda state: state.note("rate"),
         lambda state: state.requests(["r-1"]),
+        lambda state: state.last_accepted(NOW, 60.0),
         lambda state: state.staged_names(),
         lambda state: state.record([], {"a": "b"}),
     ],
-    ids=["active", "draw", "totals", "note", "requests", "staged", "record"],
+    ids=["active", "draw", "totals", "note", "requests", "accepted", "staged", "record"],
 )
 async def test_a_file_damaged_under_a_run_is_told_as_such(damaged, ask):
     with pytest.raises(DiskError, match=r"state file is damaged.*keep a copy"):
@@ -363,6 +364,15 @@ def test_which_ids_are_ours(ledger):
     assert list(found) == ["mine"]
     assert (found["mine"].body, found["mine"].sent_at) == ("{}", NOW)
     assert ledger.requests([]) == {}
+
+
+def test_the_last_submits_that_got_an_id_count_back_from_the_latest_of_them(ledger):
+    for id_, sent_at in [("a", NOW - 100), ("b", NOW - 30), ("c", NOW)]:
+        live(ledger, load(ledger, id_), *SENT, at=sent_at, request_id=f"r-{id_}")
+
+    assert ledger.last_accepted(NOW + 9, 60.0) == [(NOW - 30, "r-b"), (NOW, "r-c")]
+    assert ledger.last_accepted(NOW - 1, 80.0) == [(NOW - 100, "r-a"), (NOW - 30, "r-b")]
+    assert ledger.last_accepted(NOW - 101, 80.0) == []
 
 
 # ------------------------------------------------------------------ money

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
+import math
+from bisect import bisect_left, bisect_right, insort
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from batchgen.core.jobs.job import Job
 from batchgen.core.reconciliation.clock import history_skew_s
 from batchgen.core.reconciliation.evidence import Reads
 from batchgen.core.reconciliation.history import HistoryRead, HistoryRow, OwnRequest
@@ -48,6 +50,8 @@ class Lookups:
     """What the reads said of the ambiguous jobs so far, by key."""
     acked: list[tuple[float, str]] = field(default_factory=list)
     """Submits that got an id: when each was sent, and the id, in the order of their sending."""
+    knows_earlier: bool = False
+    """Whether those of earlier processes are among them."""
     denials: Counter[str] = field(default_factory=Counter)
     """How often the history denied that a listed request_id is ours."""
 
@@ -131,6 +135,19 @@ class Lookups:
         insort(self.acked, (sent_at, request_id))
         old_count = bisect_left(self.acked, (self.acked[-1][0] - ACKED_FOR_S, ""))
         del self.acked[:old_count]
+
+    def recall_acks(self, acked: Iterable[tuple[float, str]]) -> None:
+        """What earlier processes knew of these submits: without it a history that lags looks like
+        one that has caught up."""
+        self.acked = sorted({*self.acked, *acked})
+        self.knows_earlier = True
+
+    def witnessed_from(self, job: Job) -> float:
+        """How far back a read must go to tell whether the history has caught up with a doubt: to
+        the last submit of ours before it that has an id, if that is not too long ago."""
+        earlier_count = bisect_right(self.acked, job.sent_at, key=lambda ack: ack[0])
+        last_at = self.acked[earlier_count - 1][0] if earlier_count else -math.inf
+        return last_at if last_at >= job.sent_at - ACKED_FOR_S else job.sent_at
 
     @property
     def foreign(self) -> frozenset[str]:

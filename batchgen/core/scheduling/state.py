@@ -127,7 +127,8 @@ class SchedulerState:
             wanted = (
                 self.jobs[key].sent_at for key in self.lookups.wants_control & self.jobs.keys()
             )
-            oldest_at = min((*wanted, *(job.sent_at for job in self.ambiguous)), default=now)
+            doubtful = map(self.lookups.witnessed_from, self.ambiguous)
+            oldest_at = min((*wanted, *doubtful), default=now)
             return replace(effect, read=self.lookups.begin_page(oldest_at, now))
         if effect.content is not None:
             self.uploads.begin(effect.content)

@@ -42,6 +42,13 @@ WHERE NOT ({is_free("j.state")} AND a.number = j.attempt
 """
 """What failed is free; but not an earlier attempt of a job that failed before its next one."""
 
+_LAST_ACCEPTED = f"""
+WITH accepted AS (SELECT intent_at, request_id FROM attempts
+  WHERE {among([AttemptState.ACKED])} AND request_id IS NOT NULL AND intent_at <= ?)
+SELECT intent_at, request_id FROM accepted
+WHERE intent_at >= (SELECT max(intent_at) FROM accepted) - ? ORDER BY intent_at
+"""
+
 
 class Ledger:
     """Reads and writes of one open state file. Not safe for use by two threads at once."""
@@ -237,6 +244,11 @@ class Ledger:
                 sent = placed_body(self.connection, body)
                 found[str(id_)] = OwnRequest(model, sent, sent_at)
         return found
+
+    def last_accepted(self, until: float, within_s: float) -> list[tuple[float, str]]:
+        """The last submits before `until` that got an id; `within_s` counts back from the latest."""
+        rows = self.connection.execute(_LAST_ACCEPTED, (until, within_s))
+        return [(float(sent_at), str(id_)) for sent_at, id_ in rows]
 
     def staged_names(self) -> set[str]:
         """Staged files that jobs under way still count on."""

@@ -194,6 +194,10 @@ class SqliteState:
         """See `JobStore.requests`."""
         return await self._in_thread(partial(self.ledger.requests, request_ids))
 
+    async def last_accepted(self, until: float, within_s: float) -> Sequence[tuple[float, str]]:
+        """See `JobStore.last_accepted`."""
+        return await self._in_thread(partial(self.ledger.last_accepted, until, within_s))
+
     async def staged_names(self) -> set[str]:
         """Staged files that jobs under way still count on."""
         return await self._in_thread(self.ledger.staged_names)

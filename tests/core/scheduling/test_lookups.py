@@ -85,6 +85,26 @@ def test_acknowledged_submits_are_remembered_in_the_order_of_their_sending():
     assert [id_ for _, id_ in lookups.acked] == ["b", "c", "d"]
 
 
+def test_submits_of_earlier_processes_stand_among_those_of_this_one():
+    lookups = Lookups()
+    lookups.observe_ack(NOW, "c")
+
+    lookups.recall_acks([(NOW - 9, "a"), (NOW, "c")])
+
+    assert lookups.acked == [(NOW - 9, "a"), (NOW, "c")]
+
+
+@pytest.mark.parametrize(
+    ("acked_ago_s", "back_s"),
+    [((5,), 10), ((20,), 20), ((40, 20, 5), 20), ((ACKED_FOR_S + 20,), 10), ((), 10)],
+)
+def test_a_read_goes_back_to_the_last_submit_that_got_an_id_before_the_doubt(acked_ago_s, back_s):
+    made = scheduler([job(S.AMBIGUOUS)])
+    made.lookups.recall_acks((NOW - ago_s, f"r-{ago_s}") for ago_s in acked_ago_s)
+
+    assert begin_page(made, NOW).back_to == NOW - back_s
+
+
 def test_what_reads_said_is_kept_as_long_as_the_job_is_in_doubt():
     made = reading(job(S.AMBIGUOUS, doubt=Doubt.SERVER_ERROR))
     take_in_page(made, landed(rows=[]))
