@@ -24,6 +24,7 @@ from batchgen.core.scheduling.effects import Effect, EffectKind, Outcome, ProbeO
 from batchgen.core.scheduling.gates.gates import DISK_CHECK_S, Gate, GateKind
 from batchgen.core.scheduling.lookups import ACKED_FOR_S
 from batchgen.core.scheduling.planner import PlannedEffects, plan
+from batchgen.core.scheduling.policy import in_time
 from batchgen.core.scheduling.state import SchedulerState
 from batchgen.core.scheduling.tick import tick
 from batchgen.errors import BatchgenError, InternalError
@@ -112,7 +113,9 @@ class Runner:
         now = self._ports.clock.now()
         jobs = await self._ports.state.active()
         retention_s = self.scheduler.capabilities.retention_s
-        self.scheduler.put(redated(job, now, retention_s) for job in jobs)
+        self.scheduler.put(
+            in_time(redated(job, now, retention_s), now, retention_s) for job in jobs
+        )
         await self._record([event for job in jobs if (event := found_at_start(job, now))])
         self.scheduler.recall_hosts(now)
         unclear = self.scheduler.ambiguous

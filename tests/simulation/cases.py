@@ -259,6 +259,10 @@ def _w3() -> Iterator[Case]:
         both = [rule(place, kind, text="cup 3") for place in ("poll", "result")]
         few = {(Endpoint.POLL, None): 300, (Endpoint.RESULT, None): 300}
         yield whole(f"W3 one request for ever: {kind}", played(12, *both), most=few)
+    for until_s in (3400, 3500):
+        down = [rule(place, "http_500", since_s=3, until_s=until_s) for place in ("poll", "result")]
+        late = replace(played(8, *down), untold=frozenset({"generation_url"}))
+        yield whole(f"W3 no result until {until_s} s, and no address ever", late, within_s=HOUR_S)
     probe = rule("credits", "http_500")
     for place in ("poll", "submit", "any"):
         brief = rule(place, "http_503", since_s=20, until_s=26)

@@ -13,7 +13,7 @@ from dataclasses import replace
 from batchgen.core.jobs.backoff import backoff_at
 from batchgen.core.jobs.capabilities import Capabilities
 from batchgen.core.jobs.events import AnswerEvent, Event, EventKind
-from batchgen.core.jobs.job import Doubt, Job, JobState, Output
+from batchgen.core.jobs.job import AWAITING_RESULT, Doubt, Job, JobState, Output
 from batchgen.core.jobs.outcomes import Signal
 from batchgen.core.jobs.policies import Limits, OnExpired, WhenAbsent
 
@@ -32,6 +32,8 @@ guess."""
 FETCH_S = 2 * 3600.0
 """How long after its submit the files of a job are tried for in one run, while those of other jobs
 come. The next run tries again."""
+LAST_TRIES_S = 5.0
+"""Between tries in the last seconds of an hour."""
 _LOOKED_UP = frozenset({JobState.RECOVERING, JobState.AMBIGUOUS})
 _ANSWERED = frozenset({Signal.OK, Signal.UNPROCESSABLE})
 """A history that does not answer says nothing about a request, however old."""
@@ -95,6 +97,16 @@ def overdue(job: Job, event: Event, retention_s: float, *, silent: bool = False)
     ):
         return replace(event, kind=EventKind.SET_ASIDE)
     return event
+
+
+def in_time(job: Job, now: float, retention_s: float) -> Job:
+    """The job, waiting for its next try no longer than half of what is left of its hour: the
+    backoff of an outage must not outlast a result that is there again before its end."""
+    is_asked = job.trouble and (job.state in AWAITING_RESULT or job.state is JobState.FETCHING)
+    left_s = job.sent_at + retention_s - now
+    if not is_asked or job.outputs or left_s <= 0:
+        return job
+    return replace(job, due_at=min(job.due_at, now + max(LAST_TRIES_S, left_s / 2)))
 
 
 def put_off(job: Job, event: Event, capabilities: Capabilities) -> Event:

@@ -42,7 +42,7 @@ from batchgen.core.scheduling.gates.gates import CHECK_S, DISK_CHECK_S, GateKind
 from batchgen.core.scheduling.latency import Latencies
 from batchgen.core.scheduling.learned import LATENCIES_NOTE, LIMITED_NOTE, PRICES_NOTE
 from batchgen.core.scheduling.lookups import Lookups
-from batchgen.core.scheduling.policy import has_media
+from batchgen.core.scheduling.policy import has_media, in_time
 from batchgen.core.scheduling.poll_schedule import PollScheduler
 from batchgen.core.scheduling.prefetch import Prefetch
 from batchgen.core.scheduling.queues import JobQueues, QueueKind
@@ -410,6 +410,8 @@ class SchedulerState:
             self.queues.drop(job.key)
         elif job.state is JobState.PENDING and job.model in self.gates.closed_models:
             self.hold_back(job)
+        elif change.event.kind is EventKind.TROUBLE and not change.event.retry_at:
+            self.queues.put(in_time(job, change.event.at, self.capabilities.retention_s))
         else:
             self.queues.put(job)
 

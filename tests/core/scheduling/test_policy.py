@@ -19,11 +19,13 @@ from batchgen.core.jobs.policies import Limits, OnExpired, WhenAbsent
 from batchgen.core.scheduling.policy import (
     FETCH_S,
     HOPELESS_WINDOWS,
+    LAST_TRIES_S,
     PATIENCE,
     REFUSALS,
     STRAGGLER_S,
     by_policy,
     has_media,
+    in_time,
     overdue,
     put_off,
     with_known_address,
@@ -301,3 +303,28 @@ def kept(media_type):
 )
 def test_texts_inside_an_answer_are_no_media(outputs, media):
     assert has_media(outputs) is media
+
+
+# ------------------------------------------------------------------ the hour
+
+WAITS = {"trouble": 8, "due_at": NOW + 300.0}
+
+
+@pytest.mark.parametrize(
+    ("state", "changes", "age_s", "waits_s"),
+    [
+        (S.SUBMITTED, WAITS, 600.0, 300.0),
+        (S.SUBMITTED, WAITS, WINDOW_S - 200.0, 100.0),
+        (S.FETCHING, WAITS, WINDOW_S - 200.0, 100.0),
+        (S.RECOVERING, WAITS, WINDOW_S - 200.0, 100.0),
+        (S.SUBMITTED, WAITS, WINDOW_S - 4.0, LAST_TRIES_S),
+        (S.SUBMITTED, WAITS, WINDOW_S + 1.0, 300.0),
+        (S.SUBMITTED, WAITS | {"trouble": 0}, WINDOW_S - 200.0, 300.0),
+        (S.FETCHING, WAITS | {"outputs": (output(),)}, WINDOW_S - 200.0, 300.0),
+        (S.AMBIGUOUS, WAITS, WINDOW_S - 200.0, 300.0),
+    ],
+)
+def test_the_next_try_for_a_result_comes_before_the_end_of_its_hour(state, changes, age_s, waits_s):
+    waiting = aged(state, age_s, **changes)
+
+    assert in_time(waiting, NOW, WINDOW_S).due_at == NOW + waits_s
