@@ -81,14 +81,7 @@ def _submit_kind(treatment: Treatment) -> EventKind:
     return EventKind.NOT_ACCEPTED
 
 
-_HOLDING = frozenset({Treatment.GATE_CREDITS, Treatment.GATE_HISTORY, Treatment.HALT})
-"""What is refused for a reason outside the job. A key may be refused for one request alone: then
-its own age ends it."""
-
-
 def _get_kind(job: Job, treatment: Treatment, now: float) -> EventKind:
-    if treatment in _HOLDING:
-        return EventKind.HELD
     if treatment is Treatment.BY_AGE:
         return _by_age(job, now)
     if treatment is Treatment.NO_PROOF:
@@ -134,8 +127,6 @@ def _retry_at(
         return 0.0 if counted else backoff_at(now, 2, job.key ^ int(now * 1000))
     if treatment is Treatment.GATE_CREDITS:
         return now + NO_CREDITS_PAUSE_S
-    if treatment in _HOLDING:
-        return now
     if job.state is JobState.AMBIGUOUS:
         # Its count is that of refused submits. A quarter of the time passed, within bounds.
         return now + min(MAX_LOOKUP_S, max(MIN_LOOKUP_S, (now - job.unclear_at) / 4))

@@ -559,6 +559,17 @@ def test_a_history_that_refuses_is_heard_again_when_it_answers():
     assert not gates.closed
 
 
+@pytest.mark.parametrize(
+    ("job_keys", "closed"), [([7, 7, 7], set()), ([7, 8], {K.HISTORY}), ([0], {K.HISTORY})]
+)
+def test_a_history_that_refuses_one_request_alone_is_not_closed(job_keys, closed):
+    gates = reached()
+    for job_key in job_keys:
+        heard(gates, C.HISTORY, Signal.FORBIDDEN, job_key=job_key)
+
+    assert set(gates.closed) == closed
+
+
 def test_a_key_that_the_history_refuses_is_not_a_bad_key():
     gates = reached()
     for _ in range(20):

@@ -336,14 +336,14 @@ STATUS = [
     ({"status": "timed_out"}, 200, E.FAILED),
     ({"status": "error"}, 500, E.TROUBLE),
     ({"status": "WARMING_UP"}, 200, E.TROUBLE),
-    ({"error": "Insufficient credits"}, 200, E.HELD),
+    ({"error": "Insufficient credits"}, 200, E.TROUBLE),
     ({"error": "Too many requests"}, 200, E.TROUBLE),
     ({"error": "something else"}, 200, E.TROUBLE),
     ({"error": "gone", "status": "COMPLETED"}, 200, E.FINISHED),
     ({"login": "please"}, 200, E.TROUBLE),
     (b"<html>", 403, E.TROUBLE),
     ({"error": "not yours"}, 403, E.TROUBLE),
-    ({"error": "credits"}, 402, E.HELD),
+    ({"error": "credits"}, 402, E.TROUBLE),
     ({"status": ""}, 200, E.TROUBLE),
     ({"status": " "}, 200, E.TROUBLE),
     ({"status": None}, 200, E.TROUBLE),
@@ -609,8 +609,8 @@ def test_a_job_without_id_takes_nobodys_row():
         ({"error": "busy"}, 200, Mode.QUEUED, E.TROUBLE),
         (b"<html>maintenance</html>", 200, Mode.QUEUED, E.TROUBLE),
         ({}, 500, Mode.QUEUED, E.TROUBLE),
-        ({}, 401, Mode.QUEUED, E.HELD),
-        ({"error": "credits"}, 402, Mode.QUEUED, E.HELD),
+        ({}, 401, Mode.QUEUED, E.TROUBLE),
+        ({"error": "credits"}, 402, Mode.QUEUED, E.TROUBLE),
     ],
 )
 def test_whether_a_row_is_ours(body, status, api, kind):
@@ -622,7 +622,7 @@ def test_whether_a_row_is_ours(body, status, api, kind):
     if event is not None:
         apply(asked, event)
         told = event.request_id if isinstance(event, AnswerEvent) else ""
-        assert told == ("" if kind in {E.TROUBLE, E.HELD} else "r-7")
+        assert told == ("" if kind is E.TROUBLE else "r-7")
         assert event.response.call is CallKind.HISTORY
 
 

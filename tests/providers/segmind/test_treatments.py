@@ -52,11 +52,11 @@ FIRST = {
     Signal.MIDDLEMAN: (E.UNCLEAR, E.TROUBLE, E.TROUBLE, E.TROUBLE),
     Signal.NOT_NOW: (E.NOT_ACCEPTED, E.TROUBLE, E.TROUBLE, E.TROUBLE),
     Signal.BAD_REQUEST: (E.REFUSED, E.TROUBLE, E.TROUBLE, E.TROUBLE),
-    Signal.KEY_REFUSED: (E.NOT_ACCEPTED, E.TROUBLE, E.TROUBLE, E.HELD),
-    Signal.FORBIDDEN: (E.NOT_ACCEPTED, E.TROUBLE, E.TROUBLE, E.HELD),
+    Signal.KEY_REFUSED: (E.NOT_ACCEPTED, E.TROUBLE, E.TROUBLE, E.TROUBLE),
+    Signal.FORBIDDEN: (E.NOT_ACCEPTED, E.TROUBLE, E.TROUBLE, E.TROUBLE),
     Signal.NOT_FOUND: (E.NOT_ACCEPTED, E.TROUBLE, E.TROUBLE, E.TROUBLE),
     Signal.WRONG_METHOD: (E.NOT_ACCEPTED, E.TROUBLE, E.TROUBLE, E.TROUBLE),
-    Signal.NO_CREDITS: (E.NOT_ACCEPTED, E.HELD, E.HELD, E.HELD),
+    Signal.NO_CREDITS: (E.NOT_ACCEPTED, E.TROUBLE, E.TROUBLE, E.TROUBLE),
     Signal.REFUSED_UNTOLD: (E.NOT_ACCEPTED, E.TROUBLE, E.TROUBLE, E.TROUBLE),
     Signal.WRONG_CONTENT_TYPE: (E.NOT_ACCEPTED, E.TROUBLE, E.TROUBLE, E.TROUBLE),
     Signal.PARAMETER_REFUSED: (E.REFUSED, E.TROUBLE, E.TROUBLE, E.TROUBLE),
@@ -225,7 +225,7 @@ def test_a_request_that_the_key_is_refused_for_does_not_stand_in_the_way_of_othe
 def test_what_is_free_is_not_asked_for_without_a_pause_where_credits_are_missing(call, made):
     held = failed_call(call, made, answer({"error": "credits"}, 402), Signal.NO_CREDITS, NOW)
 
-    assert (held.kind, held.retry_at) == (E.HELD, NOW + NO_CREDITS_PAUSE_S)
+    assert (held.kind, held.retry_at) == (E.TROUBLE, NOW + NO_CREDITS_PAUSE_S)
 
 
 def test_a_5xx_is_remembered_as_documented_not_accepted():
@@ -265,7 +265,7 @@ def test_a_history_that_refuses_holds_the_lookup_for_a_while(signal):
     for state in (S.RECOVERING, S.AMBIGUOUS):
         held = failed_call(C.HISTORY, job(state), answer({}, 401), signal, NOW)
 
-        assert (held.kind, held.retry_at) == (E.HELD, NOW + HISTORY_PAUSE_S)
+        assert (held.kind, held.retry_at) == (E.TROUBLE, NOW + HISTORY_PAUSE_S)
 
 
 @pytest.mark.parametrize(

@@ -169,7 +169,11 @@ class Gates:
             if is_outage(response, failed):
                 self.close(kind, response.reason, response.at)
         elif TABLE[response.signal][response.call] is Treatment.GATE_HISTORY:
-            self.close(GateKind.HISTORY, response.reason, response.at)
+            # Refused for one request only, it may be that request's trouble: its age ends it.
+            refused = self._fruitless.setdefault(host, [])
+            refused.append(job_key)
+            if 0 in refused or len(set(refused)) > 1:
+                self.close(kind, response.reason, response.at)
         else:
             self._fruitless.pop(host, None)
             self._reached.add(host)
