@@ -254,8 +254,11 @@ async def test_what_was_brought_home_outlives_the_process(store, s3, bucket, tmp
         await save(store, tmp_path)
     assert left_in(tmp_path) == ["7-1~0.png"]
     # The next process would get other bytes; it need not ask.
-    assert (await save(store, tmp_path, OTHER_PNG)).size == len(PNG)
-    assert list(s3.objects(bucket.name).values()) == [PNG]
+    async with outputs(store, tmp_path, OTHER_PNG) as port:
+        assert (await port.save(order())).size == len(PNG)
+        assert left_in(tmp_path) == []
+        assert (await port.save(order())).size == len(OTHER_PNG), "what is gone is fetched"
+    assert list(s3.objects(bucket.name).values()) == [PNG, OTHER_PNG]
     assert left_in(tmp_path) == []
 
 
@@ -272,6 +275,27 @@ async def test_a_damaged_file_of_the_outbox_is_brought_anew(store, s3, bucket, t
     (tmp_path / ".outbox" / "r" / "7-1~0.png").write_bytes(PNG[:20])
     await save(store, tmp_path)
     assert list(s3.objects(bucket.name).values()) == [PNG]
+    assert left_in(tmp_path) == []
+
+
+async def test_a_cut_file_of_the_outbox_stays_until_another_one_is_here(
+    store, s3, bucket, tmp_path
+):
+    """It may have come so, and be all that there is of what was paid for."""
+    with s3.ruled(lambda *_: cut), pytest.raises(SaveError):
+        await save(store, tmp_path, PNG[:-20])
+    assert left_in(tmp_path) == ["7-1~0.png"]
+
+    async def gone(sink):
+        raise SaveError(SaveFault.GONE, "HTTP 404")
+
+    async with outputs(store, tmp_path, then=gone) as port:
+        with pytest.raises(SaveError, match="404"):
+            await port.save(order())
+    assert left_in(tmp_path) == ["7-1~0.png"]
+    assert not (await save(store, tmp_path, PNG[:-20])).verified
+    assert list(s3.objects(bucket.name).values()) == [PNG[:-20]]
+    assert left_in(tmp_path) == []
 
 
 async def test_what_came_inside_an_answer(store, s3, bucket, tmp_path):

@@ -125,6 +125,7 @@ class RemoteOutputs:
                 if error.fault is SaveFault.GONE and order.output.staged:
                     return await self._stored_earlier(order)
                 raise
+            await self._drop_damaged(stem, here)
         self._here[stem] = here
         try:
             saved = await self._put(order, here)
@@ -139,11 +140,21 @@ class RemoteOutputs:
 
     async def _found_earlier(self, order: SaveOrder, stem: str) -> SavedFile | None:
         """What an earlier process left in the outbox of this output; None without it."""
-        name = self._found.pop(stem, None)
+        name = self._found.get(stem)
         if name is None:
             return None
         with disk_faults(name):
-            return await to_thread.run_sync(partial(_look_at, self._outbox / name, order))
+            found = await to_thread.run_sync(partial(_look_at, self._outbox / name, order))
+        if found is not None:
+            del self._found[stem]
+        return found
+
+    async def _drop_damaged(self, stem: str, here: SavedFile) -> None:
+        """What came anew takes the place of what an earlier process left, if it is another file."""
+        name = self._found.pop(stem, here.name)
+        if name != here.name:
+            with disk_faults(name):
+                await to_thread.run_sync(partial((self._outbox / name).unlink, missing_ok=True))
 
     async def _put(self, order: SaveOrder, here: SavedFile) -> SavedFile:
         """The file under the first name that is free, or that has it already."""
@@ -190,16 +201,17 @@ class RemoteOutputs:
 
 
 def _look_at(path: Path, order: SaveOrder) -> SavedFile | None:
-    """A file of the outbox as it was when it came; None where it is no whole file any more."""
+    """A file of the outbox as it was when it came; None where it seems to be no whole file.
+
+    It stays until another one is here: it may have come so, and its address may be gone.
+    """
     with path.open("rb") as file:
         size = os.fstat(file.fileno()).st_size
-        found: Inspected | None
         try:
             found = inspect(size, of_file(file.fileno()), _known(order, path.name))
         except SaveError:
-            found = None
-        if found is None or (found.flaw is Flaw.CUT and order.output.url):
-            path.unlink()  # damaged meanwhile; what came by an address can come again
+            return None
+        if found.flaw is Flaw.CUT and order.output.url:
             return None
         return saved_file(order, path.name, found, hash_of(file.fileno(), size))
 
