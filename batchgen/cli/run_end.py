@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 _REMEDIES = {
     GateKind.KEY: "check SEGMIND_API_KEY; `batchgen doctor {}` tells whether it is accepted",
     GateKind.CREDITS: "top up the account, or raise its spend limit",
+    GateKind.STORAGE: "mend that first: permissions, a file in the way, or the disk",
     GateKind.SPEND_CAP: "raise budget.max_spend in the manifest, or give --max-spend",
 }
 """What a person has to do before the run can go on."""

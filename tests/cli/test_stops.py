@@ -246,6 +246,26 @@ def test_a_disk_too_full_for_the_state(place, simulate, tmp_path):
         assert service.bills() == []
 
 
+def test_a_file_in_the_way_of_a_folder(place, simulate):
+    """The owner has to move it: to give the same command again would change nothing."""
+    service = simulate()
+    there = place.at(service)
+    manifest = there.manifest(2, output={"filename": "{id}/cup"})
+    assert there.inside("run", manifest, "--limit", "1").code == 1
+    barrier = there.path / "runs/batch/outputs/job-1"
+    barrier.touch()
+    ended = there.inside("run", manifest)
+    assert ended.code == 3, ended.text
+    assert ended.err.splitlines()[-4:] == [
+        "stopped: job-1/cup: Not a directory",
+        "1 job(s) are finished and paid for: the next run fetches their files",
+        "mend that first: permissions, a file in the way, or the disk",
+        f"resume: batchgen run {manifest}",
+    ]
+    barrier.unlink()
+    assert_resumes(there, service, manifest, 2)
+
+
 def test_the_log_can_be_lost(place, service):
     """A log that cannot be written stops nothing."""
     (place.path / "runs/logless/run.log").mkdir(parents=True)
