@@ -24,7 +24,7 @@ def path(tmp_path):
 
 
 def attempts_alone(path):
-    """How many POSTs a copy of the file alone knows of; None while it holds no schema."""
+    """How many POSTs a copy of the file alone knows of."""
     copy = path.parents[1] / "copy.db"
     shutil.copyfile(path, copy)
     with closing(JobQueries(copy)) as reader:

@@ -5,9 +5,7 @@ import ssl
 import subprocess
 import traceback
 import zlib
-from dataclasses import dataclass
 from functools import partial
-from io import BytesIO
 
 import anyio
 import brotli
@@ -16,11 +14,11 @@ import zstandard
 
 from batchgen.core.net.http import Call, Host
 from batchgen.errors import InternalError, NetFault, TransportError, UserError
-from batchgen.outputs.downloads import Downloader, DownloadSettings
 from batchgen.ports import SaveError
 from batchgen.providers.segmind.client import ApiTiming, SegmindApi, origins_for
 from batchgen.providers.segmind.origins import DEFAULT_ORIGINS
 from batchgen.system.proxies import proxy_for, without_passwords
+from tests.helpers.downloading import Memory, downloader
 from tests.helpers.servers import always, free_port, serving
 
 KEY = "SG_0123456789abcdef"
@@ -530,20 +528,17 @@ async def test_a_certificate_that_the_environment_trusts(certificates, monkeypat
     monkeypatch.setenv(name, str(certificates / place))
     async with over_tls(certificates) as server, api_for(named(server)) as api:
         assert (await api.call(POST)).status == 200
-        sink = BytesIO()
-        settings = DownloadSettings(allow_private=True)
-        async with Downloader("batchgen/test", settings) as downloader:
-            await downloader.fetch(f"{named(server)}/x.png", Sunk(sink))
-    assert sink.getvalue() == b"{}"
+        sink = Memory()
+        async with downloader() as client:
+            await client.fetch(f"{named(server)}/x.png", sink)
+    assert sink.data == b"{}"
 
 
 @NEEDS_OPENSSL
 async def test_an_untrusted_certificate_of_the_cdn_is_told_as_such(certificates):
-    settings = DownloadSettings(allow_private=True)
-    downloading = Downloader("batchgen/test", settings)
-    async with over_tls(certificates) as server, downloading as downloader:
+    async with over_tls(certificates) as server, downloader() as client:
         with pytest.raises(SaveError, match="set SSL_CERT_FILE"):
-            await downloader.fetch(f"{named(server)}/x.png", Sunk(BytesIO()))
+            await client.fetch(f"{named(server)}/x.png", Memory())
 
 
 @NEEDS_OPENSSL
@@ -578,23 +573,6 @@ def test_a_file_without_a_certificate(tmp_path, monkeypatch, name):
     monkeypatch.setenv(name, str(tmp_path / "empty.pem"))
     with pytest.raises(UserError, match=f"{name}.*no certificate"):
         api_for("https://localhost:1")
-
-
-@dataclass
-class Sunk:
-    """A sink of a download."""
-
-    file: BytesIO
-
-    @property
-    def size(self):
-        return self.file.tell()
-
-    async def write(self, piece):
-        self.file.write(piece)
-
-    async def restart(self):
-        self.file.truncate(0)
 
 
 @pytest.mark.parametrize("size", [8_191, 64_000])
