@@ -9,7 +9,6 @@ from typing import Any
 
 from batchgen.core.jobs.job import JobState, retry_option
 
-
 RUN_AGAIN = "batchgen run MANIFEST"
 """What resumes a run whose manifest is not known."""
 
@@ -40,9 +39,7 @@ def epilogue_of(run: Path, again: str = RUN_AGAIN) -> dict[str, Any]:
                 {"model": one.model, "count": one.count, "example": one.example}
                 for one in reader.texts_beside_media()
             ],
-            "failures": _failures(
-                run, again, grouped(reader.reasons()), reader.problem_counts()
-            ),
+            "failures": _failures(run, again, grouped(reader.reasons()), reader.problem_counts()),
         }
 
 

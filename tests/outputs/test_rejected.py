@@ -1,6 +1,5 @@
 """Answers that were paid for and brought no files are kept as they came."""
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
@@ -69,7 +68,7 @@ def test_jobs_with_equal_answers_do_not_meet(folder, stems):
 def test_a_link_in_the_way_is_not_followed(folder, tmp_path):
     keep_answer(folder, "a", NOTHING)
     (tmp_path / "elsewhere").mkdir()
-    os.symlink(tmp_path / "elsewhere", folder / "b")
+    (folder / "b").symlink_to(tmp_path / "elsewhere")
 
     with pytest.raises(SaveError) as refused:
         keep_answer(folder, "b/c", NOTHING)
