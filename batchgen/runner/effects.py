@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from batchgen.core.common.text import printable
 from batchgen.core.common.timestamps import instant_of
+from batchgen.core.jobs.backoff import lookup_delay_s
 from batchgen.core.jobs.events import (
     AnswerEvent,
     DoubtEvent,
@@ -50,7 +51,7 @@ from batchgen.ports import (
 )
 
 DENIAL_PAUSE_S = 10.0
-"""Between two questions whether a row is ours: a single 404 may be a glitch."""
+"""Between two questions whether a row is ours, at least: a single 404 may be a glitch."""
 UNKNOWN_FILE = "no local file is known to hold it any more; run again"
 
 _HOLDING_FAULTS: Mapping[SaveFault, GateKind | None] = {
@@ -168,7 +169,8 @@ class Effects:
         event = self._provider.read_confirmation(job, request_id, outcome, now)
         if event is not None:
             return JobOutcome(job.key, event)
-        held = Event(EventKind.HELD, job.key, now, retry_at=now + DENIAL_PAUSE_S)
+        pause_s = max(DENIAL_PAUSE_S, lookup_delay_s(now - job.unclear_at))
+        held = Event(EventKind.HELD, job.key, now, retry_at=now + pause_s)
         return JobOutcome(job.key, held, denied=True)
 
     async def _submit(self, effect: Effect, job: Job) -> JobOutcome:

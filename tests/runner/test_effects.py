@@ -138,14 +138,16 @@ async def test_an_effect_about_a_job_that_knows_no_job_is_our_bug():
         await Script().carry_out(K.READ_HISTORY, job())
 
 
-async def test_a_denied_candidate_is_foreign_for_now_and_asked_about_later():
+@pytest.mark.parametrize(("doubted_s", "pause_s"), [(4.0, DENIAL_PAUSE_S), (120.0, 30.0)])
+async def test_a_denied_candidate_is_foreign_for_now_and_asked_about_later(doubted_s, pause_s):
     script = Script(answer({"error": "not found"}, 404))
+    doubtful = job(S.AMBIGUOUS, unclear_at=NOW - doubted_s)
 
-    outcome = await script.carry_out(K.CONFIRM, job(S.AMBIGUOUS), request_id="r-9")
+    outcome = await script.carry_out(K.CONFIRM, doubtful, request_id="r-9")
 
     assert script.asked == ["GET /inference-request/request-history/r-9"]
     assert outcome.denied
-    assert (outcome.event.kind, outcome.event.retry_at) == (E.HELD, NOW + DENIAL_PAUSE_S)
+    assert (outcome.event.kind, outcome.event.retry_at) == (E.HELD, NOW + pause_s)
 
 
 async def test_a_confirmation_that_gets_no_answer_denies_nothing():

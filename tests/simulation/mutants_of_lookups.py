@@ -15,11 +15,11 @@ MUTANTS = (
         night="9",
     ),
     Mutant(
-        "denied-once-is-foreign",
-        "one glitch while confirming makes a row of ours a team-mate's for good",
-        "DENIALS = 3\n",
-        "DENIALS = 1\n",
-        tests="tests/simulation/test_simulation.py::test_glitches_while_confirming_leave_nobody_unknown",
+        "denied-early-is-foreign",
+        "a row of ours whose record comes later than the list is a team-mate's for good",
+        "        if doubted_s >= MAX_LAG_S or self.denials[candidate] < DENIALS - 1:\n",
+        "        if True:\n",
+        tests="tests/simulation/test_doubts.py",
     ),
     Mutant(
         "adoption-ignores-time",
@@ -96,7 +96,7 @@ MUTANTS = (
         "lookups in a dead history take every slot of the window",
         "            self._submits(submit_share(self.scheduler, self.now))\n",
         "",
-        night="dead_history_and_few_slots",
+        tests="tests/core/scheduling/test_tick.py",
     ),
     Mutant(
         "control-not-kept-back",

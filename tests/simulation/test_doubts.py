@@ -109,6 +109,16 @@ def test_a_read_goes_back_to_a_submit_by_which_it_can_be_seen_that_the_history_l
     assert len(report.service.ledger.bills) == 3
 
 
+@pytest.mark.parametrize("late_s", [60.0, 200.0, 400.0])
+def test_a_listed_row_whose_record_comes_late_is_not_taken_for_a_team_mates(late_s):
+    once = submit_fault(FaultKind.DROP_AFTER, after=1, count=1)
+
+    report = played(Scenario(jobs(4), service(once, record_lag_s=late_s), Limits()))
+
+    assert report.counts() == {JobState.DONE: 4}
+    assert kinds(report)[EventKind.ADOPTED] == 1
+
+
 def test_one_lost_submit_without_any_later_one_stays_in_doubt_and_says_what_was_done():
     once = submit_fault(FaultKind.DROP_BEFORE, count=1)
 

@@ -9,6 +9,15 @@ MAX_BACKOFF_S = 300.0
 FIRST_READS_S = (3.0, 10.0, 30.0, 60.0)
 """When after a doubt arose the history is asked, until the settle time. Guesses: it may lag."""
 
+MIN_LOOKUP_S, MAX_LOOKUP_S = 2.0, 60.0
+"""Bounds of the wait after a lookup of an ambiguous submit that brought nothing."""
+
+
+def lookup_delay_s(doubted_s: float) -> float:
+    """How long to wait for the next lookup of a submit that is in doubt for so long: a quarter of
+    that, within bounds."""
+    return min(MAX_LOOKUP_S, max(MIN_LOOKUP_S, doubted_s / 4))
+
 
 def probe_delay_s(probes: int, most_s: float) -> float:
     """How long to wait after so many fruitless probes: 2, 4, 8 … s, at most `most_s`."""

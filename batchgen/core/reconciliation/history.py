@@ -21,6 +21,8 @@ MAX_PAGES = 300
 """A read longer than this is given up as incomplete. A guess: 30,000 requests since the POST."""
 SKEW_S = 120.0
 """How far the service's clock may be from where its answers put it."""
+MAX_LAG_S = 600.0
+"""How long the history may need to know an id that an answer, or its own list, named. A guess."""
 DAY_S = 86_400.0
 SPAN_S = 28 * DAY_S
 """How far back a read goes at most; the service allows 31 days in one question."""

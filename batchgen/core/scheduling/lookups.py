@@ -11,10 +11,16 @@ from dataclasses import dataclass, field
 from batchgen.core.jobs.job import Job
 from batchgen.core.reconciliation.clock import history_skew_s
 from batchgen.core.reconciliation.evidence import Reads
-from batchgen.core.reconciliation.history import HistoryRead, HistoryRow, OwnRequest
+from batchgen.core.reconciliation.history import (
+    MAX_LAG_S,
+    HistoryRead,
+    HistoryRow,
+    OwnRequest,
+)
 
 DENIALS = 3
-"""A listed row is a team-mate's after so many denials, some seconds apart."""
+"""A listed row is a team-mate's after so many denials, the last of them when its record would have
+come."""
 ACKED_FOR_S = 1800.0
 """Acknowledged submits are remembered so long, by when they were sent: longer than one doubt is."""
 
@@ -106,10 +112,13 @@ class Lookups:
         """Its row is another job's."""
         self.candidates.pop(job_key, None)
 
-    def deny(self, job_key: int) -> None:
-        """The history denied that the row is ours: it may be a team-mate's."""
+    def deny(self, job_key: int, doubted_s: float) -> None:
+        """The history denied, so long after the doubt arose, that the row is ours: it may be a
+        team-mate's, or its record may come later than the list."""
         candidate = self.candidates.pop(job_key, None)
-        if candidate is not None:
+        if candidate is None:
+            return
+        if doubted_s >= MAX_LAG_S or self.denials[candidate] < DENIALS - 1:
             self.denials[candidate] += 1
 
     def miss(self, job_key: int) -> None:

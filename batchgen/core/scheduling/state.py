@@ -185,7 +185,7 @@ class SchedulerState:
             self.hosts.failed(outcome.file.host, outcome.job_key, outcome.file.reason, now)
             self._sync_files(now)
         if outcome.denied:
-            self.lookups.deny(outcome.job_key)
+            self.lookups.deny(outcome.job_key, now - self.jobs[outcome.job_key].unclear_at)
         if outcome.storage is not None:
             self._storage_failed(outcome.storage, now)
 

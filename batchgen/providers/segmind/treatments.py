@@ -7,11 +7,12 @@ from collections.abc import Mapping
 
 from batchgen.core.common.text import printable
 from batchgen.core.common.timestamps import instant_of
-from batchgen.core.jobs.backoff import backoff_at
+from batchgen.core.jobs.backoff import backoff_at, lookup_delay_s
 from batchgen.core.jobs.events import DoubtEvent, Event, EventKind
 from batchgen.core.jobs.job import Doubt, Job, JobState
 from batchgen.core.jobs.outcomes import TABLE, CallKind, Response, Signal, Treatment
 from batchgen.core.net.http import CallOutcome
+from batchgen.core.reconciliation.history import MAX_LAG_S
 from batchgen.core.scheduling.policy import PATIENCE
 from batchgen.errors import TransportError
 from batchgen.providers.segmind.errors import error_text
@@ -25,12 +26,8 @@ FILES_S = 7 * 86_400.0
 SLACK_S = 300.0
 """So much later than the hour a record counts as gone: its clock began when the submit arrived,
 and deletion is lazy. A guess."""
-MAX_LAG_S = 600.0
-"""How long the history may need to know an id that a v1 answer named. A guess."""
 HISTORY_PAUSE_S = 30.0
 """Between lookups while the history refuses them."""
-MIN_LOOKUP_S, MAX_LOOKUP_S = 2.0, 60.0
-"""Bounds of the wait after a lookup of an ambiguous submit that brought nothing."""
 NO_CREDITS_PAUSE_S = 30.0
 """Between calls that are not submits, where these are refused for want of credits."""
 
@@ -128,8 +125,7 @@ def _retry_at(
     if treatment is Treatment.GATE_CREDITS:
         return now + NO_CREDITS_PAUSE_S
     if job.state is JobState.AMBIGUOUS:
-        # Its count is that of refused submits. A quarter of the time passed, within bounds.
-        return now + min(MAX_LOOKUP_S, max(MIN_LOOKUP_S, (now - job.unclear_at) / 4))
+        return now + lookup_delay_s(now - job.unclear_at)  # its count is that of refused submits
     return 0.0
 
 

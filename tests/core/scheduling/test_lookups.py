@@ -10,7 +10,12 @@ from batchgen.core.jobs.job import JobState as S
 from batchgen.core.jobs.lifecycle import apply
 from batchgen.core.jobs.outcomes import CallKind, Response, Signal
 from batchgen.core.reconciliation.evidence import Reads
-from batchgen.core.reconciliation.history import HistoryRead, HistoryRow, OwnRequest
+from batchgen.core.reconciliation.history import (
+    MAX_LAG_S,
+    HistoryRead,
+    HistoryRow,
+    OwnRequest,
+)
 from batchgen.core.scheduling.effects import Effect, EffectKind, PageOutcome
 from batchgen.core.scheduling.gates.gates import GateKind
 from batchgen.core.scheduling.gates.outages import OUTAGE_AFTER
@@ -270,8 +275,18 @@ def test_a_denied_candidate_is_asked_about_again_and_then_foreign():
     for _ in range(DENIALS):
         assert made.lookups.foreign == frozenset()
         made.lookups.propose(1, "r-1")
-        made.lookups.deny(1)
+        made.lookups.deny(1, MAX_LAG_S)
 
     assert (made.lookups.candidates, made.lookups.foreign) == ({}, {"r-1"})
-    made.lookups.deny(1)  # it has none any more
+    made.lookups.deny(1, MAX_LAG_S)  # it has none any more
     assert sum(made.lookups.denials.values()) == DENIALS
+
+
+def test_however_often_it_is_denied_a_row_whose_record_may_still_come_is_nobody_elses():
+    lookups = Lookups()
+    for doubted_s in [*[MAX_LAG_S - 1] * 9, MAX_LAG_S]:
+        assert lookups.foreign == frozenset()
+        lookups.propose(1, "r-1")
+        lookups.deny(1, doubted_s)
+
+    assert lookups.foreign == {"r-1"}

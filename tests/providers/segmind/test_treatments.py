@@ -10,22 +10,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchgen.core.jobs.backoff import MAX_BACKOFF_S
+from batchgen.core.jobs.backoff import MAX_BACKOFF_S, MAX_LOOKUP_S, MIN_LOOKUP_S
 from batchgen.core.jobs.events import EventKind as E
 from batchgen.core.jobs.job import Doubt
 from batchgen.core.jobs.job import JobState as S
 from batchgen.core.jobs.lifecycle import apply
 from batchgen.core.jobs.outcomes import CallKind as C
 from batchgen.core.jobs.outcomes import Signal
+from batchgen.core.reconciliation.history import MAX_LAG_S
 from batchgen.core.scheduling.policy import PATIENCE
 from batchgen.errors import NetFault, TransportError
 from batchgen.providers.segmind.treatments import (
     DEFAULT_RESET_S,
     HISTORY_PAUSE_S,
-    MAX_LAG_S,
-    MAX_LOOKUP_S,
     MAX_RESET_S,
-    MIN_LOOKUP_S,
     MIN_RESET_S,
     NO_CREDITS_PAUSE_S,
     SLACK_S,
