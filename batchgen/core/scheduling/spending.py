@@ -94,7 +94,7 @@ class Money:
         if job.state is JobState.PENDING or job.state is JobState.FAILED:
             return
         cost = job.cost_usd
-        if not job.ended:
+        if not job.ended or job.state is JobState.UNFETCHED:  # which the next process takes up
             # A price that changed on the way does not move what was reserved; a known cost does.
             keeps = reserved and job.receipt.cost_usd is None
             self.reserve(job.key, released_usd if keeps else cost)

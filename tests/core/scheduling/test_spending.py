@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batchgen.core.jobs.job import JobState as S
+from batchgen.core.jobs.job import Receipt, Totals
 from batchgen.core.scheduling.spending import TOLERANCE_USD, Money
 from tests.core.builders import job
 
@@ -105,3 +107,14 @@ def test_the_kept_sum_is_the_sum(steps):
             money.reserve(key, usd)
 
     assert money.committed_usd == pytest.approx(sum(money.reserved.values()), abs=1e-9)
+
+
+@pytest.mark.parametrize("cost_usd", [None, 0.3])
+def test_a_job_whose_files_are_fetched_by_the_next_run_is_held_against_the_cap_once(cost_usd):
+    left = job(S.UNFETCHED, price_usd=0.2, receipt=Receipt(cost_usd=cost_usd))
+    totals = Totals({}, settled_usd=cost_usd or 0.0, reserved_usd=0.0 if cost_usd else 0.2)
+    money = Money.of(1.0, totals, [left])
+
+    for state in (S.UNFETCHED, S.FETCHING, S.DONE):
+        money.account(replace(left, state=state))
+        assert money.committed_usd == pytest.approx(cost_usd or 0.2)

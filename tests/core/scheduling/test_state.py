@@ -736,7 +736,7 @@ def committed(made):
         (S.FETCHING, E.SAVED, {"receipt": Receipt(cost_usd=0.04)}, (0.04, 0, 0)),
         (S.FETCHING, E.SAVED, {"receipt": Receipt(cost_usd=0.0)}, (0, 0, 0)),
         (S.FETCHING, E.GIVEN_UP, {}, (PRICE, 0, 0)),
-        (S.FETCHING, E.PUT_OFF, {}, (PRICE, 0, 0)),
+        (S.FETCHING, E.PUT_OFF, {}, (0, 0, PRICE)),
         (S.FETCHING, E.REJECTED, {}, (PRICE, 0, 0)),
         (S.FETCHING, E.REJECTED, {"receipt": Receipt(cost_usd=0.04)}, (0.04, 0, 0)),
         (S.SUBMITTING, E.REJECTED, {}, (PRICE, 0, 0)),
