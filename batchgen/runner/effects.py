@@ -63,6 +63,9 @@ _HOLDING_FAULTS: Mapping[SaveFault, GateKind | None] = {
 """Faults that are not the output's: the job waits. The gate each closes, if any."""
 _HOST_FAULTS = frozenset({SaveFault.TRANSIENT, SaveFault.GONE, SaveFault.BAD_CONTENT})
 """Faults of a download that a host is at fault for, as far as one can tell."""
+_KEPT_AWAY = _HOST_FAULTS | {SaveFault.FORBIDDEN_URL}
+"""Faults that keep other files of the same host away as well: a name server or a proxy may put a
+private address in its place."""
 _FINAL = frozenset({EventKind.RESULT, EventKind.REJECTED})
 
 
@@ -307,9 +310,9 @@ def _saving_kind(job: Job, fault: SaveFault) -> EventKind:
 
 
 def _file_trouble(job: Job, error: SaveError, reason: str) -> FileTrouble | None:
-    """What a fault says about the host of the files; None for what is not the host's."""
+    """What a fault says about the host of the files; None for what is no matter of a host."""
     host = error.host or min(hosts_of(job), default="")
-    return FileTrouble(host, reason) if host and error.fault in _HOST_FAULTS else None
+    return FileTrouble(host, reason) if host and error.fault in _KEPT_AWAY else None
 
 
 def owner_of(job: Job) -> str:

@@ -368,8 +368,8 @@ async def test_what_follows_from_a_fault_of_saving(fault, trouble, recoveries, e
 
     holds = fault in HOLDING
     assert outcome.event.kind is (E.HELD if holds else E.PUT_OFF if fault in NEXT_RUN else ends)
-    told = FileTrouble("cdn.example", "said so") if fault in OF_THE_HOST else None
-    assert outcome.file == told
+    keeps_away = fault in {*OF_THE_HOST, SaveFault.FORBIDDEN_URL}
+    assert outcome.file == (FileTrouble("cdn.example", "said so") if keeps_away else None)
     assert outcome.event.retry_at == (NOW + 1.0 if holds else 0.0)
     many = fault is SaveFault.TOO_MANY_FILES
     trouble = StorageTrouble(HOLDING.get(fault), "said\nso", too_many_files=many)

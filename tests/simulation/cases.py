@@ -13,6 +13,7 @@ from typing import Any
 from batchgen.core.common.json import canonical_json
 from batchgen.core.jobs.policies import Limits, OnExpired
 from batchgen.core.jobs.spec import JobSpec
+from batchgen.ports import SaveFault
 from batchgen.providers.segmind.simulator import Endpoint, FaultRule, SimulatorConfig
 from batchgen.providers.segmind.simulator.media.odd import ODD
 from batchgen.testing.rehearsal import Scenario
@@ -146,6 +147,9 @@ def _m3() -> Iterator[Case]:
         yield whole(f"M3 {status} and {type(body).__name__} {str(body)[:6]}", played(8, away))
     blocked = played(40, rule("cdn", "403", until_s=HOUR_S))
     yield whole("M3 blocked for an hour", blocked, bills_until=(HOUR_S, 16), within_s=2 * HOUR_S)
+    private = {"save_faults": [SaveFault.FORBIDDEN_URL] * 12}
+    fenced = played(40, plans={**private, "again_after_s": 60.0})
+    yield whole("M3 at a private address for a while", fenced, bills_until=(300.0, 12), processes=2)
     night = played(8, rule("cdn", "drop_before", since_s=20, until_s=9 * HOUR_S))
     night = replace(night, longest_process_s=12 * HOUR_S)
     yield whole("M3 away for a night", night, processes=9, within_s=12 * HOUR_S)

@@ -110,8 +110,11 @@ def in_time(job: Job, now: float, retention_s: float) -> Job:
 
 
 def put_off(job: Job, event: Event, capabilities: Capabilities) -> Event:
-    """A download that was fruitless (TROUBLE), or whose address brings nothing any more (GIVEN_UP):
-    it goes on, is left to the next run, or is lost once the days of the file are over."""
+    """A download that was fruitless (TROUBLE), whose address brings nothing any more (GIVEN_UP), or
+    may not be used here (PUT_OFF): it goes on, is left to the next run, or is lost once the days of
+    the file are over."""
+    if event.kind is EventKind.PUT_OFF:
+        return event
     age_s = event.at - job.sent_at
     if event.kind is EventKind.GIVEN_UP and age_s >= capabilities.file_retention_s:
         return event

@@ -23,7 +23,7 @@ from batchgen.core.scheduling.policy import (
 if TYPE_CHECKING:
     from batchgen.core.scheduling.state import SchedulerState
 
-_FRUITLESS = frozenset({EventKind.TROUBLE, EventKind.GIVEN_UP})
+_FRUITLESS = frozenset({EventKind.TROUBLE, EventKind.GIVEN_UP, EventKind.PUT_OFF})
 
 
 def resolved(scheduler: SchedulerState, job: Job, event: Event) -> Event:
@@ -60,7 +60,7 @@ def _by_sources(scheduler: SchedulerState, job: Job, event: Event) -> Event:
         is_old = event.at - job.sent_at >= capabilities.file_retention_s
         if is_old or hosts_of(job).isdisjoint(scheduler.hosts.closed):
             return put_off(job, event, capabilities)
-        return replace(event, kind=EventKind.TROUBLE)
+        return replace(event, kind=EventKind.TROUBLE)  # it waits for its host, as others do
     if job.state is not JobState.RECOVERING:
         return event
     if job.outputs:

@@ -56,6 +56,7 @@ def aged(state, age_s, **changes):
         (E.TROUBLE, FETCH_S, PATIENCE - 1, 1, E.TROUBLE),
         (E.TROUBLE, FETCH_S - 1, PATIENCE, 1, E.TROUBLE),
         (E.TROUBLE, FETCH_S, PATIENCE, 1, E.PUT_OFF),
+        (E.PUT_OFF, 10.0, 0, 0, E.PUT_OFF),
         (E.GIVEN_UP, 10.0, PATIENCE, 1, E.TROUBLE),
         (E.GIVEN_UP, FETCH_S, PATIENCE, 1, E.PUT_OFF),
         (E.GIVEN_UP, FILES_S - 1, PATIENCE, 1, E.PUT_OFF),
