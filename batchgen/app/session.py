@@ -27,7 +27,7 @@ from batchgen.core.progress.tally import Tally
 from batchgen.core.scheduling.completion import exit_code
 from batchgen.core.scheduling.gates.gates import Gates
 from batchgen.core.scheduling.latency import DEFAULT_LATENCY_S, Latencies
-from batchgen.core.scheduling.learned import LATENCIES_NOTE, PRICES_NOTE, prices_of
+from batchgen.core.scheduling.learned import CLOCKS_NOTE, LATENCIES_NOTE, PRICES_NOTE, prices_of
 from batchgen.core.scheduling.prefetch import Prefetch
 from batchgen.core.scheduling.rate_limit import Rates
 from batchgen.core.scheduling.spending import Money
@@ -169,6 +169,7 @@ class Session:
             media_models={model.slug for model in self.service.load_catalog() if model.makes_media},
         )
         scheduler.load(await self.state.note(LATENCIES_NOTE), await self.state.note(PRICES_NOTE))
+        scheduler.clocks.load(await self.state.note(CLOCKS_NOTE), self.clock.now())
         return scheduler
 
     def exit_code(self, end: RunEnd, counts: dict[JobState, int]) -> ExitCode:

@@ -80,6 +80,8 @@ class Effects:
         self._clock = ports.clock
         self._state = ports.state
         self.skew_s = 0.0
+        self.is_dated = False
+        """Whether an answer told the time of the service yet."""
         self._date = ""
         self._saved: dict[int, dict[int, SavedFile]] = {}
 
@@ -133,6 +135,7 @@ class Effects:
             date_at = instant_of(date)
             if date_at is not None:
                 self.skew_s = date_at - self._clock.now()
+                self.is_dated = True
         return answer
 
     async def _ask_credits(self, kind: EffectKind) -> ProbeOutcome:

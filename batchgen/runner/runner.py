@@ -22,6 +22,7 @@ from batchgen.core.scheduling.clock_skew import redated, undatable
 from batchgen.core.scheduling.completion import Verdict
 from batchgen.core.scheduling.effects import Effect, EffectKind, Outcome, ProbeOutcome, cut_off
 from batchgen.core.scheduling.gates.gates import DISK_CHECK_S, Gate, GateKind
+from batchgen.core.scheduling.learned import CLOCKS_NOTE
 from batchgen.core.scheduling.lookups import ACKED_FOR_S
 from batchgen.core.scheduling.planner import PlannedEffects, plan
 from batchgen.core.scheduling.policy import in_time
@@ -64,6 +65,7 @@ class Runner:
         self._disk_seen_at = 0.0
         self._lessons_at = ports.clock.now()
         self._noted_block = scheduler.rate.blocked_until
+        self._noted_clocks = scheduler.clocks.dump()
 
     def stop(self, reason: str, posts_within_s: float = math.inf) -> None:
         """Start nothing more, let POSTs that left bring their ids home, then end.
@@ -118,7 +120,9 @@ class Runner:
         )
         await self._record([event for job in jobs if (event := found_at_start(job, now))])
         self.scheduler.recall_hosts(now)
-        unclear = self.scheduler.ambiguous
+        # By a clock that was noted a doubt is dated once the service tells its time.
+        carried = self.scheduler.clocks.carried
+        unclear = [job for job in self.scheduler.ambiguous if job.key not in carried]
         await self._record([event for job in unclear if (event := undatable(job, now))])
 
     async def _loop(self) -> RunEnd:
@@ -146,6 +150,8 @@ class Runner:
         """Record what the effects brought that have ended."""
         outcomes, self._outcomes = self._outcomes, []
         self.scheduler.lookups.observe_skew(self._effects.skew_s)
+        if self._effects.is_dated:
+            self.scheduler.clocks.skew_s = self._effects.skew_s
         events, uploaded = self.scheduler.digest(outcomes, self._ports.clock.now())
         await self._record(events, uploaded=uploaded)
         for outcome in outcomes:
@@ -253,12 +259,15 @@ class Runner:
         notes = {**(notes or {}), **self._lessons_due()}
         while True:
             changes = self._changes(events)
-            if not (notes or uploaded or any(change.is_news for change in changes)):
+            if not (notes or uploaded or any(map(self._is_kept, changes))):
                 break
+            clocks = self.scheduler.clocks.after(changes).dump()
+            told = {} if clocks == self._noted_clocks else {CLOCKS_NOTE: clocks}
             try:
                 # Shielded: nobody else has these events, a cancellation must not lose them.
                 with anyio.CancelScope(shield=True):
-                    await self._ports.state.record(changes, notes, uploaded)
+                    await self._ports.state.record(changes, notes | told, uploaded)
+                self._noted_clocks = clocks
                 break
             except DuplicateRequestIdError as error:
                 self.scheduler.lookups.withdraw(error.job_key)
@@ -269,6 +278,10 @@ class Runner:
         self._announcer.tell_unverified(changes)
         if changes:
             self._ports.progress.changed(changes)
+
+    def _is_kept(self, change: Change) -> bool:
+        """Whether a change is written down: all but looks that brought nothing."""
+        return change.is_news or self.scheduler.clocks.has_moved(change.after.key)
 
     def _lessons_due(self) -> dict[str, str]:
         now, block = self._ports.clock.now(), self.scheduler.rate.blocked_until
@@ -281,7 +294,8 @@ class Runner:
         changes: list[Change] = []
         latest: dict[int, Job] = {}
         for event in events:
-            job = latest.get(event.job_key) or self.scheduler.jobs[event.job_key]
+            job = latest.get(event.job_key)
+            job = job or self.scheduler.clocks.dated(self.scheduler.jobs[event.job_key])
             change = apply(job, self.scheduler.resolve(job, event))
             changes.append(change)
             latest[event.job_key] = change.after

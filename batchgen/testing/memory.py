@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import anyio
 
-from batchgen.core.jobs.events import Change
+from batchgen.core.jobs.events import Change, EventKind
 from batchgen.core.jobs.job import Job, Outlook, SavedFile, Totals
 from batchgen.core.jobs.placeholders import Content, Uploaded
 from batchgen.core.jobs.spec import InputFile
@@ -27,12 +28,15 @@ class MemoryState:
     """`JobStore` with the real schema and the real SQL, on a database that lives with the world.
 
     `recorded_count` counts the changes that were committed, those that may not be lost.
+    `paid_again` counts, by job key, how often it was committed that a result is paid for again: a
+    process that dies right after tells nobody.
     """
 
     def __init__(self, world: World, disk: Disk) -> None:
         self._world = world
         self._disk = disk
         self.recorded_count = 0
+        self.paid_again: Counter[int] = Counter()
         self.stored = MemoryLedger()
         """What is stored, for whoever looks at this world from outside: no step of it."""
 
@@ -50,6 +54,8 @@ class MemoryState:
             raise DiskFullError("the disk is full: the state file cannot grow")
         self.stored.record(changes, notes, uploaded)
         self.recorded_count += sum(change.is_news for change in changes)
+        again = [change for change in changes if change.event.kind is EventKind.AGAIN]
+        self.paid_again.update(change.after.key for change in again)
         self._world.step("after commit")
 
     async def draw(

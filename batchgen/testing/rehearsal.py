@@ -16,7 +16,7 @@ from batchgen.core.jobs.lifecycle import INTERRUPTED
 from batchgen.core.scheduling.completion import Verdict
 from batchgen.core.scheduling.gates.gates import Gate, GateKind, Gates
 from batchgen.core.scheduling.latency import Latencies
-from batchgen.core.scheduling.learned import LATENCIES_NOTE, PRICES_NOTE
+from batchgen.core.scheduling.learned import CLOCKS_NOTE, LATENCIES_NOTE, PRICES_NOTE
 from batchgen.core.scheduling.rate_limit import Rates
 from batchgen.core.scheduling.spending import Money
 from batchgen.core.scheduling.state import SchedulerState
@@ -265,4 +265,5 @@ def _board(scenario: Scenario, state: MemoryState, now: float) -> SchedulerState
         media_models={model.slug for model in catalog.load() if model.makes_media},
     )
     scheduler.load(ledger.note(LATENCIES_NOTE), ledger.note(PRICES_NOTE))
+    scheduler.clocks.load(ledger.note(CLOCKS_NOTE), now)
     return scheduler

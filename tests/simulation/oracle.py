@@ -65,7 +65,7 @@ def _unaccounted_bills(report: RehearsalReport) -> list[str]:
 def _double_payments(report: RehearsalReport) -> list[str]:
     """A job is accepted twice only where its paid result was gone and the policy said: again."""
     accepted = Counter(key for key, _, state, _ in report.attempts() if state == "acked")
-    again = Counter(change.after.key for change in _changes(report, EventKind.AGAIN))
+    again = report.state.paid_again
     return [
         f"job {key} was accepted {count} times, {again[key]} of them by policy"
         for key, count in accepted.items()

@@ -55,7 +55,7 @@ def _settled_at(scheduler: SchedulerState) -> float:
     last_at = acked[-1][0] if acked else 0.0
     unclear_at = [
         job.unclear_at
-        for job in scheduler.ambiguous
+        for job in scheduler.doubts
         if job.may_be_absent and not needs_lookup(job) and job.unclear_at >= last_at
     ]
     return max(unclear_at) + scheduler.limits.settle_s if unclear_at else 0.0

@@ -12,6 +12,10 @@ LATENCIES_NOTE = "latencies"
 """`{"<model>": [seconds, …]}`, newest last."""
 PRICES_NOTE = "prices"
 """`{"<model>": USD}`: the highest cost of a job that was seen."""
+CLOCKS_NOTE = "clocks"
+"""`{"<job key>": seconds, …, "last": seconds, "moved": true or false}`: by how much the service's
+clock was ahead of the one by which a POST is dated of which it is not known yet what became of it,
+and of the clock of the last process; and whether clocks differed."""
 LIMITED_NOTE = "limited"
 """`{"until": epoch seconds, "requests_per_minute": number or null}`."""
 
@@ -60,6 +64,15 @@ def prices_of(notes: Mapping[str, str]) -> dict[str, float]:
     """The highest cost of a job that was seen, by model."""
     noted = _noted(notes, PRICES_NOTE)
     return {model: float(usd) for model, usd in noted.items() if _is_number(usd)}
+
+
+def clocks_of(notes: Mapping[str, str]) -> tuple[dict[int, float], float | None, bool]:
+    """How far the service's clock was ahead of those that dated POSTs, by job key, and of that of
+    the last process; and whether clocks differed."""
+    noted = _noted(notes, CLOCKS_NOTE)
+    of_jobs = {int(key): float(s) for key, s in noted.items() if key.isdigit() and _is_number(s)}
+    last_s = noted.get("last")
+    return of_jobs, last_s if _is_number(last_s) else None, noted.get("moved") is True
 
 
 def limited_of(notes: Mapping[str, str], now: float) -> Limited | None:

@@ -16,7 +16,7 @@ from itertools import takewhile
 
 from batchgen.core.jobs.capabilities import Capabilities
 from batchgen.core.jobs.events import Change, Event, EventKind
-from batchgen.core.jobs.job import IN_FLIGHT, Job, JobState
+from batchgen.core.jobs.job import IN_FLIGHT, Doubt, Job, JobState
 from batchgen.core.jobs.outcomes import CallKind, Response, Signal
 from batchgen.core.jobs.placeholders import Content, Uploaded, placed, waiting_for
 from batchgen.core.jobs.policies import Limits
@@ -24,7 +24,7 @@ from batchgen.core.jobs.spec import Mode
 from batchgen.core.reconciliation.evidence import Policy
 from batchgen.core.reconciliation.history import HistoryRead, OwnRequest
 from batchgen.core.reconciliation.reconcile import Decision, HistoryFinding, decide, needs_lookup
-from batchgen.core.scheduling.clock_skew import redated
+from batchgen.core.scheduling.clock_skew import DoubtClocks, redated
 from batchgen.core.scheduling.effects import (
     CALLS,
     DiskOutcome,
@@ -76,6 +76,7 @@ class SchedulerState:
     uploads: UploadQueue = field(default_factory=UploadQueue)
     prefetch: Prefetch = field(default_factory=Prefetch)
     lookups: Lookups = field(default_factory=Lookups)
+    clocks: DoubtClocks = field(default_factory=DoubtClocks)
     hosts: FileHosts = field(default_factory=FileHosts)
     media_models: set[str] = field(default_factory=set)
     """Models that make media, as the catalogue says or their results have shown."""
@@ -127,7 +128,7 @@ class SchedulerState:
             wanted = (
                 self.jobs[key].sent_at for key in self.lookups.wants_control & self.jobs.keys()
             )
-            doubtful = map(self.lookups.witnessed_from, self.ambiguous)
+            doubtful = map(self.lookups.witnessed_from, self.doubts)
             oldest_at = min((*wanted, *doubtful), default=now)
             return replace(effect, read=self.lookups.begin_page(oldest_at, now))
         if effect.content is not None:
@@ -264,8 +265,8 @@ class SchedulerState:
     def conclude(self, read: HistoryRead, own: Mapping[str, OwnRequest], now: float) -> list[Event]:
         """The conclusions of an ended read; `own` are the rows' request_ids that the record has."""
         jobs = [
-            job
-            for job in self.ambiguous
+            job if self.clocks.tell(job.key) else replace(job, doubt=Doubt.ACCEPTED)
+            for job in self.doubts
             # A doubt that arose after the read began was not looked for by it.
             if job.key not in self.lookups.candidates
             and job.key not in self.busy
@@ -281,7 +282,7 @@ class SchedulerState:
             now,
             self.limits.settle_s,
             self.more_to_submit or self._more_to_settle(now),
-            self.lookups.observe_own(read, own),
+            self.lookups.observe_own(read, self._dated_by_this_clock(own)),
             frozenset(self.lookups.candidates.values()),
             self.posting,
             self.gates.only_history_is_silent,
@@ -290,6 +291,15 @@ class SchedulerState:
         )
         findings = decide(jobs, read, own, self.lookups.foreign, policy)
         return [event for finding in findings if (event := self._concluded(finding, now))]
+
+    def _dated_by_this_clock(self, own: Mapping[str, OwnRequest]) -> Mapping[str, OwnRequest]:
+        """Those of our requests that tell the clock of the history: where our own was moved, none
+        but those that this process sent."""
+        if not self.clocks.are_mixed:
+            return own
+        # What was adopted is in the ledger by the clock that dated it when it left.
+        sent_at = {request_id: at for at, request_id in self.lookups.acked}
+        return {id_: sent for id_, sent in own.items() if sent_at.get(id_) == sent.sent_at}
 
     def _learn_control(self, read: HistoryRead, own: Mapping[str, OwnRequest]) -> None:
         """Requests of ours that the history shows: it has caught up with them."""
@@ -377,6 +387,7 @@ class SchedulerState:
             if change.event.kind is EventKind.RUNNING:
                 job = change.after
                 self.latencies.observe_running(job.model, job.key, change.event.at - job.sent_at)
+        self.clocks.apply(changes)
         for change in changes:
             self._apply(change)
 
@@ -507,6 +518,11 @@ class SchedulerState:
         return self._standing(JobState.AMBIGUOUS)
 
     @property
+    def doubts(self) -> list[Job]:
+        """The same, each dated by the clock of this process."""
+        return [self.clocks.dated(job) for job in self.ambiguous]
+
+    @property
     def posting(self) -> dict[tuple[str, str], float]:
         """POSTs without an answer yet: since when, by model and body."""
         since: dict[tuple[str, str], float] = {}
@@ -534,7 +550,7 @@ class SchedulerState:
             job.documented_absent
             or job.key in self.lookups.candidates
             or now < job.unclear_at + self.limits.settle_s
-            for job in self.ambiguous
+            for job in self.doubts
         )
 
     @property
