@@ -37,7 +37,8 @@ from batchgen.runner.worker_pool import WorkerPool
 LONGEST_SLEEP_S = 30.0
 """The loop looks again at least so often: a suspended machine wakes with every instant past."""
 LESSONS_EVERY_S = 30.0
-"""What was learned is written down so often, along with something else."""
+"""What was learned is written down so often, along with something else; a limit or a price at
+once: a process that dies must not leave the next one without them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,7 @@ class Runner:
         self._disk_seen_at = 0.0
         self._lessons_at = ports.clock.now()
         self._noted_block = scheduler.rate.blocked_until
+        self._noted_prices = dict(scheduler.money.learned)
         self._noted_clocks = scheduler.clocks.dump()
 
     def stop(self, reason: str, posts_within_s: float = math.inf) -> None:
@@ -285,9 +287,11 @@ class Runner:
 
     def _lessons_due(self) -> dict[str, str]:
         now, block = self._ports.clock.now(), self.scheduler.rate.blocked_until
-        if now - self._lessons_at < LESSONS_EVERY_S and block == self._noted_block:
+        prices = self.scheduler.money.learned
+        is_new = block != self._noted_block or prices != self._noted_prices
+        if now - self._lessons_at < LESSONS_EVERY_S and not is_new:
             return {}
-        self._lessons_at, self._noted_block = now, block
+        self._lessons_at, self._noted_block, self._noted_prices = now, block, dict(prices)
         return self.scheduler.lessons()
 
     def _changes(self, events: Sequence[Event]) -> list[Change]:

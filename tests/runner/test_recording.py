@@ -33,6 +33,9 @@ class WatchedState(MemoryState):
         super().__init__(world, disk)
         self.commit_count = 0
         self.events = Counter()
+        self.notes_by = {}
+        """The names of the notes that were written up to the first event of a kind, with it."""
+        self.noted = set()
 
     async def record(self, changes, notes=None, uploaded=()):
         acked = [change for change in changes if change.event.kind.value == "acked"]
@@ -41,6 +44,9 @@ class WatchedState(MemoryState):
             raise DuplicateRequestIdError(acked[0].after.key, acked[0].event.request_id)
         await super().record(changes, notes, uploaded)
         self.commit_count += 1
+        self.noted |= {*notes} if notes else set()
+        for change in changes:
+            self.notes_by.setdefault(change.event.kind.value, {*self.noted})
         self.events.update(change.event.kind.value for change in changes)
 
 
@@ -97,3 +103,10 @@ def test_a_transaction_that_is_tried_again_teaches_once():
 
     assert not state.refuses, "the transaction was refused"
     assert sum(scheduler.polls._mix.values()) == sum(usual.polls._mix.values()) - 1
+
+
+def test_a_price_is_noted_before_the_job_that_told_it_leaves_the_memory():
+    """A process that dies later must not leave the next one without it."""
+    state = play(1, latency_s=5.0)[0]
+
+    assert "prices" in state.notes_by["saved"]

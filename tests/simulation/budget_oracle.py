@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterable, Iterator
 
 from batchgen.core.jobs.events import EventKind
-from batchgen.core.jobs.job import JobState
 from batchgen.core.jobs.policies import RateScope
 from batchgen.core.jobs.spec import Mode
 from batchgen.core.scheduling.gates.gates import GateKind
@@ -99,22 +98,21 @@ def _overspent(scenario: Scenario, report: RehearsalReport) -> Iterator[str]:
 def _surprises(scenario: Scenario, report: RehearsalReport, model: str) -> float:
     """What the jobs of a model cost beyond what could be reckoned with.
 
-    Of unknown price: one job at a time until a cost is known, so one; and those whose cost never
-    came to be known. Too cheap: what was accepted before the first cost was told.
+    Of unknown price: one job at a time until a cost is known, so one; and before it those whose
+    cost never came to be known: their result was lost, or paid for again, or nobody knows whether
+    they were accepted. They can be reckoned with only once another one has told what it cost; were
+    none begun before, one lost result would end the run. Too cheap: what was accepted before the
+    first cost was told.
     """
     bills = _bills(report, model)
     told = {spec.price_usd for spec in scenario.specs if spec.model == model}
     true_usd = max(bill.cost_usd for bill in bills)
     if None in told:
-        nameless = [job for job in report.jobs(*_COST_UNKNOWN) if job.model == model]
-        return true_usd * (1 + sum(job.receipt.cost_usd is None for job in nameless))
+        return true_usd * (1 + report.state.stored.totals().unpriced.get(model, 0))
     missing_usd = true_usd - min(usd for usd in told if usd is not None)
     learned_at = _learned_at(report, model)
     unaware = sum(bill.accepted_at <= learned_at for bill in bills)
     return max(0.0, missing_usd) * unaware
-
-
-_COST_UNKNOWN = (JobState.UNKNOWN, JobState.LOST, JobState.DONE)
 
 
 def _learned_at(report: RehearsalReport, model: str) -> float:

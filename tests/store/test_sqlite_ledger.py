@@ -441,3 +441,19 @@ async def test_the_state_port_over_a_file(tmp_path):
         assert await state.note("rate") == "x"
         assert await state.requests(["r"]) == {}
         assert (await state.totals()).counts == {"submitting": 1, "pending": 1}
+
+
+@pytest.mark.parametrize(
+    ("kinds", "unpriced"),
+    [
+        (SENT, {"flux-pro": 1}),
+        ((*SENT, E.FAILED), {}),
+        ((*SENT, E.GONE, E.AGAIN), {"flux-pro": 1}),
+        ((*SENT, E.GONE, E.AGAIN, E.INTENDED), {"flux-pro": 2}),
+    ],
+)
+def test_attempts_without_price_and_cost_are_counted(ledger, kinds, unpriced):
+    import_jobs(ledger, [spec("c", price_usd=None)])
+    live(ledger, load(ledger, "c"), *kinds)
+
+    assert ledger.totals().unpriced == unpriced

@@ -351,8 +351,13 @@ class Outlook:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """What the state holds, counted: jobs by state, and money in USD."""
+    """What the state holds, counted: jobs by state, and money in USD.
+
+    `unpriced` counts attempts by model that may be billed and are reserved at nothing, since nobody
+    knew a price.
+    """
 
     counts: Mapping[str, int]
     settled_usd: float = 0.0
     reserved_usd: float = 0.0
+    unpriced: Mapping[str, int] = field(default_factory=dict)

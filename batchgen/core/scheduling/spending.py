@@ -1,12 +1,13 @@
 """What a run may spend, has spent, and may still have to pay; in USD.
 
 An attempt is reserved before it is submitted and settled on what it cost. Attempts of which nobody
-knows stay reserved.
+knows stay reserved; where nobody knew a price either, at what the model is seen to cost later on.
 """
 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -34,6 +35,10 @@ class Money:
     allow_unknown: bool = False
     """Whether jobs of unknown price start under a cap: one at a time of each model, until the
     first has told its cost."""
+    unpriced: Counter[str] = field(default_factory=Counter)
+    """Attempts of neither a known price nor a known cost that ended, by model."""
+    _open: dict[int, str] = field(default_factory=dict)
+    """The same of attempts that may still tell their cost: the models by job key."""
     learned: dict[str, float] = field(default_factory=dict)
     _reserved_usd: float = 0.0
     _told: dict[int, float] = field(default_factory=dict)
@@ -51,12 +56,21 @@ class Money:
         known = sum(job.cost_usd for job in under_way if job.receipt.cost_usd is not None)
         hoped = sum(job.cost_usd for job in under_way if job.receipt.cost_usd is None)
         settled_usd = max(0.0, totals.settled_usd - known)
-        return cls(cap_usd, settled_usd, max(0.0, totals.reserved_usd - hoped))
+        money = cls(cap_usd, settled_usd, max(0.0, totals.reserved_usd - hoped))
+        money.unpriced = Counter(totals.unpriced) - Counter(
+            job.model for job in under_way if _is_unpriced(job)
+        )
+        return money
 
     @property
     def committed_usd(self) -> float:
         """Spent, or perhaps spent: what the cap is held against."""
-        return self.settled_usd + self.standing_usd + self._reserved_usd
+        known_usd = self.settled_usd + self.standing_usd + self._reserved_usd
+        return known_usd + self._unpriced_usd() if self.unpriced or self._open else known_usd
+
+    def _unpriced_usd(self) -> float:
+        counts = self.unpriced + Counter(self._open.values())
+        return sum(count * self.learned.get(model, 0.0) for model, count in counts.items())
 
     @property
     def spent_usd(self) -> float:
@@ -89,10 +103,17 @@ class Money:
         reserved = job.key in self.reserved
         released_usd = self.release(job.key)
         self._told.pop(job.key, None)
+        was_open = self._open.pop(job.key, None)
         if paid_in_vain:
             self.standing_usd += released_usd
+            self.unpriced[job.model] += was_open is not None
         if job.state is JobState.PENDING or job.state is JobState.FAILED:
             return
+        if _is_unpriced(job):
+            if job.ended:
+                self.unpriced[job.model] += 1
+            else:
+                self._open[job.key] = job.model
         cost = job.cost_usd
         if not job.ended or job.state is JobState.UNFETCHED:  # which the next process takes up
             # A price that changed on the way does not move what was reserved; a known cost does.
@@ -131,3 +152,8 @@ class Money:
         """Begin with the prices an earlier process learned."""
         for model, usd in prices_of({PRICES_NOTE: text or "{}"}).items():
             self.learn(model, usd)
+
+
+def _is_unpriced(job: Job) -> bool:
+    """Whether nobody knows what its attempt costs, nor what it was expected to."""
+    return job.price_usd is None and job.receipt.cost_usd is None

@@ -341,6 +341,8 @@ class SchedulerState:
         for job in jobs:
             self.queues.put(job)
             self.money.account(job)
+            if job.receipt.cost_usd is not None:
+                self.money.learn(job.model, job.receipt.cost_usd)
             if job.api is Mode.QUEUED:
                 self.polls.add(job.model)
 

@@ -32,15 +32,14 @@ _IDS_A_QUERY = 500
 _FREE = frozenset({AttemptState.REJECTED, AttemptState.ABSENT})
 _PERHAPS_BILLED = frozenset(AttemptState) - _FREE
 
-_RESERVED = f"""
-SELECT coalesce(sum(CASE
-  WHEN a.cost_usd IS NOT NULL THEN 0
-  WHEN {among(_PERHAPS_BILLED, "a.state")} THEN coalesce(a.reserved_usd, 0)
-  ELSE 0 END), 0) FROM attempts a JOIN jobs j ON j.key = a.job_key
-WHERE NOT ({is_free("j.state")} AND a.number = j.attempt
+_STANDING = f"""
+FROM attempts a JOIN jobs j ON j.key = a.job_key
+WHERE a.cost_usd IS NULL AND {among(_PERHAPS_BILLED, "a.state")}
+AND NOT ({is_free("j.state")} AND a.number = j.attempt
   AND coalesce(a.ended_at, j.changed_at) >= j.changed_at)
 """
-"""What failed is free; but not an earlier attempt of a job that failed before its next one."""
+"""Attempts that may be billed, nobody knows how much. What failed is free; but not an earlier
+attempt of a job that failed before its next one."""
 
 _LAST_ACCEPTED = f"""
 WITH accepted AS (SELECT intent_at, request_id FROM attempts
@@ -283,8 +282,20 @@ class Ledger:
         settled = self.connection.execute(
             "SELECT coalesce(sum(cost_usd), 0) FROM attempts"
         ).fetchone()[0]
-        reserved = self.connection.execute(_RESERVED).fetchone()[0]
-        return Totals({str(state): int(count) for state, count in counts}, settled, reserved)
+        reserved, unpriced_count = self.connection.execute(
+            "SELECT coalesce(sum(a.reserved_usd), 0), count(*) - count(a.reserved_usd)" + _STANDING
+        ).fetchone()
+        unpriced = self._unpriced() if unpriced_count else {}
+        return Totals(
+            {str(state): int(count) for state, count in counts}, settled, reserved, unpriced
+        )
+
+    def _unpriced(self) -> dict[str, int]:
+        """How many attempts may be billed of which not even a price is known, by model."""
+        rows = self.connection.execute(
+            f"SELECT j.model, count(*) {_STANDING} AND a.reserved_usd IS NULL GROUP BY j.model"
+        )
+        return {str(model): int(count) for model, count in rows}
 
 
 def _settled(change: Change) -> float | None:

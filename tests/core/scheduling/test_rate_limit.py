@@ -263,11 +263,15 @@ def test_a_restart_changes_nothing_about_what_is_committed(settled, reserved, un
     ]
     known = sum(one.cost_usd for one in jobs if one.receipt.cost_usd is not None)
     hoped = sum(one.cost_usd for one in jobs if one.receipt.cost_usd is None)
-    totals = Totals({}, settled + known, reserved + hoped)
+    unpriced = [one for one in jobs if one.price_usd is None and one.receipt.cost_usd is None]
+    count = len(unpriced) + 2
+    totals = Totals({}, settled + known, reserved + hoped, {"flux-pro": count})
 
     made = scheduler(jobs, money=Money.of(None, totals, jobs))
 
-    assert made.money.committed_usd == pytest.approx(totals.settled_usd + totals.reserved_usd)
+    told_usd = count * made.money.learned.get("flux-pro", 0.0)
+    expected_usd = totals.settled_usd + totals.reserved_usd + told_usd
+    assert made.money.committed_usd == pytest.approx(expected_usd)
 
 
 def test_committed_is_spent_standing_and_reserved():

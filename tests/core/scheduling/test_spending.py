@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from batchgen.core.jobs.job import JobState as S
 from batchgen.core.jobs.job import Receipt, Totals
 from batchgen.core.scheduling.spending import TOLERANCE_USD, Money
-from tests.core.builders import job
+from tests.core.builders import job, scheduler
 
 SEEDS = st.integers(0, 2**32)
 
@@ -118,3 +118,47 @@ def test_a_job_whose_files_are_fetched_by_the_next_run_is_held_against_the_cap_o
     for state in (S.UNFETCHED, S.FETCHING, S.DONE):
         money.account(replace(left, state=state))
         assert money.committed_usd == pytest.approx(cost_usd or 0.2)
+
+
+@pytest.mark.parametrize("state", [S.LOST, S.UNKNOWN, S.DONE, S.SUBMITTED, S.RECOVERING])
+def test_what_nobody_knew_a_price_of_is_reckoned_with_once_the_model_tells_one(state):
+    """By the process that sent it, and by the next one."""
+    sent = job(state, 1)
+    money = Money(cap_usd=0.5, allow_unknown=True)
+    money.account(job(S.SUBMITTED, 1))
+    money.account(sent)
+    under_way = [] if sent.ended else [sent]
+    again = Money.of(0.5, Totals({}, unpriced={"flux-pro": 1}), under_way)
+    for active in under_way:
+        again.account(active)
+
+    for reckoning in (money, again):
+        assert reckoning.committed_usd == 0.0
+        reckoning.learn("flux-pro", 0.30)
+        assert reckoning.committed_usd == pytest.approx(0.30)
+        assert not reckoning.affords(0.30)
+
+
+def test_a_result_of_unknown_price_that_is_paid_for_again_was_paid_for():
+    money = Money(cap_usd=1.0, learned={"flux-pro": 0.30})
+    money.account(job(S.RECOVERING, 1))
+
+    money.account(job(S.PENDING, 1), paid_in_vain=True)
+
+    assert money.committed_usd == pytest.approx(0.30)
+
+
+@pytest.mark.parametrize("after", [job(S.PENDING, 1), job(S.FAILED, 1)])
+def test_what_was_not_accepted_or_failed_costs_nothing_whatever_its_price(after):
+    money = Money(cap_usd=1.0, learned={"flux-pro": 0.30})
+    money.account(job(S.SUBMITTED, 1))
+
+    money.account(after)
+
+    assert money.committed_usd == 0.0
+
+
+def test_a_cost_that_stands_in_the_record_is_known_to_the_next_process():
+    made = scheduler([job(S.FETCHING, 1, receipt=Receipt(cost_usd=0.05))])
+
+    assert made.money.learned == {"flux-pro": 0.05}
