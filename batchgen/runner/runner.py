@@ -137,6 +137,8 @@ class Runner:
             now = self._ports.clock.now()
             if now >= self._posts_end_at:
                 self._cut_off_posts()
+            if self.scheduler.gates.has_waited(now):
+                self._pool.cut_off()
             tick(self.scheduler, now)
             decided = plan(self.scheduler, now)
             self._announcer.tell(self.scheduler, now)

@@ -11,7 +11,8 @@ from batchgen.core.jobs.job import JobState
 from batchgen.core.jobs.policies import RateScope
 from batchgen.core.progress.gate_words import GATE_WORDS
 from batchgen.core.progress.snapshot import RunSnapshot
-from batchgen.core.progress.tally import Tally
+from batchgen.core.progress.tally import Tally, duration
+from batchgen.core.scheduling.gates.gates import Gate, GateKind
 from batchgen.core.scheduling.poll_schedule import OTHER_CALLS
 from batchgen.core.scheduling.rate_limit import RATE_WINDOW_S
 from batchgen.core.scheduling.state import SchedulerState
@@ -56,10 +57,17 @@ def _with_board(shown: RunSnapshot, tally: Tally, scheduler: SchedulerState) -> 
         calls=rate.used(now),
         allowed=rate.allowed,
         limited_until=rate.blocked_until if rate.blocked_until > now else None,
-        waiting_for=tuple(GATE_WORDS[kind].short for kind in closed if kind in GATE_WORDS),
+        waiting_for=tuple(_short(gate, now) for gate in closed.values() if gate.kind in GATE_WORDS),
         uploading_count=len(scheduler.uploads.under_way),
         eta_s=eta_s(tally, scheduler, now),
     )
+
+
+def _short(gate: Gate, now: float) -> str:
+    words = GATE_WORDS[gate.kind].short
+    if gate.kind is not GateKind.OLDER:
+        return words
+    return f"{words} in {duration(max(0.0, gate.probe_at - now))}"
 
 
 def eta_s(tally: Tally, scheduler: SchedulerState, now: float) -> float | None:

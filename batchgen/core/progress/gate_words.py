@@ -68,6 +68,11 @@ GATE_WORDS: Mapping[GateKind, GateWords] = {
     GateKind.TIME: GateWords(
         "time is over", "nothing more is submitted, what is paid for is collected"
     ),
+    GateKind.OLDER: GateWords(
+        "the history is read once more",
+        "nothing is submitted until the account's history is read once more",
+        opened="the history is read",
+    ),
     GateKind.STOP: GateWords(
         "stopping", "stopping: nothing new is submitted; once more to leave at once"
     ),

@@ -40,6 +40,8 @@ def ending(
     closed = scheduler.gates.closed
     if GateKind.STOP in closed:
         return Verdict.STOP, closed[GateKind.STOP]
+    if scheduler.gates.has_waited(now):
+        return Verdict.STOP, closed[GateKind.OLDER]
     at_rest = not (_active(scheduler) or effects)
     if at_rest and scheduler.all_drawn and not _open_pending(scheduler):
         return Verdict.COMPLETE, None

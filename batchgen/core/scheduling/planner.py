@@ -90,7 +90,8 @@ class _Pass:
         self.uploads: set[Content] = set()
 
     def decide(self) -> PlannedEffects:
-        if GateKind.STOP not in self.scheduler.gates.closed:
+        gates = self.scheduler.gates
+        if GateKind.STOP not in gates.closed and not gates.has_waited(self.now):
             self._effects()
         verdict, gate = ending(self.scheduler, self.effects, self.now)
         if verdict is not Verdict.GO_ON:

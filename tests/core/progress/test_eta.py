@@ -85,6 +85,14 @@ def test_nobody_knows_when_a_gate_opens(kind):
     assert len(SnapshotReader(left(10), scheduler=made).read(NOW).waiting_for) == 1
 
 
+def test_the_wait_for_the_history_counts_down():
+    made = scheduler()
+    made.gates.wait("why", NOW, NOW + 120)
+    shown = SnapshotReader(left(10), scheduler=made).read(NOW + 50)
+    assert shown.waiting_for == ("the history is read once more in 1 min 10 s",)
+    assert shown.eta_s is None
+
+
 def test_there_is_no_eta_for_nothing_or_before_anything_is_known():
     made = placed(concurrency=10)
     assert eta_s(left(done=5), made, NOW) is None

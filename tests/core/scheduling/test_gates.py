@@ -173,6 +173,7 @@ HOLDS = [
     (K.HALT, False, True, NONE, False),
     (K.TIME, False, True, NONE, False),
     (K.SPEND_CAP, False, True, NONE, False),
+    (K.OLDER, False, True, NONE, False),
     (K.STOP, False, True, NONE, False),
 ]
 
@@ -186,6 +187,17 @@ def test_what_each_gate_holds(kind, calls, submits, probes, saves):
     assert gates.holds_submits() is submits
     assert gates.submits_allowed(NOW, idle=False) == probes
     assert gates.holds_saves() is saves
+
+
+def test_submits_come_when_the_history_was_read_once_more():
+    """A doubt may still wait for a later submit of ours, which there will be."""
+    gates = Gates()
+    gates.wait("why", NOW, NOW + 60)
+    assert gates.holds_submits()
+    assert not gates.lets_no_submits
+    assert gates.probes_at() == [NOW + 60]
+    assert not gates.has_waited(NOW + 59)
+    assert gates.has_waited(NOW + 60)
 
 
 def test_every_gate_is_in_the_table_above():

@@ -570,6 +570,29 @@ def test_a_stop_waits_for_what_is_under_way(kind):
     assert decided.effects == ()
 
 
+def test_until_the_history_is_read_once_more_all_but_submits_goes_on():
+    jobs = [job(key=1), job(S.SUBMITTED, 2), job(S.FETCHING, 3), job(S.FETCHING, 4, **SAVABLE)]
+    made = scheduler(jobs, all_drawn=False)
+    made.gates.wait("why", NOW, NOW + 60)
+    decided = plan(made, NOW)
+    assert started(decided) == ["save 4", "fetch 3", "poll 2"]
+    assert not decided.draw
+
+    made.queues.begin(2)
+    assert plan(made, NOW + 60) == PlannedEffects(), "what is under way ends, nothing new begins"
+
+    made.queues.release(2)
+    decided = plan(made, NOW + 60)
+    assert (decided.verdict, decided.gate) == (Verdict.STOP, made.gates.closed[K.OLDER])
+
+
+def test_a_run_with_nothing_to_bring_home_waits_for_the_history_as_well():
+    made = scheduler(all_drawn=False)
+    made.gates.wait("why", NOW, NOW + 60)
+    decided = plan(made, NOW)
+    assert decided == PlannedEffects(wake_at=NOW + 60)
+
+
 @pytest.mark.parametrize("kind", [K.CREDITS, K.TIME, K.HALT])
 def test_what_ends_submits_ends_the_run_once_all_paid_work_is_home(kind):
     gates = closed(kind)

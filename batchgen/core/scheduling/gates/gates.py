@@ -43,6 +43,9 @@ class GateKind(StrEnum):
     """Our bug: nothing is submitted; what is paid for is collected first."""
     TIME = "time"
     """`max_duration` is nearly over: what is paid for is collected, nothing is submitted."""
+    OLDER = "older state"
+    """What the state does not know may not stand in the account's history yet: nothing is submitted
+    until it is read once more."""
     STOP = "stop"
     """The user asked to stop."""
 
@@ -272,6 +275,15 @@ class Gates:
         if kind not in self.closed:
             self.closed[kind] = Gate(kind, reason, now, now + 1.0, call=call)
 
+    def wait(self, reason: str, now: float, until: float) -> None:
+        """Submit nothing until the history is read once more; the run is then over, to go on."""
+        self.closed[GateKind.OLDER] = Gate(GateKind.OLDER, reason, now, until)
+
+    def has_waited(self, now: float) -> bool:
+        """Whether the time of `wait` is over."""
+        gate = self.closed.get(GateKind.OLDER)
+        return gate is not None and now >= gate.probe_at
+
     def open(self, kind: GateKind) -> None:
         """Open a gate, if it is closed."""
         self.closed.pop(kind, None)
@@ -326,15 +338,16 @@ class Gates:
         return int(now >= credits_gate.probe_at or at_rest)
 
     def probes_at(self) -> list[float]:
-        """When calls may be tried at closed gates."""
-        kinds = (GateKind.KEY, GateKind.CREDITS)
+        """When calls may be tried at closed gates, or the wait at one is over."""
+        kinds = (GateKind.KEY, GateKind.CREDITS, GateKind.OLDER)
         gates = [self.closed[kind].probe_at for kind in kinds if kind in self.closed]
         return gates + [outage.probe_at for outage in self.outages.down.values()]
 
     @property
     def lets_no_submits(self) -> bool:
-        """Whether nothing new may be submitted, not even as a probe."""
-        return bool(self.closed.keys() - _HOLDING_NOTHING - _PROBED_BY_SUBMITS)
+        """Whether nothing new will be submitted, not even as a probe."""
+        passing = _HOLDING_NOTHING | _PROBED_BY_SUBMITS | {GateKind.OLDER}
+        return bool(self.closed.keys() - passing)
 
     @property
     def only_history_is_silent(self) -> bool:
