@@ -12,8 +12,9 @@ from batchgen.app.binding import bind
 from batchgen.app.console import say
 from batchgen.app.ingest import OnProgress, import_manifest, paid_change, unknown_prices
 from batchgen.app.manifest_file import ManifestFile
-from batchgen.app.older_ledger.adoption import Adoption, LedgerDoubts
-from batchgen.app.older_ledger.evidence import newer_facts, older, refuse_older
+from batchgen.app.older_ledger.adoption import Adoption
+from batchgen.app.older_ledger.doubts import BEGUN_NOTE, LedgerDoubts, doubts_about, touched_at
+from batchgen.app.older_ledger.evidence import refuse_older
 from batchgen.app.options import RunOptions
 from batchgen.app.outputs import opened_outputs, set_aside
 from batchgen.app.service import ServiceAccess
@@ -25,7 +26,7 @@ from batchgen.core.jobs.policies import Limits, OnExpired, RateScope, WhenAbsent
 from batchgen.core.progress.eta import SnapshotReader
 from batchgen.core.progress.tally import Tally
 from batchgen.core.scheduling.completion import exit_code
-from batchgen.core.scheduling.gates.gates import Gates
+from batchgen.core.scheduling.gates.gates import GateKind, Gates
 from batchgen.core.scheduling.latency import DEFAULT_LATENCY_S, Latencies
 from batchgen.core.scheduling.learned import CLOCKS_NOTE, LATENCIES_NOTE, PRICES_NOTE, prices_of
 from batchgen.core.scheduling.prefetch import Prefetch
@@ -46,7 +47,7 @@ from batchgen.store.sqlite.state import SqliteState
 from batchgen.system.clock import SystemClock
 from batchgen.system.run_directory import RunDirectory
 from batchgen.system.version import installed_version
-from batchgen.system.whereabouts import WHEREABOUTS_NOTE, Whereabouts
+from batchgen.system.whereabouts import Whereabouts
 
 USER_AGENT = f"batchgen/{installed_version()}"
 
@@ -68,6 +69,8 @@ class Session:
     stopping: Stopping = field(default_factory=Signals)
     snapshots: SnapshotReader = field(init=False)
     """What displays read."""
+    ends_at: float | None = field(init=False, default=None)
+    """When it is to be over, with everything it paid for collected."""
 
     def __post_init__(self) -> None:
         """They show what the tally counts, and what the scheduler holds once there is one."""
@@ -79,6 +82,8 @@ class Session:
         """Run to the end, or until `stopping` ends it. Raises `DiskError`, and `StoppedEarly` where
         it cannot be told whether another copy of this state paid for its jobs."""
         await self.state.record((), {SETTINGS_NOTE: options.settings(self.manifest.manifest)})
+        most_s = self.manifest.manifest.budget.max_duration
+        self.ends_at = None if most_s is None else self.clock.now() + most_s
         async with AsyncExitStack() as stack:
             log = stack.enter_context(RunLog(self.directory.log, self.clock))
             api = await stack.enter_async_context(
@@ -100,14 +105,16 @@ class Session:
                 InputReader(self.manifest.path.parent),
             )
             log.said("run_started", "", {"jobs": sum(self.totals.counts.values())})
-            await self._adopt(ports, options)
-            scheduler = self.snapshots.scheduler = await self._board(options, service.speed)
-            end = await self._watched(Runner(scheduler, ports))
+            end = await self._adopt(ports, options, service.speed)
+            if end is None:
+                end = await self._work(ports, await self._board(options, service.speed))
             log.said("run_ended", end.gate.reason if end.gate else "", {"verdict": end.verdict})
             return end
 
-    async def _watched(self, runner: Runner) -> RunEnd:
+    async def _work(self, ports: Ports, scheduler: SchedulerState) -> RunEnd:
         """The run, while `stopping` listens for who may end it."""
+        self.snapshots.scheduler = scheduler
+        runner = Runner(scheduler, ports)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self.stopping.watch, runner)
             try:
@@ -116,23 +123,51 @@ class Session:
                 tasks.cancel_scope.cancel()
         raise AssertionError("unreachable")
 
-    async def _adopt(self, ports: Ports, options: RunOptions) -> None:
-        """Look for what the state may not know; then it is where it is, and knows it."""
+    async def _adopt(self, ports: Ports, options: RunOptions, speed: float) -> RunEnd | None:
+        """Look for what the state may not know; then it is where it is, and knows it.
+
+        The end of a run that ended while it waited for that.
+        """
         if self.doubts and self.totals.counts.get(JobState.PENDING):
-            rates = await self._rates(options)
-            count = await Adoption(ports, rates, self.doubts).hold_sent()
-            await self.state.record((), {"rate": rates.snapshot(self.clock.now())})
-            self.totals = await self.state.totals()
+            settle_s = self.manifest.manifest.reconcile.settle
+            adoption = Adoption(ports, self.doubts, settle_s)
+            count = await self._look(adoption, options)
+            while adoption.due_at and self.totals.counts.get(JobState.PENDING):
+                end = await self._wait(ports, adoption, options, speed)
+                if end is not None:
+                    return end
+                count += await self._look(adoption, options)
             if count:
                 say(
                     f"note: {count:,} job(s) were sent before, and this state did not know: they "
                     f"are set aside; `batchgen retry {self.directory.path} --unknown` looks for "
                     "their results"
                 )
-        notes = Whereabouts.of(self.directory.state).dump()
+        notes = {**Whereabouts.of(self.directory.state).dump(), BEGUN_NOTE: ""}
         if self.doubts.adopt:
             notes[ADOPTED_NOTE] = repr(self.clock.now())
         await self.state.record((), notes)
+        return None
+
+    async def _look(self, adoption: Adoption, options: RunOptions) -> int:
+        count = await adoption.hold_sent(await self._rates(options))
+        self.totals = await self.state.totals()
+        return count
+
+    async def _wait(
+        self, ports: Ports, adoption: Adoption, options: RunOptions, speed: float
+    ) -> RunEnd | None:
+        """Bring home what is paid for and submit nothing, until it has to be looked once more; the
+        end of a run that ended for another reason."""
+        scheduler = await self._board(options, speed, submits=False)
+        now = self.clock.now()
+        scheduler.gates.wait(adoption.reason(), now, adoption.due_at or now)
+        end = await self._work(ports, scheduler)
+        self.totals = await self.state.totals()
+        if end.gate is None or end.gate.kind is not GateKind.OLDER:
+            return end
+        ports.progress.said("gate_opened", "", {"gate": str(GateKind.OLDER)})
+        return None
 
     async def _rates(self, options: RunOptions) -> Rates:
         budget = self.manifest.manifest.budget
@@ -141,15 +176,15 @@ class Session:
         own_rates = {model: limit for model, limit in of_models.items() if limit is not None}
         return Rates.restore(rpm, own_rates, await self.state.note("rate"), self.clock.now())
 
-    async def _board(self, options: RunOptions, speed: float) -> SchedulerState:
-        budget = self.manifest.manifest.budget
+    async def _board(
+        self, options: RunOptions, speed: float, *, submits: bool = True
+    ) -> SchedulerState:
+        """What the scheduler begins with. Credits are of interest to whoever `submits`."""
         cap = options.cap_usd(self.manifest.manifest)
         rates = await self._rates(options)
         money = Money.of(cap, self.totals, await self.state.active())
         money.allow_unknown = options.allow_unknown_price
-        limits = _limits(self.manifest, options)
-        if budget.max_duration is not None:
-            limits = replace(limits, ends_at=self.clock.now() + budget.max_duration)
+        limits = replace(_limits(self.manifest, options), ends_at=self.ends_at)
         scheduler = SchedulerState(
             limits=limits,
             rates=rates,
@@ -165,7 +200,7 @@ class Session:
                 DEFAULT_LATENCY_S / speed,
             ),
             prefetch=Prefetch(options.limit),
-            wants_credits=self.service.capabilities.has_credits,
+            wants_credits=submits and self.service.capabilities.has_credits,
             media_models={model.slug for model in self.service.load_catalog() if model.makes_media},
         )
         scheduler.load(await self.state.note(LATENCIES_NOTE), await self.state.note(PRICES_NOTE))
@@ -213,12 +248,13 @@ async def opened(
     if not options.adopt and not directory.state.exists():
         refuse_older(directory)
     directory.create()
+    touched = touched_at(directory)
     with SqliteState(directory.state) as state:
         importer = state.importer
-        doubts = _doubts(directory, importer, adopt=options.adopt)
+        clock = SystemClock(importer.note("clock"))
+        doubts = doubts_about(directory, importer, clock, touched, adopt=options.adopt)
         _bind_service(importer, directory, service_name)
         run_id = await bind(importer, directory)
-        clock = SystemClock(importer.note("clock"))
         with interruptible():
             imported = import_manifest(
                 manifest, importer, options.changed, clock.now(), on_progress
@@ -236,16 +272,6 @@ async def opened(
         retention_s = service.capabilities.retention_s
         tally = Tally.of(totals.counts, totals.settled_usd, retention_s)
         yield Session(manifest, directory, state, service, totals, clock, tally, run_id, doubts)
-
-
-def _doubts(directory: RunDirectory, importer: Importer, *, adopt: bool) -> LedgerDoubts:
-    """What the state may not know. Raises `StateError` for one that is older, and not adopted."""
-    newer = newer_facts(directory, whole=adopt)
-    if newer and not adopt:
-        raise older(directory, newer)
-    standing = Whereabouts.of(directory.state).since(importer.note(WHEREABOUTS_NOTE))
-    recorded_at = importer.note(RECORDED_NOTE)
-    return LedgerDoubts(standing, newer, adopt, float(recorded_at) if recorded_at else None)
 
 
 def refuse_unknown_prices(state: SqliteState) -> None:

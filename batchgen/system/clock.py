@@ -50,6 +50,17 @@ class SystemClock:
         """
         return self._offset_s + time.clock_gettime(_STEADY)
 
+    @property
+    def booted_at(self) -> float:
+        """When the machine was started, where this clock counts from then, as it does on Linux."""
+        return self._offset_s
+
+    def since_s(self, wall_at: float) -> float:
+        """For how long at least a file is as it was at a time of its own: by this clock or the wall
+        clock, whichever says less; 0 of a time that is still to come."""
+        wall = time.time()  # noqa: TID251  this is the Clock port
+        return max(0.0, min(self.now(), wall) - wall_at)
+
     async def sleep_until(self, at: float) -> None:
         """Return once `now() >= at`; yields to other tasks even when that is so already."""
         while (remaining_s := at - self.now()) > 0:  # noqa: ASYNC110  it waits for time itself

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Self
@@ -30,18 +30,21 @@ class Standing(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Whereabouts:
     """A file on a machine. `boot` names the run of the machine, and is empty where it is not told;
-    `host` is the machine's id or, where it has none, its name."""
+    `host` is the machine's id or, where it has none, its name; `home` is the inode of the file's
+    directory, 0 where an earlier version did not write it down."""
 
     host: str
     boot: str
     device: int
     inode: int
+    home: int = 0
 
     @classmethod
     def of(cls, path: Path) -> Self:
         """Where a file is now. Raises `OSError`."""
         found = path.stat()
-        return cls(_host(), boot_id(), found.st_dev, found.st_ino)
+        home = path.absolute().parent.stat().st_ino
+        return cls(_host(), boot_id(), found.st_dev, found.st_ino, home)
 
     def dump(self) -> dict[str, str]:
         """As a note of the state."""
@@ -52,14 +55,31 @@ class Whereabouts:
 
         A rename keeps the inode. Devices are numbered anew when a machine starts.
         """
-        try:
-            before = Whereabouts(**json.loads(note or ""))
-        except (TypeError, ValueError):
+        before = self._read(note)
+        if before is None:
             return Standing.SAME
         is_one_boot = (self.host, self.boot) == (before.host, before.boot)
         if self.inode != before.inode or (is_one_boot and self.device != before.device):
             return Standing.COPIED
         return Standing.SAME if is_one_boot else Standing.RESTARTED
+
+    def is_on_host(self, note: str | None) -> bool:
+        """Whether the file of a note was on this machine."""
+        before = self._read(note)
+        return before is not None and before.host == self.host
+
+    def is_at_home(self, note: str | None) -> bool:
+        """Whether the file of a note stood in this very directory, and since the machine started;
+        it may have been replaced by another one."""
+        before = self._read(note)
+        return bool(self.home) and before == replace(self, inode=before.inode if before else 0)
+
+    @staticmethod
+    def _read(note: str | None) -> Whereabouts | None:
+        try:
+            return Whereabouts(**json.loads(note or ""))
+        except (TypeError, ValueError):
+            return None
 
 
 def _host() -> str:

@@ -5,6 +5,7 @@ The service's own ledger says what was paid.
 
 import json
 import shutil
+import signal
 import sqlite3
 from collections import Counter
 from contextlib import closing
@@ -98,11 +99,11 @@ class Ground:
 
 @pytest.fixture
 def ground(place, simulate):
-    """Makes one, with a service of its own."""
+    """Makes one, with a service of its own, whose history does not lag: nothing is waited for."""
 
     def make(name, config=None, **parts):
-        # What was sent within its lag is in no history: known limits of docs/reliability.md.
         service = simulate(**{"history_lag_s": 0, **(config or {})})
+        parts.setdefault("reconcile", {"settle": 0})
         return Ground(place.at(service), service, name, **parts)
 
     return make
@@ -203,6 +204,29 @@ def test_both_copies_of_a_run_are_resumed(ground):
     assert it.there.inside("retry", it.there.path / "copy", "--unknown").code == 0
     assert it.go("--run-dir", it.there.path / "copy").code == 0
     assert it.paid == COUNT
+
+
+def test_what_the_history_does_not_show_yet_is_waited_for(ground):
+    """Ctrl-C ends the wait, and the next run begins it again."""
+    it = ground("lagging", config={"history_lag_s": 5}, reconcile={"settle": 600})
+    copy = it.there.path / "copy"
+    shutil.copytree(it.run, copy)
+    assert it.go().code == 0
+    with it.there.start("run", it.manifest, "--run-dir", copy) as waiting:
+        until(lambda: '"gate": "older state"' in (copy / "run.log").read_text())
+        waiting.send(signal.SIGINT)
+        ended = waiting.end()
+    assert ended.code == 130, ended.text
+    told = "nothing is submitted until the account's history is read once more"
+    assert told in ended.err
+    assert "that is in 10 min 00 s, at " in ended.err
+    assert it.paid == COUNT
+    it.manifest.write_text(it.manifest.read_text().replace('"settle": 600', '"settle": 6'))
+    home = it.go("--run-dir", copy)
+    assert home.code == 1, home.text
+    assert f"{COUNT - FIRST} job(s) were sent before" in home.err
+    assert it.paid == COUNT, bodies(it.service, it.name)
+    assert it.counts(copy) == {"done": FIRST, "unknown": COUNT - FIRST}
 
 
 def test_a_copy_goes_on_where_nothing_newer_is_anywhere(ground):
@@ -356,7 +380,8 @@ def test_equal_bodies_are_held_as_often_as_they_were_sent(place, simulate):
     """Six times the same body: two are known to the ledger, one more was sent since."""
     service = simulate(history_lag_s=0)
     there = place.at(service)
-    manifest = there.manifest({f"job-{n}": {"prompt": "equal"} for n in range(6)}, name="equal")
+    manifest = there.manifest({f"job-{n}": {"prompt": "equal"} for n in range(6)}, name="equal",
+                              reconcile={"settle": 0})  # fmt: skip
     run = there.path / "runs/equal"
     assert there.inside("run", manifest, "--limit", 2).code in {0, 1}
     shutil.copytree(run, there.path / "copy")

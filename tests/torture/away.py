@@ -49,11 +49,12 @@ def _away(name, condition, **config):
 
 
 def restored():
-    """A backup of the state file is put back at a random moment, or after the end."""
-    with ground("restored") as here:
+    """A backup of the state file is put back at a random moment, or after the end, and what was
+    sent last is not in the history yet."""
+    with ground("restored", history_lag_s=4) as here:
         for number in range(ROUNDS):
             name = f"restored-{number}"
-            manifest = here.manifest(40, name)
+            manifest = here.manifest(40, name, reconcile={"settle": 8})
             state = here.place.path / "runs" / name / "state.db"
             with here.place.start("run", manifest) as running:
                 wanted = here.chance.randint(1, 20)

@@ -1,25 +1,26 @@
 """Before the first submit: what an older state, or a copy, may not know is looked for.
 
 The account's history is read since the state's last record, and jobs that wait are set aside where
-it, or the run directory, tells that they were sent.
+it, or the run directory, tells that they were sent. The history lags: it is read once more when the
+settle time is over since somebody else can have sent something.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from batchgen.app.console import say
-from batchgen.app.older_ledger.evidence import NewerFacts
+from batchgen.app.older_ledger.doubts import LedgerDoubts
 from batchgen.core.jobs.events import Change
 from batchgen.core.jobs.job import Job, JobState
 from batchgen.core.jobs.outcomes import Signal
-from batchgen.core.reconciliation.history import DAY_S, SKEW_S, SPAN_S, HistoryRead
+from batchgen.core.progress.tally import duration
+from batchgen.core.reconciliation.history import DAY_S, SKEW_S, SPAN_S, HistoryRead, HistoryRow
 from batchgen.core.reconciliation.older_ledger import SentBefore, UnknownRows, held_back
 from batchgen.core.scheduling.effects import Effect, EffectKind, PageOutcome
-from batchgen.core.scheduling.rate_limit import Rates
+from batchgen.core.scheduling.rate_limit import Rates, RateWindow
 from batchgen.errors import ADOPT, StoppedEarly
 from batchgen.ports import Ports
 from batchgen.runner.effects import Effects
+from batchgen.system.local_time import local_time
 from batchgen.system.whereabouts import Standing
 
 TRIES = 5
@@ -29,38 +30,40 @@ _PAGE = 1_000
 _DOUBTFUL = frozenset({JobState.SUBMITTING, JobState.AMBIGUOUS})
 
 
-@dataclass(frozen=True, slots=True)
-class LedgerDoubts:
-    """Why a state may not know everything: what it is to the file of the last run, what was found
-    beside it (only where `adopt` was given), and its last record."""
-
-    standing: Standing = Standing.SAME
-    newer: NewerFacts = field(default_factory=NewerFacts)
-    adopt: bool = False
-    recorded_at: float | None = None
-
-    def __bool__(self) -> bool:
-        """Whether anything is in doubt."""
-        return self.adopt or self.standing is not Standing.SAME
-
-
 class Adoption:
-    """Looks for what a state does not know. Used once, before a run."""
+    """Looks for what a state does not know, before a run. `due_at` is when it has to be looked once
+    more; None where that was late enough, or is no use."""
 
-    def __init__(self, ports: Ports, rates: Rates, doubts: LedgerDoubts) -> None:
+    def __init__(self, ports: Ports, doubts: LedgerDoubts, settle_s: float) -> None:
         self._ports = ports
         self._effects = Effects(ports)
-        self._rates = rates
+        self._rates = Rates(RateWindow(None))
         self._doubts = doubts
+        self._settled_at = min(ports.clock.now(), doubts.others_until) + settle_s
+        self._nameless: set[HistoryRow] = set()
+        """Rows without an id that jobs were set aside for."""
+        self.due_at: float | None = self._settled_at
 
-    async def hold_sent(self) -> int:
-        """Set jobs aside that were sent before; their count.
+    def reason(self) -> str:
+        """Why it has to be looked once more, and when."""
+        left_s = self._settled_at - self._ports.clock.now()
+        return (
+            "what was sent lately, and this state does not know, may not stand there yet; "
+            f"that is in {duration(left_s)}, at {local_time(self._settled_at)}"
+        )
+
+    async def hold_sent(self, rates: Rates) -> int:
+        """Set jobs aside that were sent before; their count. `rates` are used, and recorded.
 
         Raises `StoppedEarly` where the history cannot be read, and jobs might be paid for twice
         without it.
         """
-        doubts = self._doubts
+        self._rates, doubts = rates, self._doubts
+        await self._ports.state.record((), doubts.notes())
         read = await self._read_history(self._since_at())
+        is_late = read.started_at >= self._settled_at
+        self.due_at = None if read.failed or is_late else self._settled_at
+        read.nameless -= self._nameless
         if read.failed:
             self._go_on_without(read.failed)
         known = await self._ports.state.requests(list(read.rows))
@@ -71,7 +74,9 @@ class Adoption:
         rows = UnknownRows.of(read, known.keys() | claimed, doubtful, since_at)
         if rows.tells_nothing and not read.failed:
             self._go_on_without("it does not tell what was sent")
-        return await self._hold(rows) if rows.rows or doubts.newer else 0
+        count = await self._hold(rows) if rows.rows or doubts.newer else 0
+        await self._ports.state.record((), {"rate": rates.snapshot(self._ports.clock.now())})
+        return count
 
     def _since_at(self) -> float:
         """The last record. One ahead of now was dated by a clock that was put back since."""
@@ -84,7 +89,7 @@ class Adoption:
         """Whether the history is needed: for a copy that nobody vouched for, or newer facts."""
         doubts = self._doubts
         told = f"the account's history cannot be read: {reason}"
-        if doubts.newer:
+        if doubts.had_newer:
             raise StoppedEarly(
                 f"{told}. Without it, jobs that were paid for would be paid for again; nothing was "
                 "submitted"
@@ -170,6 +175,8 @@ class Adoption:
         row = rows.take(job)
         if row is None:
             return newer
+        if not row.request_id:
+            self._nameless.add(row)
         sent_at = self._ports.clock.now()
         if row.created_at is not None:
             sent_at = row.created_at - self._effects.skew_s
