@@ -52,13 +52,17 @@ class Answer:
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
+    _parsed: list[Any] = field(default_factory=list, init=False, repr=False, compare=False)
+    """The body's JSON, once it was asked for: an answer is read for its signal and its content."""
 
     def json(self) -> Any:
-        """The body as JSON; ValueError when it is none.
+        """The body as JSON, not to be changed; ValueError when it is none.
 
         That includes NaN, infinite numbers and nesting beyond `MAX_JSON_DEPTH`: whoever handles the
         value may walk it and write it again without further care.
         """
+        if self._parsed:
+            return self._parsed[0]
         try:
             text = self.body.decode(json.detect_encoding(self.body), "surrogatepass")
             value = _DECODER.decode(text)
@@ -67,6 +71,7 @@ class Answer:
         opened = self.body.count(b"[") + self.body.count(b"{")
         if opened > MAX_JSON_DEPTH and is_deep(value, MAX_JSON_DEPTH):
             raise ValueError("nested too deeply")
+        self._parsed.append(value)
         return value
 
     def object(self) -> dict[str, Any]:

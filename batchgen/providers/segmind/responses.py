@@ -163,7 +163,7 @@ def _signal_of_media(outcome: CallOutcome) -> Signal:
     signal = signal_of(outcome)
     if signal is not Signal.OK or isinstance(outcome, TransportError):
         return signal
-    if _raw_media(outcome) or not outcome.object().keys().isdisjoint(MEDIA_KEYS):
+    if not outcome.object().keys().isdisjoint(MEDIA_KEYS) or _raw_media(outcome):
         return Signal.OK
     signal = signal_of_answer(outcome)
     return Signal.UNREADABLE if signal in _TOLD_UNDER_200 else signal

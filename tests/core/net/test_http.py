@@ -82,6 +82,19 @@ def test_brackets_in_texts_and_side_by_side_do_not_count_as_nesting():
     assert Answer(200, {}, json.dumps(value).encode()).json() == value
 
 
+def test_a_body_is_parsed_once_however_often_it_is_asked_for():
+    answer = Answer(200, {}, b'{"status": "COMPLETED"}')
+
+    assert answer.json() is answer.json() is answer.object()
+
+
+def test_answers_are_equal_whether_they_were_read_or_not():
+    read = Answer(200, {}, b"{}")
+    read.json()
+
+    assert read == Answer(200, {}, b"{}")
+
+
 @given(JSON)
 def test_whatever_was_read_can_be_written_again(value):
     read = Answer(200, {}, json.dumps(value).encode()).json()
