@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields
 from enum import StrEnum
+from operator import attrgetter
 
 from batchgen.core.jobs.job import AttemptState, Doubt, Job, Output, Receipt, SavedFile
 from batchgen.core.jobs.outcomes import Response
@@ -114,6 +115,11 @@ class SavedEvent(Event):
     files: tuple[SavedFile, ...] = ()
 
 
+_beside_polls = attrgetter(
+    *(item.name for item in fields(Job) if item.name not in {"polls", "due_at"})
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """A job before and after an event, with what the event means for its current attempt.
@@ -147,8 +153,7 @@ class Change:
         """
         if self.event.kind is not EventKind.RUNNING or self.attempt_state is not None:
             return True
-        polled = replace(self.before, polls=self.after.polls, due_at=self.after.due_at)
-        return polled != self.after
+        return _beside_polls(self.before) != _beside_polls(self.after)
 
 
 @dataclass(frozen=True, slots=True)

@@ -406,3 +406,14 @@ def test_whoever_ended_without_files_can_be_put_back_at_a_cost_that_is_told():
     for group, traits in GROUPS.items():
         told = {bool(traits.about), bool(traits.retry_option), bool(traits.retry_cost)}
         assert told == {states_of(group) <= PROBLEMS}
+
+
+@pytest.mark.parametrize(
+    ("before", "is_news"),
+    [({}, False), ({"polls": 3}, False), ({"trouble": 2}, True), ({"state": S.FETCHING}, True)],
+    ids=["first poll", "later poll", "after trouble", "not done after all"],
+)
+def test_a_poll_that_finds_it_running_is_no_news(before, is_news):
+    submitted = job(**{"state": S.SUBMITTED} | before)
+
+    assert apply(submitted, event(E.RUNNING)).is_news is is_news
