@@ -77,6 +77,8 @@ class Announcer:
         self._tell_models(gates.refusals.models)
 
     def _tell_models(self, models: Mapping[str, Refusal]) -> None:
+        if not (models or self._models):
+            return
         for model, refusal in models.items():
             if refusal.closed and self._models.get(model) != "closed":
                 self._models[model] = "closed"

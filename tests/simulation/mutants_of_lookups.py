@@ -94,7 +94,7 @@ MUTANTS = (
     Mutant(
         "lookups-starve-submits",
         "lookups in a dead history take every slot of the window",
-        "            self._submits(submit_share(self.scheduler, self.now))\n",
+        "            self._submits(share)\n",
         "",
         tests="tests/core/scheduling/test_tick.py",
     ),

@@ -27,6 +27,9 @@ class Allowance:
     wake_at: float | None = None
 
 
+_ALL = Allowance()
+
+
 def allowance(scheduler: SchedulerState, now: float, begun: int) -> Allowance:
     """How many more submits may start beside those `begun` in this pass.
 
@@ -34,11 +37,12 @@ def allowance(scheduler: SchedulerState, now: float, begun: int) -> Allowance:
     last, one at a time may start: when the latest doubt has settled and no other POST is under way.
     Runs that had no doubt are not held up.
     """
-    pending = scheduler.queues[QueueKind.SUBMIT]
-    few = scheduler.all_drawn and len(pending) - begun <= scheduler.limits.concurrency + KEPT
     doubts = scheduler.lookups.had_doubts or scheduler.queues.counts[JobState.AMBIGUOUS]
-    if not (few and doubts) or GateKind.HISTORY in scheduler.gates.closed:
-        return Allowance()
+    if not doubts or GateKind.HISTORY in scheduler.gates.closed:
+        return _ALL
+    pending = scheduler.queues[QueueKind.SUBMIT]
+    if not scheduler.all_drawn or len(pending) - begun > scheduler.limits.concurrency + KEPT:
+        return _ALL
     models = (scheduler.jobs[key].model for key in scheduler.queues.idle(QueueKind.SUBMIT))
     left = sum(model not in scheduler.gates.closed_models for model in models) - begun
     beyond = max(0, left - KEPT)

@@ -83,8 +83,11 @@ class _Pass:
         self.effects: list[Effect] = []
         self.wakes: list[float] = []
         self.submits = Submits(scheduler.limits.concurrency - scheduler.in_flight)
-        self.out = Counter(scheduler.calls_out.values())
-        """Calls about jobs that are under way, and those just decided on."""
+        gates = scheduler.gates
+        self.is_open = gates.are_open
+        self.holds_saves = gates.holds_saves()
+        self.out = Counter[CallKind]() if self.is_open else Counter(scheduler.calls_out.values())
+        """Calls about jobs that are under way, and those just decided on; read at closed gates."""
         self.probed: set[str] = set()
         """Closed hosts of files that a download just decided on will try."""
         self.uploads: set[Content] = set()
@@ -118,8 +121,9 @@ class _Pass:
             if self.scheduler.wants_credits and not self.scheduler.probing:
                 self._start(EffectKind.CREDITS, None)
             self._fetches()
-            self._submits(submit_share(self.scheduler, self.now))
-            self._uploads(submit_share(self.scheduler, self.now) - len(self.submits.keys), 0)
+            share = submit_share(self.scheduler, self.now)
+            self._submits(share)
+            self._uploads(share - len(self.submits.keys), 0)
             self._polls()
             self._lookups()
             self._submits(MAX_STOCK)
@@ -130,7 +134,7 @@ class _Pass:
     def _lets(self, call: CallKind) -> bool:
         """Whether a call may be made now; at a closed gate one at a time."""
         gates = self.scheduler.gates
-        if gates.are_open:
+        if self.is_open:
             return True
         if not gates.lets_through(call, self.now):
             return False
@@ -140,9 +144,9 @@ class _Pass:
 
     def _submits_allowed(self) -> float:
         """How many submits may leave beside those under way, as far as gates are concerned."""
-        scheduler = self.scheduler
-        if scheduler.gates.are_open:
+        if self.is_open:
             return math.inf
+        scheduler = self.scheduler
         fetches = len(scheduler.queues[QueueKind.FETCH]) + self.out[CallKind.RESULT]
         idle = not (scheduler.in_flight or fetches)
         allowed = scheduler.gates.submits_allowed(self.now, idle=idle)
@@ -152,12 +156,12 @@ class _Pass:
 
     def _due(self, line: QueueKind) -> Iterator[Job]:
         """Jobs whose instant has come; the next one is remembered for the next look."""
-        queue = self.scheduler.queues[line]
+        queues = self.scheduler.queues
+        queue = queues[line]
         next_at = queue.next_at(self.now)
         if next_at is not None:
             self.wakes.append(next_at)
-        for key in queue.due(self.now):
-            yield self.scheduler.jobs[key]
+        return map(queues.jobs.__getitem__, queue.due(self.now))
 
     def _start(self, kind: EffectKind, job: Job | None) -> bool:
         """Start an effect that takes a slot, if there is one and its call is let through."""
@@ -168,7 +172,7 @@ class _Pass:
         if counts and not self.slots.take(job):
             return False
         unlimited = not (counts and self.slots.are_limited(job))
-        at_once = kind is EffectKind.POLL and unlimited and not self.scheduler.gates.holds_saves()
+        at_once = kind is EffectKind.POLL and unlimited and not self.holds_saves
         wants_media = job is not None and job.model in self.scheduler.media_models
         self.effects.append(Effect(kind, job, counts, at_once=at_once, wants_media=wants_media))
         if job is not None:
@@ -181,7 +185,7 @@ class _Pass:
                 return
 
     def _saves(self) -> None:
-        if self.scheduler.gates.holds_saves():
+        if self.holds_saves:
             return
         places = self.scheduler.limits.save_concurrency - self.scheduler.queues.saving
         for job in self._due(QueueKind.SAVE):
@@ -206,7 +210,7 @@ class _Pass:
         return True
 
     def _fetches(self) -> None:
-        if not self.scheduler.gates.holds_saves():
+        if not self.holds_saves:
             self._start_all(EffectKind.FETCH, QueueKind.FETCH)
 
     def _polls(self) -> None:
@@ -230,7 +234,7 @@ class _Pass:
         kinds = [EffectKind.POLL, EffectKind.FETCH]
         if job.trouble >= RESULT_AFTER and job.trouble % 2:
             kinds.reverse()
-        if self.scheduler.gates.holds_saves():
+        if self.holds_saves:
             kinds.remove(EffectKind.FETCH)  # what an answer brings could not be kept
         kind = next((kind for kind in kinds if self._lets(CALLS[kind])), None)
         return kind is not None and self._start(kind, job)
@@ -273,7 +277,7 @@ class _Pass:
             is_young = self.now - job.sent_at < capabilities.retention_s
             is_young = is_young and job.api is Mode.QUEUED and self._lets(CallKind.RESULT)
             by_result = is_young and (job.trouble % 2 == 0) is bool(job.outputs)
-            if self.scheduler.gates.holds_saves():
+            if self.holds_saves:
                 by_result = False  # what an answer brings could not be kept
             kinds = EffectKind.RECOVER, EffectKind.FETCH
             kind = kinds[by_result or not capabilities.has_history]
@@ -289,14 +293,17 @@ class _Pass:
 
     def _submits(self, at_most: float) -> None:
         scheduler, sums = self.scheduler, self.submits
-        if self._submits_wait() or at_most <= 0:
+        if at_most <= 0 or self._submits_wait():
             return
         allowed = allowance(scheduler, self.now, len(sums.keys))
         if allowed.wake_at is not None:
             self.wakes.append(allowed.wake_at)
         at_most = min(at_most, allowed.count, self._submits_allowed()) + len(sums.keys)
+        due = self._due(QueueKind.SUBMIT)
+        if sums.places <= 0:
+            return
         waiting = {model for model, count in scheduler.queues.pending.items() if count}
-        for job in self._due(QueueKind.SUBMIT):
+        for job in due:
             if sums.held >= waiting:
                 return  # whatever model it is of, it would have to wait
             if job.key in sums.keys or job.model in sums.held:
@@ -318,7 +325,7 @@ class _Pass:
         """What the next jobs to be submitted name and the service does not have yet: of those for
         which there are places, and so many `beyond`."""
         scheduler, desk = self.scheduler, self.scheduler.uploads
-        if self._submits_wait() or at_most <= 0:
+        if at_most <= 0 or not scheduler.queues[QueueKind.UPLOAD] or self._submits_wait():
             return
         ready = len(scheduler.queues[QueueKind.SUBMIT]) - len(self.submits.keys)
         ahead = min(at_most, self.submits.places + beyond - ready)
@@ -380,7 +387,8 @@ class _Pass:
 
     def _probe(self) -> None:
         gates = self.scheduler.gates
-        self.wakes += gates.probes_at()
+        if not self.is_open:
+            self.wakes += gates.probes_at()
         doubts = self.scheduler.queues.counts[JobState.AMBIGUOUS]
         check_at = gates.check_at() if doubts else None
         if check_at is not None:

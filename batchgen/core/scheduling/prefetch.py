@@ -64,8 +64,10 @@ class Prefetch:
 
     def has_ended(self, closed_models: Collection[str]) -> bool:
         """Whether the record holds no other pending jobs, those of closed models aside."""
+        if not (self.others.ended and self.models):
+            return self.others.ended
         still_open = self.models.keys() - closed_models
-        return self.others.ended and all(self.models[model].ended for model in still_open)
+        return all(self.models[model].ended for model in still_open)
 
     def to_draw(self, queues: JobQueues, closed_models: AbstractSet[str], concurrency: int) -> int:
         """A stock of twice the concurrency is kept, and drawn anew when half of it is gone."""

@@ -10,6 +10,7 @@ from bisect import bisect_left, insort
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
+from math import inf
 
 from batchgen.core.jobs.job import IN_FLIGHT, Job, JobState
 from batchgen.core.jobs.placeholders import is_ready
@@ -75,6 +76,8 @@ class DueQueue:
     def advance(self, now: float) -> None:
         """Move due jobs to the ready list. Callers must not go back in time afterwards."""
         count = self._due_count(now)
+        if not count:
+            return
         for _, rank, key in self._later[:count]:
             insort(self._ready, (rank, key))
         del self._later[:count]
@@ -85,8 +88,8 @@ class DueQueue:
         Changes nothing, and costs least right after `advance`. Nothing may be added or removed
         while it is iterated over.
         """
-        for _, key in self._ranked(now):
-            yield key
+        ranked = self._ranked(now)
+        return (key for _, key in ranked) if ranked else iter(())
 
     def next_at(self, now: float) -> float | None:
         """The next instant at which one more is due."""
@@ -99,8 +102,9 @@ class DueQueue:
         return ranked[0][0] if ranked else None
 
     def _due_count(self, now: float) -> int:
-        """How many of the later ones are due by now."""
-        return bisect_left(self._later, (now, float("inf"), 0))
+        """How many of the later ones are due by now: mostly none."""
+        later = self._later
+        return bisect_left(later, (now, inf, 0)) if later and later[0][0] <= now else 0
 
     def _ranked(self, now: float) -> list[tuple[float, int]]:
         count = self._due_count(now)

@@ -57,8 +57,9 @@ class RateWindow:
     @property
     def allowed(self) -> int | None:
         """The limit that holds now: the configured one, or the ceiling."""
-        known = [limit for limit in (self.limit, self.ceiling) if limit is not None]
-        return min(known, default=None)
+        if self.limit is None or self.ceiling is None:
+            return self.limit if self.ceiling is None else self.ceiling
+        return min(self.limit, self.ceiling)
 
     def advance(self, now: float) -> None:
         """Bring the window to an instant: forget what has left it, and raise the ceiling again."""
@@ -178,7 +179,7 @@ class RateWindow:
         return takewhile(lambda at: _free_again_at(at) <= now, self._answered_at)
 
     def _expire(self, now: float) -> None:
-        for _ in range(sum(1 for _ in self._leaving(now))):
+        while self._answered_at and _free_again_at(self._answered_at[0]) <= now:
             self._answered_at.popleft()
 
 

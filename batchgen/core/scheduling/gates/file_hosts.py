@@ -88,7 +88,7 @@ class FileHosts:
 
     def begin(self, job: Job) -> None:
         """A download starts; at a closed host it is a probe."""
-        hosts = hosts_of(job) & self.closed.keys()
+        hosts = hosts_of(job) & self.closed.keys() if self.closed else None
         if hosts:
             self._probing[job.key] = hosts
 

@@ -155,7 +155,8 @@ class Gates:
             self._observe_beside(host, response, job_key)
         else:
             self.outages.observe(response, job_key)
-            self._sync_outage()
+            if not self.are_open:
+                self._sync_outage()
             if response.signal in FRUITLESS:
                 return
             self._reached.add(host)
@@ -377,7 +378,7 @@ class Gates:
 
     def holds_saves(self) -> bool:
         """Whether nothing may be written to the outputs."""
-        return bool(self.closed.keys() & {GateKind.DISK, GateKind.STORAGE})
+        return GateKind.DISK in self.closed or GateKind.STORAGE in self.closed
 
     def out_of_patience(self, now: float) -> list[Gate]:
         """The gates at which the run should stop waiting."""
