@@ -192,7 +192,7 @@ class Runner:
     async def _recall_acks(self, now: float) -> None:
         """A read of the history is judged by the submits of earlier processes as well."""
         lookups = self.scheduler.lookups
-        if not lookups.knows_earlier:
+        if lookups.earlier is None:
             lookups.recall_acks(await self._ports.state.last_accepted(now, ACKED_FOR_S))
 
     async def _with_files(self, effect: Effect) -> Effect:

@@ -272,9 +272,8 @@ def _w3() -> Iterator[Case]:
         gone = rule("result", "404", text="cup 3")
         name = f"W3 one request that the history answers {status} for ever"
         yield but_one(name, played(6, odd, gone), rejected=0)
-    poor = answer("history", 402, CREDITS)
-    yield whole("W3 results gone, and 402 from the history", played(3, poor, vanish_probability=1.0),
-                done=0, failed=0)  # fmt: skip
+    world = played(3, answer("history", 402, CREDITS), vanish_probability=1.0)
+    yield whole("W3 results gone, and 402 from the history", world, done=0, failed=0)
     probe = rule("credits", "http_500")
     for place in ("poll", "submit", "any"):
         brief = rule(place, "http_503", since_s=20, until_s=26)

@@ -8,10 +8,9 @@ MUTANTS = (
     Mutant(
         "adoption-without-confirmation",
         "a row of a team-mate is taken for ours",
-        "                self.lookups.propose(key, finding.request_id)\n"
-        "                return None\n",
-        "                found = finding.request_id\n"
-        "                return Event(EventKind.ADOPTED, key, now, request_id=found)\n",
+        "            scheduler.lookups.propose(key, finding.request_id)\n            return None\n",
+        "            found = finding.request_id\n"
+        "            return Event(EventKind.ADOPTED, key, now, request_id=found)\n",
         night="9",
     ),
     Mutant(

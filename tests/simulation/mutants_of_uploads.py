@@ -49,8 +49,8 @@ MUTANTS = (
     Mutant(
         "cut-off-upload-keeps-its-place",
         "an upload that was cut off is waited for, for ever",
-        "        self.uploads.release(content)\n",
-        "        if outcome.response is not None:\n            self.uploads.release(content)\n",
+        "    scheduler.uploads.release(content)\n",
+        "    if outcome.response is not None:\n        scheduler.uploads.release(content)\n",
         night="uploads_stopped_at_every_step",
     ),
     Mutant(

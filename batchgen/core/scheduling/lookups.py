@@ -56,8 +56,8 @@ class Lookups:
     """What the reads said of the ambiguous jobs so far, by key."""
     acked: list[tuple[float, str]] = field(default_factory=list)
     """Submits that got an id: when each was sent, and the id, in the order of their sending."""
-    knows_earlier: bool = False
-    """Whether those of earlier processes are among them."""
+    earlier: frozenset[str] | None = None
+    """The ids of those among them that earlier processes sent; None until they are recalled."""
     denials: Counter[str] = field(default_factory=Counter)
     """How often the history denied that a listed request_id is ours."""
 
@@ -148,8 +148,10 @@ class Lookups:
     def recall_acks(self, acked: Iterable[tuple[float, str]]) -> None:
         """What earlier processes knew of these submits: without it a history that lags looks like
         one that has caught up."""
-        self.acked = sorted({*self.acked, *acked})
-        self.knows_earlier = True
+        sent_here = {request_id for _, request_id in self.acked}
+        earlier = [ack for ack in acked if ack[1] not in sent_here]
+        self.acked = sorted([*self.acked, *earlier])
+        self.earlier = frozenset(request_id for _, request_id in earlier)
 
     def witnessed_from(self, job: Job) -> float:
         """How far back a read must go to tell whether the history has caught up with a doubt: to

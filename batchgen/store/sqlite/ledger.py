@@ -245,7 +245,7 @@ class Ledger:
         return found
 
     def last_accepted(self, until: float, within_s: float) -> list[tuple[float, str]]:
-        """The last submits before `until` that got an id; `within_s` counts back from the latest."""
+        """See `JobStore.last_accepted`."""
         rows = self.connection.execute(_LAST_ACCEPTED, (until, within_s))
         return [(float(sent_at), str(id_)) for sent_at, id_ in rows]
 
