@@ -122,6 +122,8 @@ class Runner:
         )
         await self._record([event for job in jobs if (event := found_at_start(job, now))])
         self.scheduler.recall_hosts(now)
+        if any(job.request_id and now - job.sent_at < retention_s for job in jobs):
+            self.scheduler.gates.recall_contact()
         # By a clock that was noted a doubt is dated once the service tells its time.
         carried = self.scheduler.clocks.carried
         unclear = [job for job in self.scheduler.ambiguous if job.key not in carried]

@@ -16,7 +16,7 @@ from batchgen.core.jobs.spec import JobSpec
 from batchgen.ports import SaveFault
 from batchgen.providers.segmind.simulator import Endpoint, FaultRule, SimulatorConfig
 from batchgen.providers.segmind.simulator.media.odd import ODD
-from batchgen.testing.rehearsal import Scenario
+from batchgen.testing.rehearsal import Interruption, Mishap, Scenario
 from tests.simulation.nights import PRICE_USD, jobs
 from tests.simulation.uploading import naming, path_of, picture
 
@@ -267,6 +267,9 @@ def _w3() -> Iterator[Case]:
         down = [rule(place, "http_500", since_s=3, until_s=until_s) for place in ("poll", "result")]
         late = replace(played(8, *down), untold=frozenset({"generation_url"}))
         yield whole(f"W3 no result until {until_s} s, and no address ever", late, within_s=HOUR_S)
+    killed = [Interruption(Mishap.KILL, 60)]
+    yield whole("W3 no result for most of the hour, and a death", replace(late, interruptions=killed),
+                within_s=HOUR_S, processes=2)  # fmt: skip
     for status in (401, 402, 403):
         odd = rule("history_record", str(status), text="cup 3")
         gone = rule("result", "404", text="cup 3")

@@ -536,6 +536,14 @@ def test_patience_ends_after_its_time(gates, kind, limit_s):
     assert gates.out_of_patience(NOW + limit_s) == [gates.closed[kind]]
 
 
+def test_an_api_that_an_earlier_process_reached_is_waited_for_as_long():
+    gates = Gates()
+    gates.recall_contact()
+    gates.close(K.OUTAGE, "why", NOW)
+
+    assert gates.out_of_patience(NOW + PATIENCE.outage_s - 0.1) == []
+
+
 @pytest.mark.parametrize("kind", [K.CREDITS, K.STOP, K.HISTORY, K.UPLOADS, K.FILES, K.HALT, K.TIME])
 def test_these_gates_do_not_end_a_run_by_time(kind):
     gates = reached()

@@ -148,6 +148,11 @@ class Gates:
         """slug → why it takes no jobs."""
         return self.refusals.closed_models
 
+    def recall_contact(self) -> None:
+        """An earlier process reached the API, and left results there: they are waited for as long
+        as if it had been this one."""
+        self._reached.add(Host.API)
+
     def observe(self, response: Response, model: str = "", job_key: int = 0) -> None:
         """Learn from what came of a call about a model and a job, if it was about one."""
         host = _HOSTS.get(response.call, Host.API)
