@@ -48,6 +48,14 @@ async def test_a_file_that_is_no_journal_is_refused(tmp_path, text):
     assert journal.read_text() == text
 
 
+async def test_what_the_system_refuses_is_told_in_its_words(tmp_path):
+    """Not as Python shows an error, with its number."""
+    (tmp_path / "file").touch()
+    with pytest.raises(StateError, match=r"cannot be used: (Not a directory|File exists)"):
+        async with serve(config(), journal=tmp_path / "file" / "journal.jsonl"):
+            pass
+
+
 async def test_a_device_is_no_journal():
     with pytest.raises(StateError, match="not a regular file"):
         async with serve(config(), journal=Path("/dev/zero")):

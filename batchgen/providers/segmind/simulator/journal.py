@@ -44,8 +44,9 @@ class Journal:
             journal = cls(path)
         except (OSError, ValueError) as error:
             problem = Problem(
-                f"the simulator's journal cannot be used: {error}",
-                "move the file away to begin with an empty account",
+                "the simulator's journal cannot be used: "
+                f"{getattr(error, 'strerror', None) or error}",
+                "mend its place or permissions, or move it away to begin with an empty account",
                 file=str(path),
             )
             raise StateError(str(problem)) from error
