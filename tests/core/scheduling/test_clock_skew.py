@@ -114,9 +114,10 @@ def test_where_clocks_differed_and_nothing_says_when_a_post_left_no_absence_is_p
     assert [event.kind for event in told] == [E.SET_ASIDE]
 
 
-def test_requests_of_another_clock_do_not_tell_that_of_the_history():
+@pytest.mark.parametrize("are_recalled", [False, True])
+def test_requests_of_another_clock_do_not_tell_that_of_the_history(are_recalled):
     """They are all off by the same, as they would be by a history in local time. Some of them were
-    adopted by this process."""
+    adopted by this process, others are recalled as the process that sent them dated them."""
     made = scheduler([job(S.AMBIGUOUS, sent_at=NOW + 10.0, unclear_at=NOW + 20.0)])
     made.clocks.load('{"last": -3600}', NOW)
     made.clocks.skew_s = 0.0
@@ -125,7 +126,10 @@ def test_requests_of_another_clock_do_not_tell_that_of_the_history():
     for number in range(3):
         rows.append(HistoryRow(f"own-{number}", "flux-pro", '{"n":1}', NOW - 6000.0))
         own[f"own-{number}"] = OwnRequest("flux-pro", '{"n":1}', NOW - 6000.0 + HOUR_S)
-        made.lookups.observe_ack(NOW - 6000.0, f"own-{number}")
+        if not are_recalled:
+            made.lookups.observe_ack(NOW - 6000.0, f"own-{number}")
+    if are_recalled:
+        made.lookups.recall_acks((request.sent_at, id_) for id_, request in own.items())
 
     made.conclude(read(*rows), own, LATER)
 
