@@ -268,8 +268,9 @@ def _w3() -> Iterator[Case]:
         late = replace(played(8, *down), untold=frozenset({"generation_url"}))
         yield whole(f"W3 no result until {until_s} s, and no address ever", late, within_s=HOUR_S)
     killed = [Interruption(Mishap.KILL, 60)]
-    yield whole("W3 no result for most of the hour, and a death", replace(late, interruptions=killed),
-                within_s=HOUR_S, processes=2)  # fmt: skip
+    late = replace(late, interruptions=killed)
+    yield whole("W3 no result for most of the hour, and a death", late, within_s=HOUR_S,
+                processes=2)  # fmt: skip
     for status in (401, 402, 403):
         odd = rule("history_record", str(status), text="cup 3")
         gone = rule("result", "404", text="cup 3")
