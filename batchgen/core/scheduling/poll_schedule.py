@@ -24,6 +24,7 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import accumulate
 
 from batchgen.core.jobs.job import Job
@@ -88,8 +89,12 @@ class Schedule:
         return min(next_s, age_s + MAX_INTERVAL_S)
 
 
-def schedule(quantiles: Sequence[float], price_s: float) -> Schedule:
-    """The cheapest schedule at a price; see the module for the recurrence."""
+@lru_cache(512)
+def schedule(quantiles: tuple[float, ...], price_s: float) -> Schedule:
+    """The cheapest schedule at a price; see the module for the recurrence.
+
+    It is remembered: the search for a price comes by the same ones while samples stay the same.
+    """
     count = len(quantiles)
     sums = [0.0, *accumulate(quantiles)]
     cost = [0.0] * (count + 1)
@@ -108,7 +113,7 @@ def schedule(quantiles: Sequence[float], price_s: float) -> Schedule:
         following[start] = best_end
     polls = _polls(following) / count
     delay_s = cost[0] / count - polls * price_s
-    return Schedule(tuple(quantiles), tuple(following), polls, delay_s, sums[-1] / count)
+    return Schedule(quantiles, tuple(following), polls, delay_s, sums[-1] / count)
 
 
 def _polls(following: Sequence[int]) -> int:

@@ -26,7 +26,7 @@ from tests.core.builders import NOW, job
 LAST_CHANCE_S = WINDOW_S - FETCHING_S
 
 
-SAMPLES = st.lists(st.floats(0.1, 1_000), min_size=1, max_size=9).map(sorted)
+SAMPLES = st.lists(st.floats(0.1, 1_000), min_size=1, max_size=9).map(sorted).map(tuple)
 UNIFORM = tuple(18.0 + number / 5 for number in range(41))
 
 
@@ -98,7 +98,7 @@ def test_past_all_experience_polls_grow_apart_but_go_on(sample, age_s):
 
 
 def test_intervals_past_all_experience_grow_geometrically():
-    made = schedule([20.0], 1.0)
+    made = schedule((20.0,), 1.0)
     age_s, gaps = 20.0, []
     for _ in range(5):
         next_s = made.next_age_s(age_s)
