@@ -94,7 +94,7 @@ def test_a_terminal_that_is_closed(place, simulate, terminal):
     assert len(service.bills()) == 3
 
 
-@pytest.mark.parametrize("arguments", [["models"], ["schema"], ["plan", "batch.yaml", "--json"]])
+@pytest.mark.parametrize("arguments", [["schema"], ["plan", "batch.yaml", "--json"]])
 def test_a_reader_that_goes_away(place, arguments):
     """`| head -1`"""
     place.manifest(500)
@@ -154,7 +154,7 @@ def test_a_locale_without_unicode(place, service, locale):
     assert there.call("run", manifest).code == 0
     outputs = there.path / "runs/locale/outputs"
     assert (outputs / "café-münchen.png").is_file()
-    for arguments in (["plan", manifest], ["models"], ["status", "runs/locale", "--json"]):
+    for arguments in (["plan", manifest], ["status", "runs/locale", "--json"]):
         assert there.call(*arguments).code == 0
     there.env["SEGMIND_API_KEY"] = ""
     assert there.call("run", manifest).code == 2
