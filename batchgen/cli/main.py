@@ -10,7 +10,7 @@ import click
 from batchgen.app.console import say
 from batchgen.core.common.exit_codes import ExitCode
 from batchgen.errors import BatchgenError, InternalError, StoppedEarly, UserError
-from batchgen.system.streams import UnwritableError, lost_on_stdout, need_stdout
+from batchgen.system.streams import ReaderGoneError, UnwritableError, lost_on_stdout, need_stdout
 from batchgen.system.version import DISTRIBUTION
 
 _COMMANDS = {
@@ -109,8 +109,8 @@ def run_cli(arguments: Sequence[str]) -> int:
     except (click.Abort, KeyboardInterrupt):
         say("stopped by SIGINT; the same command goes on from here")
         return ExitCode.INTERRUPTED
-    except BrokenPipeError:
-        return ExitCode.COMPLETED  # who read it has had enough
+    except ReaderGoneError:
+        return ExitCode.COMPLETED
     except (BatchgenError, BaseExceptionGroup, OSError) as error:
         return _report(error)
 

@@ -13,7 +13,7 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, NoReturn, TextIO
 
-from batchgen.errors import StoppedEarly
+from batchgen.errors import BatchgenError, StoppedEarly
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -26,11 +26,18 @@ class UnwritableError(StoppedEarly):
     """What was asked for could not be printed."""
 
 
+class ReaderGoneError(BatchgenError):
+    """Whoever read what is printed has had enough.
+
+    No `BrokenPipeError`: click makes exit code 1 of it.
+    """
+
+
 class _Output(io.FileIO):
     """A descriptor that takes everything: what cannot be written is dropped.
 
-    Where `is_needed`, the first such fault is raised instead: `BrokenPipeError` where the reader
-    has gone, else `UnwritableError`.
+    Where `is_needed`, the first such fault is raised instead: `ReaderGoneError` or
+    `UnwritableError`.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -55,7 +62,9 @@ class _Output(io.FileIO):
         self.fault = self.fault or ("" if gone else reason)
         if self.is_needed:
             self.is_needed = False  # once: the interpreter flushes again at its end
-            raise error if gone else UnwritableError(f"stdout cannot be written: {reason}")
+            if gone:
+                raise ReaderGoneError("stdout has no reader") from error
+            raise UnwritableError(f"stdout cannot be written: {reason}") from error
 
 
 def guard_streams() -> None:

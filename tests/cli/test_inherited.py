@@ -80,6 +80,7 @@ def test_a_command_that_only_prints_says_that_it_cannot(there, command):
     assert (full.returncode, full.stderr) == (3, f"error: stdout cannot be written: {FULL}\n")
     assert shell(there, f"batchgen {command} >&-").returncode == 0, "nobody wants to read it"
     assert shell(there, f"batchgen {command} | head -1").returncode == 0
+    assert shell(there, f"batchgen {command} | true").returncode == 0
     assert shell(there, f"batchgen {command} 2>&-").stdout != ""
 
 
