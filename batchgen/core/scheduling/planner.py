@@ -46,6 +46,8 @@ RESULT_AFTER = 2
 SCOUTS = 3
 """Of a model without a single result, so many requests are asked for at once: what they tell
 is true of the others as well."""
+FREE_POLLS = 10
+"""Where polls are not counted, each request is asked for so often before it waits for scouts."""
 SCOUT_STEP = 1.15
 """The next scout is so much older than the last one that still ran."""
 BACKLOG_FACTOR = 4
@@ -215,15 +217,13 @@ class _Pass:
 
     def _polls(self) -> None:
         scheduler = self.scheduler
-        if scheduler.limits.rate_scope is RateScope.SUBMIT or scheduler.rate.allowed is None:
-            for job in self._due(QueueKind.POLL):
-                if not self._ask(job) and self.slots.wanted:
-                    return
-            return
+        is_submit = scheduler.limits.rate_scope is RateScope.SUBMIT
+        free = FREE_POLLS if is_submit or scheduler.rate.allowed is None else 0
         unknown: list[Job] = []
         for job in self._due(QueueKind.POLL):
             is_late = self.now - job.sent_at >= scheduler.polls.last_chance_s
-            if not (is_late or scheduler.latencies.has_result(job.model)):
+            is_free = is_late or job.polls < free
+            if not (is_free or scheduler.latencies.has_result(job.model)):
                 unknown.append(job)
             elif not self._ask(job) and self.slots.wanted:
                 return

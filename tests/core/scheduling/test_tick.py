@@ -19,7 +19,7 @@ from batchgen.core.scheduling.completion import Verdict
 from batchgen.core.scheduling.effects import EffectKind as F
 from batchgen.core.scheduling.gates.gates import GateKind
 from batchgen.core.scheduling.latency import Latencies
-from batchgen.core.scheduling.planner import BACKLOG_FACTOR, SCOUTS, plan
+from batchgen.core.scheduling.planner import BACKLOG_FACTOR, FREE_POLLS, SCOUTS, plan
 from batchgen.core.scheduling.rate_limit import Rates, RateWindow
 from batchgen.core.scheduling.spending import Money
 from batchgen.core.scheduling.tick import submit_share, tick
@@ -116,6 +116,19 @@ def test_scouts_are_those_that_were_asked_for_least():
     made = scheduler([*asked, *fresh], rate=RateWindow(50))
 
     assert plan(made, NOW).effects[0].job.key == 90
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {"rate": RateWindow(None)},
+        {"rate": RateWindow(50), "limits": Limits(rate_scope=RateScope.SUBMIT)},
+    ],
+)
+def test_free_polls_are_no_reason_to_ask_for_all_of_an_unknown_model_for_ever(parts):
+    often, fresh = polls_due(40, polls=FREE_POLLS), [job(S.SUBMITTED, 90, polls=FREE_POLLS - 1)]
+
+    assert kinds(plan(scheduler([*often, *fresh], **parts), NOW)) == {F.POLL: SCOUTS + 1}
 
 
 def test_scouts_under_way_count():
