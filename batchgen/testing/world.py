@@ -46,6 +46,8 @@ class World:
         self._planned.append((self.steps + after_steps, action))
 
     def _meet(self) -> None:
+        if not self._planned:
+            return
         due = [action for at, action in self._planned if at <= self.steps]
         self._planned = [item for item in self._planned if item[0] > self.steps]
         for action in due:
