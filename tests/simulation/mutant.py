@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,17 +23,25 @@ class Mutant:
     night: str = ""
     tests: str = ""
 
-    def apply_in(self, package: Path) -> Path:
-        """Put the bug into its module below `package`, and say which one that is.
+    def apply_in(self, package: Path) -> None:
+        """Put the bug into its module below `package`; raises as `applied_to` does."""
+        path, mutated = self.applied_to(texts_of(package))
+        path.write_text(mutated, "utf-8")
+
+    def applied_to(self, texts: Mapping[Path, str]) -> tuple[Path, str]:
+        """The module with the bug: which of them it is, and its text.
 
         Raises ValueError when its place is not there exactly once.
         """
-        texts = {path: path.read_text("utf-8") for path in sorted(package.rglob("*.py"))}
         found = [path for path, text in texts.items() for _ in range(text.count(self.old))]
         if len(found) != 1:
-            stands = ", ".join(path.relative_to(package).as_posix() for path in found) or "nowhere"
+            stands = ", ".join(path.as_posix() for path in found) or "nowhere"
             raise ValueError(f"{self.name}: its place stands {len(found)} times: {stands}")
         mutated = texts[found[0]].replace(self.old, self.new)
         compile(mutated, found[0], "exec")
-        found[0].write_text(mutated, "utf-8")
-        return found[0]
+        return found[0], mutated
+
+
+def texts_of(package: Path) -> dict[Path, str]:
+    """The modules below a folder."""
+    return {path: path.read_text("utf-8") for path in sorted(package.rglob("*.py"))}

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
-
 import pytest
 
-from tests.simulation.mutant import Mutant
+from tests.simulation.mutant import Mutant, texts_of
 from tests.simulation.mutants import MUTANTS, ROOT, SURVIVED, catchers, table
 
 EVERY_DAY = frozenset(
@@ -16,14 +14,11 @@ EVERY_DAY = frozenset(
 lets all loose. That the judge finds each kind of guilt is in `test_oracle`."""
 
 
-def test_the_place_of_every_mutant_stands_once(tmp_path):
-    package = tmp_path / "batchgen"
-    shutil.copytree(ROOT / "batchgen", package, ignore=shutil.ignore_patterns("__pycache__"))
+def test_the_place_of_every_mutant_stands_once():
+    texts = texts_of(ROOT / "batchgen")
     for mutant in MUTANTS:
-        path = mutant.apply_in(package)
-        original = (ROOT / "batchgen" / path.relative_to(package)).read_text("utf-8")
-        assert path.read_text("utf-8") != original
-        path.write_text(original, "utf-8")
+        path, mutated = mutant.applied_to(texts)
+        assert texts[path] != mutated
 
 
 def test_a_mutant_without_a_place_is_noticed(tmp_path):
