@@ -92,6 +92,8 @@ def browser():
 
 
 CHROMIUM = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-extensions"]
+PATIENCE_MS = 60_000
+"""For whatever is to appear: a machine may be busy."""
 DESKTOP = {"viewport": {"width": 1280, "height": 860}}
 PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
 
@@ -103,7 +105,7 @@ def looking(browser, address, *, quiet=True, **options):
     Not `quiet` is a browser that has lost its server: it says so.
     """
     context = browser.new_context(**(DESKTOP | {"reduced_motion": "reduce"} | options))
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(PATIENCE_MS)
     page = context.new_page()
     said, asked = [], []
     page.on(

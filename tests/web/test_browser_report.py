@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.web.conftest import HOSTILE, PHONE, looking
+from tests.web.conftest import HOSTILE, PATIENCE_MS, PHONE, looking
 
 pytestmark = pytest.mark.processes
 VIEWS = ("pictures", "charts", "problems", "settings")
@@ -12,6 +12,18 @@ VIEWS = ("pictures", "charts", "problems", "settings")
 
 def address(report, fragment=""):
     return report[1].as_uri() + fragment
+
+
+def close_detail(page):
+    """Press Escape, and wait: the browser tells a dialog's close in a task of its own.
+
+    Not by `wait_for_function`: it evaluates a text again and again, which the page forbids.
+    """
+    from playwright.sync_api import expect
+
+    page.keyboard.press("Escape")
+    expect(page.locator("#detail")).to_be_hidden(timeout=PATIENCE_MS)
+    expect(page).not_to_have_url(re.compile("open="), timeout=PATIENCE_MS)
 
 
 def ids(page):
@@ -97,12 +109,12 @@ def test_one_job_tells_everything_and_shows_its_file(browser, report):
         for words in ("a lighthouse at dawn, take 12", "aspect_ratio", "4:3", "request_id", "Seed",
                       "$0.0", "Submitted", "Inference", "SHA-256", "96 × 72"):  # fmt: skip
             assert words in told
-        page.keyboard.press("Escape")
+        close_detail(page)
         for name, what in {"film": "video", "sound": "audio", "words": "pre", "gone": "p"}.items():
             page.fill("#find", name)
             page.locator(".tile", has_text=name).first.click()
             assert page.locator(f"#stage {what}").count() == 1
-            page.keyboard.press("Escape")
+            close_detail(page)
 
 
 def test_texts_from_outside_stay_texts(browser, report):
@@ -111,7 +123,7 @@ def test_texts_from_outside_stay_texts(browser, report):
             page.locator(".tile", has_text=f"hostile-{n}").click()
             assert page.locator(".prompt").evaluate("node => node.textContent") == text
             assert page.locator(".prompt *").count() == 0
-            page.keyboard.press("Escape")
+            close_detail(page)
         page.click("#tab-problems")
         reasons = page.locator("#problems .why").evaluate_all(
             "nodes => nodes.map(node => node.firstChild.textContent)"
@@ -146,9 +158,11 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(browser, report):
     with looking(browser, address(report), **PHONE) as page:
         for view in VIEWS:
             page.locator(f"#tab-{view}").tap()
+            page.locator(f"#panel-{view}").wait_for()  # the click comes after the touch
             assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), view
         page.locator("#tab-pictures").tap()
         page.locator(".tile").first.tap()
+        page.locator("#detail").wait_for()
         picture = page.locator("#stage img").bounding_box()
         assert picture["y"] < 400
         assert page.locator("#detail").evaluate("node => node.scrollWidth <= innerWidth")
