@@ -82,10 +82,8 @@ def test_all_of_it_can_be_reached_by_the_keyboard(browser, report):
         assert page.locator("#detail-state").inner_text() == "done · output 2 of 2"
         page.keyboard.press("ArrowLeft")
         assert page.locator("#position").inner_text() == "1 of 2"
-        page.keyboard.press("Escape")
-        assert not page.locator("#detail").is_visible()
-        # The browser tells a dialog's close a moment later, in a task of its own.
-        page.wait_for_function(f"{focused} === 'pair · 1/2'")
+        close_detail(page)
+        assert page.evaluate(focused) == "pair · 1/2"
 
         page.fill("#find", "")
         page.locator(".tile").first.focus()
