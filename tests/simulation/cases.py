@@ -267,17 +267,15 @@ def _w3() -> Iterator[Case]:
         down = [rule(place, "http_500", since_s=3, until_s=until_s) for place in ("poll", "result")]
         late = replace(played(8, *down), untold=frozenset({"generation_url"}))
         yield whole(f"W3 no result until {until_s} s, and no address ever", late, within_s=HOUR_S)
-    killed = [Interruption(Mishap.KILL, 60)]
-    late = replace(late, interruptions=killed)
-    yield whole("W3 no result for most of the hour, and a death", late, within_s=HOUR_S,
-                processes=2)  # fmt: skip
+    killed = replace(late, interruptions=[Interruption(Mishap.KILL, 60)])
+    yield whole("W3 no result for an hour, and a death", killed, within_s=HOUR_S, processes=2)
     for status in (401, 402, 403):
         odd = rule("history_record", str(status), text="cup 3")
         gone = rule("result", "404", text="cup 3")
         name = f"W3 one request that the history answers {status} for ever"
         yield but_one(name, played(6, odd, gone), rejected=0)
-    world = played(3, answer("history", 402, CREDITS), vanish_probability=1.0)
-    yield whole("W3 results gone, and 402 from the history", world, done=0, failed=0)
+    poor = played(3, answer("history", 402, CREDITS), vanish_probability=1.0)
+    yield whole("W3 results gone, and 402 from the history", poor, done=0, failed=0)
     probe = rule("credits", "http_500")
     for place in ("poll", "submit", "any"):
         brief = rule(place, "http_503", since_s=20, until_s=26)

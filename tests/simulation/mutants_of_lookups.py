@@ -100,7 +100,7 @@ MUTANTS = (
     Mutant(
         "control-not-kept-back",
         "the last doubts of a run have no later submit that could prove anything",
-        "KEPT = 2\n",
+        "KEPT = 3\n",
         "KEPT = 0\n",
         tests="tests/core/scheduling/test_controls.py",
     ),

@@ -83,6 +83,21 @@ LATE_S = 600.0
 """Nobody waits so long for a history of which nothing is known."""
 
 
+@pytest.mark.parametrize("seed", [2, 3, 5, 6])
+def test_a_post_that_arrives_after_later_ones_is_not_paid_for_again(seed):
+    """A history that lags by more than the POST shows these first."""
+    late = service(history_lag_s=100.0, latency_jitter=0)
+    kill = Interruption(Mishap.KILL, 16)
+
+    report = played(
+        Scenario(jobs(12), late, Limits(concurrency=4), interruptions=[kill], seed=seed)
+    )
+
+    assert report.ghosts >= 1
+    assert report.counts() == {JobState.DONE: 12}
+    assert len(report.service.ledger.bills) == 12
+
+
 @pytest.mark.parametrize("killed_at", [40, 60, 80, 110])
 def test_a_process_that_begins_with_a_doubt_sees_by_earlier_submits_that_the_history_lags(
     killed_at,

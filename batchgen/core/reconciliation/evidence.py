@@ -115,8 +115,11 @@ class Evidence:
                 yield row
 
     def proves_absence(self, job: Job) -> bool:
-        """Whether it shows a later submit of ours as we sent it, and all since this one."""
-        is_later = self.control_at > job.unclear_at
+        """Whether it shows a later submit of ours as we sent it, and all since this one.
+
+        Later than this one may still have arrived: a history that lags shows them one by one.
+        """
+        is_later = self.control_at >= job.unclear_at + self.policy.settle_s
         return job.may_be_absent and is_later and self.shows_all_since(job.sent_at)
 
     def shows_all_since(self, sent_at: float) -> bool:

@@ -6,10 +6,10 @@ of team-mates).
 
 Negative evidence must be earned. A POST can arrive after its client died, and history lags. So
 absence is believed only when the read began a settle time after the doubt arose, was complete back
-to the POST, and shows a *later* submit of ours with the very model, body and time we sent it with:
-that one proves that the history has caught up and that it tells requests as they were sent. A row
-that may be the POST and cannot be adopted (it lacks an id, a time, a body, or came late) stands in
-the way of the proof.
+to the POST, and shows a submit of ours that left *after* that time, with the very model, body and
+time we sent it with: that one proves that the history has caught up with whatever arrived late, and
+that it tells requests as they were sent. A row that may be the POST and cannot be adopted (it lacks
+an id, a time, a body, or came late) stands in the way of the proof.
 
 Less is asked of an answer that is documented as not accepted (5xx): two complete reads without it,
 a settle time apart. The documentation is believed even where the history does not answer at all,
@@ -169,7 +169,8 @@ class _Decisions:
         policy = self.policy
         if self.read.failed and (policy.silent or over_s < GRACE_S):
             return over_s < GRACE_S
-        is_later = any(sent_at > job.unclear_at for sent_at, _ in policy.acked)
+        settled_at = job.unclear_at + policy.settle_s
+        is_later = any(sent_at >= settled_at for sent_at, _ in policy.acked)
         may_tell = job.documented_absent or policy.more_to_come or is_later
         return job.may_be_absent and may_tell and over_s < 2 * (GRACE_S + policy.settle_s)
 

@@ -15,8 +15,8 @@ from batchgen.core.scheduling.gates.gates import GateKind
 from batchgen.core.scheduling.queues import QueueKind
 from batchgen.core.scheduling.state import SchedulerState
 
-KEPT = 2
-"""So many are kept: the first may fall into doubt itself."""
+KEPT = 3
+"""So many are kept: the first ones may fall into doubt themselves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +56,10 @@ def allowance(scheduler: SchedulerState, now: float, begun: int) -> Allowance:
 def _settled_at(scheduler: SchedulerState) -> float:
     """When the latest of the doubts settles that have no later submit of ours; 0: there is none."""
     acked = scheduler.lookups.acked
-    last_at = acked[-1][0] if acked else 0.0
+    last_at, settle_s = acked[-1][0] if acked else 0.0, scheduler.limits.settle_s
     unclear_at = [
         job.unclear_at
         for job in scheduler.doubts
-        if job.may_be_absent and not needs_lookup(job) and job.unclear_at >= last_at
+        if job.may_be_absent and not needs_lookup(job) and job.unclear_at + settle_s > last_at
     ]
-    return max(unclear_at) + scheduler.limits.settle_s if unclear_at else 0.0
+    return max(unclear_at) + settle_s if unclear_at else 0.0

@@ -35,10 +35,10 @@ CUP = job(
 )
 OTHER_BODY = '{"prompt":"a jug"}'
 PATIENCE_S = 2 * (GRACE_S + SETTLE_S)
-EARLIER_ACK, LATER_ACK = [(SENT_AT - 1, "r")], [(UNCLEAR_AT + 1, "r")]
+EARLIER_ACK, LATER_ACK = [(SENT_AT - 1, "r")], [(SETTLED_AT, "r")]
 CONTROL_ID = "control"
-CONTROL = OwnRequest("flux-pro", OTHER_BODY, UNCLEAR_AT + 30)
-CONTROL_ROW = HistoryRow(CONTROL_ID, "flux-pro", OTHER_BODY, UNCLEAR_AT + 31)
+CONTROL = OwnRequest("flux-pro", OTHER_BODY, SETTLED_AT)
+CONTROL_ROW = HistoryRow(CONTROL_ID, "flux-pro", OTHER_BODY, SETTLED_AT + 1)
 
 
 def row(id_="r-1", at=SENT_AT + 1, body=BODY, model="flux-pro"):
@@ -237,6 +237,7 @@ def test_absence_is_proved_by_a_complete_late_read_with_a_later_submit_of_ours()
 
 STRANGE_CONTROLS = [
     (replace(CONTROL, sent_at=UNCLEAR_AT), CONTROL_ROW, "not later than the doubt"),
+    (replace(CONTROL, sent_at=SETTLED_AT - 1), CONTROL_ROW, "what is in doubt may arrive later"),
     (replace(CONTROL, sent_at=UNCLEAR_AT - 60), CONTROL_ROW, "earlier"),
     (CONTROL, replace(CONTROL_ROW, request_id="stranger"), "not in the list"),
     (CONTROL, replace(CONTROL_ROW, body='{"prompt":"a jug","seed":7}'), "the body is changed"),
@@ -244,8 +245,8 @@ STRANGE_CONTROLS = [
     (CONTROL, replace(CONTROL_ROW, model="Flux Pro"), "the model has another name"),
     (CONTROL, replace(CONTROL_ROW, model=""), "the model is not told"),
     (CONTROL, replace(CONTROL_ROW, created_at=None), "times cannot be read"),
-    (CONTROL, replace(CONTROL_ROW, created_at=UNCLEAR_AT + 31 + 19_800), "another time zone"),
-    (CONTROL, replace(CONTROL_ROW, created_at=UNCLEAR_AT + 31 - 1800), "a zone to the west"),
+    (CONTROL, replace(CONTROL_ROW, created_at=SETTLED_AT + 1 + 19_800), "another time zone"),
+    (CONTROL, replace(CONTROL_ROW, created_at=SETTLED_AT + 1 - 1800), "a zone to the west"),
 ]
 
 
