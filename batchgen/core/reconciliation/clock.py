@@ -36,7 +36,9 @@ def history_skew_s(read: HistoryRead, own: Mapping[str, OwnRequest], skew_s: flo
     late_s = sorted(
         row.created_at - request.sent_at - skew_s
         for request_id, request in own.items()
-        if (row := read.rows.get(request_id)) is not None and row.created_at is not None
+        if (row := read.rows.get(request_id)) is not None
+        and row.created_at is not None
+        and not request.is_ahead(read)
     )
     if not late_s or any(map(is_timely, late_s)):
         return skew_s

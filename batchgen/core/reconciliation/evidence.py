@@ -173,6 +173,7 @@ class Evidence:
                 if (row := self.read.rows.get(request_id)) is not None
                 and row.model == request.model
                 and row.body == comparable(request.body) != ""
+                and not request.is_ahead(self.read)
                 and self._is_timely(row, request)
             ),
             default=0.0,

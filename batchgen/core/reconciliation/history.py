@@ -50,6 +50,11 @@ class OwnRequest:
     body: str
     sent_at: float
 
+    def is_ahead(self, read: HistoryRead) -> bool:
+        """Whether it is dated after a read that shows it: an earlier process had another clock, and
+        its instants tell nothing of before and after."""
+        return self.sent_at > read.started_at + SKEW_S
+
 
 @dataclass(slots=True)
 class HistoryRead:

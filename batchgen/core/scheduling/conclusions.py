@@ -81,7 +81,11 @@ def _learn_control(
     scheduler: SchedulerState, read: HistoryRead, own: Mapping[str, OwnRequest]
 ) -> None:
     """Requests of ours that the history shows: it has caught up with them."""
-    shown = [request.sent_at for id_, request in own.items() if id_ in read.rows]
+    shown = [
+        request.sent_at
+        for id_, request in own.items()
+        if id_ in read.rows and not request.is_ahead(read)
+    ]
     scheduler.lookups.show(max(shown, default=0.0))
     scheduler.lookups.wants_control.clear()
 

@@ -65,6 +65,15 @@ def test_what_one_row_of_ours_tells(late_s, learned_s, why):
     assert history_skew_s(read, own, 0.0) == learned_s, why
 
 
+@pytest.mark.parametrize("ahead_s", [3600.0, 86_400.0])
+def test_what_another_clock_dated_ahead_of_the_read_tells_nothing(ahead_s):
+    """Of these the last process may have sent two an hour before it was right again."""
+    own, read = own_rows(1.0, 2.0)
+    ahead = {id_: replace(sent, sent_at=sent.sent_at + ahead_s) for id_, sent in own.items()}
+
+    assert history_skew_s(read, ahead, 0.0) == 0.0
+
+
 ROWS = [
     ((1.0, 2.0, 3.0), 0.0, "all right"),
     ((1.0, INDIA_S, INDIA_S + 1), 0.0, "one is right"),

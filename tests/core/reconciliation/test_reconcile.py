@@ -275,6 +275,17 @@ def test_a_control_stands_where_the_clock_says(late_s, decision):
     assert found(read=shown, more_to_come=False).decision is decision
 
 
+def test_a_control_that_another_clock_dated_ahead_of_the_read_proves_nothing():
+    """It may have left before the POST: a process before this one had a clock that was fast."""
+    ahead_s = 3600.0
+    own = {CONTROL_ID: replace(CONTROL, sent_at=CONTROL.sent_at + ahead_s)}
+
+    shown = read_of(CONTROL_ROW, back_to=SENT_AT - ahead_s)
+    finding = found(read=shown, own=own, skew_s=-ahead_s, more_to_come=False)
+
+    assert finding.decision is Decision.SET_ASIDE
+
+
 def test_a_clock_that_was_misread_proves_nothing():
     """A cached answer with an old `Date` moves the whole window away from the row."""
     shown = read_of(row(), CONTROL_ROW, back_to=SENT_AT - 3600)

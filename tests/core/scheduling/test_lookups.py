@@ -218,8 +218,9 @@ def concluded(made, rows, known):
         ([ROW], {}, 0.0),
         ([ROW], own("r-1", NOW - 70), NOW - 70),
         ([ROW], own("r-1", NOW - 70) | own("r-2", NOW - 5), NOW - 70),
+        ([ROW], own("r-1", NOW + 3600), 0.0),
     ],
-    ids=["nothing", "a team-mate's", "ours", "ours, and one that it does not show"],
+    ids=["nothing", "a team-mate's", "ours", "ours, and one that it does not show", "ahead"],
 )
 def test_a_read_tells_how_far_the_history_has_caught_up(rows, known, shown_at):
     made = scheduler([job(S.RECOVERING)])
