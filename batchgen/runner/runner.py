@@ -18,12 +18,12 @@ from batchgen.core.jobs.events import Change, Event
 from batchgen.core.jobs.job import Job
 from batchgen.core.jobs.lifecycle import apply, found_at_start
 from batchgen.core.jobs.placeholders import Uploaded
-from batchgen.core.scheduling.clock_skew import redated, undatable
 from batchgen.core.scheduling.completion import Verdict
+from batchgen.core.scheduling.doubts.clock_skew import redated, undatable
+from batchgen.core.scheduling.doubts.lookups import ACKED_FOR_S
 from batchgen.core.scheduling.effects import Effect, EffectKind, Outcome, ProbeOutcome, cut_off
 from batchgen.core.scheduling.gates.gates import DISK_CHECK_S, Gate, GateKind
 from batchgen.core.scheduling.learned import CLOCKS_NOTE
-from batchgen.core.scheduling.lookups import ACKED_FOR_S
 from batchgen.core.scheduling.planner import PlannedEffects, plan
 from batchgen.core.scheduling.policy import in_time
 from batchgen.core.scheduling.state import SchedulerState
@@ -157,7 +157,7 @@ class Runner:
         outcomes, self._outcomes = self._outcomes, []
         self.scheduler.lookups.observe_skew(self._effects.skew_s)
         if self._effects.is_dated:
-            self.scheduler.clocks.skew_s = self._effects.skew_s
+            self.scheduler.clocks.observe(self._effects.skew_s)
         events, uploaded = self.scheduler.digest(outcomes, self._ports.clock.now())
         await self._record(events, uploaded=uploaded)
         for outcome in outcomes:

@@ -44,7 +44,7 @@ MUTANTS = (
     Mutant(
         "absence-without-control",
         "absence is believed of a history that has not caught up",
-        "        is_later = self.control_at > job.unclear_at\n",
+        "        is_later = self.control_at >= job.unclear_at + self.policy.settle_s\n",
         "        is_later = True\n",
         tests="tests/core/reconciliation/test_reconcile.py",
     ),

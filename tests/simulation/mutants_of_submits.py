@@ -66,10 +66,10 @@ MUTANTS = (
         "record-not-shielded",
         "a cancelled run throws away answers that are just being recorded",
         """                with anyio.CancelScope(shield=True):
-                    await self._ports.state.record(changes, notes, uploaded)
+                    await self._ports.state.record(changes, notes | told, uploaded)
 """,
         """                with anyio.CancelScope(shield=False):
-                    await self._ports.state.record(changes, notes, uploaded)
+                    await self._ports.state.record(changes, notes | told, uploaded)
 """,
         night="cancelled_at_every_step",
     ),

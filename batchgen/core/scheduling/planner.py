@@ -30,7 +30,7 @@ from batchgen.core.jobs.spec import Mode
 from batchgen.core.reconciliation.reconcile import needs_lookup
 from batchgen.core.scheduling.capacity import Slots, Submits
 from batchgen.core.scheduling.completion import Verdict, ending
-from batchgen.core.scheduling.controls import allowance
+from batchgen.core.scheduling.doubts.controls import allowance
 from batchgen.core.scheduling.effects import CALLS, Effect, EffectKind
 from batchgen.core.scheduling.gates.file_hosts import hosts_of
 from batchgen.core.scheduling.gates.gates import Gate, GateKind

@@ -23,16 +23,15 @@ from batchgen.core.jobs.placeholders import Content, Uploaded, placed, waiting_f
 from batchgen.core.jobs.policies import Limits
 from batchgen.core.jobs.spec import Mode
 from batchgen.core.reconciliation.history import HistoryRead, OwnRequest
-from batchgen.core.scheduling.clock_skew import DoubtClocks, redated
-from batchgen.core.scheduling.conclusions import concluded, doubts_without_history
-from batchgen.core.scheduling.digest import digested
+from batchgen.core.scheduling.digest import ACKED, digested, learn
+from batchgen.core.scheduling.doubts.clock_skew import DoubtClocks, redated
+from batchgen.core.scheduling.doubts.conclusions import concluded, doubts_without_history
+from batchgen.core.scheduling.doubts.lookups import Lookups
 from batchgen.core.scheduling.effects import CALLS, Effect, EffectKind, Outcome
 from batchgen.core.scheduling.gates.file_hosts import FileHosts, hosts_of
 from batchgen.core.scheduling.gates.gates import GateKind, Gates
 from batchgen.core.scheduling.latency import Latencies
 from batchgen.core.scheduling.learned import LATENCIES_NOTE, LIMITED_NOTE, PRICES_NOTE
-from batchgen.core.scheduling.learning import ACKED, learn
-from batchgen.core.scheduling.lookups import Lookups
 from batchgen.core.scheduling.policy import in_time
 from batchgen.core.scheduling.poll_schedule import PollScheduler
 from batchgen.core.scheduling.prefetch import Prefetch

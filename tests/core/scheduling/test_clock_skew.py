@@ -9,7 +9,7 @@ from batchgen.core.jobs.job import Doubt
 from batchgen.core.jobs.job import JobState as S
 from batchgen.core.jobs.lifecycle import apply
 from batchgen.core.reconciliation.history import HistoryRead, HistoryRow, OwnRequest
-from batchgen.core.scheduling.clock_skew import DoubtClocks
+from batchgen.core.scheduling.doubts.clock_skew import DoubtClocks
 from batchgen.core.scheduling.effects import Effect, EffectKind
 from batchgen.core.scheduling.state import SchedulerState
 from tests.core.builders import NOW, event, job, scheduler
@@ -71,7 +71,7 @@ def test_a_read_goes_back_to_when_the_post_left(ahead_s):
 @MOVES
 def test_absence_waits_until_a_doubt_of_another_clock_settles_by_this_one(ahead_s):
     made = doubtful(ahead_s)
-    row, own = later(made)
+    row, own = later(made, NOW + made.limits.settle_s)
 
     early = made.conclude(read(row, started_at=NOW + 60.0), own, NOW + 60.0)
     late = made.conclude(read(row), own, LATER)

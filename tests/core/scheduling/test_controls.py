@@ -13,11 +13,11 @@ from batchgen.core.jobs.lifecycle import apply
 from batchgen.core.jobs.policies import Limits
 from batchgen.core.jobs.spec import Mode
 from batchgen.core.scheduling.completion import Verdict
-from batchgen.core.scheduling.controls import KEPT, allowance
+from batchgen.core.scheduling.doubts.controls import KEPT, allowance
+from batchgen.core.scheduling.doubts.lookups import Lookups
 from batchgen.core.scheduling.effects import EffectKind
 from batchgen.core.scheduling.gates.gates import GateKind, Gates
 from batchgen.core.scheduling.gates.refusals import MODEL_PAUSE_S
-from batchgen.core.scheduling.lookups import Lookups
 from batchgen.core.scheduling.planner import plan
 from batchgen.core.scheduling.spending import Money
 from tests.core.builders import NOW, event, job, scheduler

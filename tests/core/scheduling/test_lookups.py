@@ -16,10 +16,10 @@ from batchgen.core.reconciliation.history import (
     HistoryRow,
     OwnRequest,
 )
+from batchgen.core.scheduling.doubts.lookups import ACKED_FOR_S, DENIALS, Lookups
 from batchgen.core.scheduling.effects import Effect, EffectKind, PageOutcome
 from batchgen.core.scheduling.gates.gates import GateKind
 from batchgen.core.scheduling.gates.outages import OUTAGE_AFTER
-from batchgen.core.scheduling.lookups import ACKED_FOR_S, DENIALS, Lookups
 from batchgen.core.scheduling.planner import plan
 from tests.core.builders import NOW, event, job, scheduler
 

@@ -21,13 +21,13 @@ from batchgen.core.jobs.spec import Mode
 from batchgen.core.net.http import Host
 from batchgen.core.reconciliation.history import HistoryRead
 from batchgen.core.scheduling.completion import Verdict
+from batchgen.core.scheduling.doubts.lookups import Lookups
 from batchgen.core.scheduling.effects import CALLS
 from batchgen.core.scheduling.effects import EffectKind as F
 from batchgen.core.scheduling.gates.file_hosts import hosts_of
 from batchgen.core.scheduling.gates.gates import GateKind, Gates
 from batchgen.core.scheduling.gates.outages import OUTAGE_AFTER
 from batchgen.core.scheduling.gates.refusals import MODEL_PAUSE_S
-from batchgen.core.scheduling.lookups import Lookups
 from batchgen.core.scheduling.planner import PlannedEffects, plan
 from batchgen.core.scheduling.rate_limit import MARGIN_S, RateWindow
 from batchgen.core.scheduling.spending import Money

@@ -16,12 +16,12 @@ from batchgen.core.jobs.lifecycle import TABLE, apply
 from batchgen.core.jobs.outcomes import CallKind, Signal
 from batchgen.core.jobs.policies import Limits, OnExpired, WhenAbsent
 from batchgen.core.reconciliation.history import HistoryRead
+from batchgen.core.scheduling.doubts.lookups import Lookups
 from batchgen.core.scheduling.effects import EffectKind
 from batchgen.core.scheduling.gates.file_hosts import FileHosts
 from batchgen.core.scheduling.gates.gates import GateKind, Gates
 from batchgen.core.scheduling.gates.refusals import MODEL_LATER_S, MODEL_PAUSE_S
 from batchgen.core.scheduling.latency import Latencies
-from batchgen.core.scheduling.lookups import Lookups
 from batchgen.core.scheduling.planner import plan
 from batchgen.core.scheduling.policy import (
     BUSY_S,

@@ -45,6 +45,10 @@ class DoubtClocks:
         self.began_at = now
         self.carried, self.last_s, self.were_moved = clocks_of({CLOCKS_NOTE: text or "{}"})
 
+    def observe(self, skew_s: float) -> None:
+        """An answer told how far the service's clock is ahead of this process's."""
+        self.skew_s = skew_s
+
     def dump(self) -> str:
         """The clocks as text; whole seconds, so that it rarely changes."""
         own = {} if self.skew_s is None else dict.fromkeys(self.own, self.skew_s)
