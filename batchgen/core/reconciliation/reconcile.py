@@ -187,7 +187,7 @@ class _Decisions:
             )
         return (
             f"{times}, complete back to {_instant(job.sent_at)}: "
-            "it shows neither this submit nor a later one of ours"
+            "it shows neither this submit nor one of ours from after the settle time"
         )
 
 

@@ -410,7 +410,7 @@ def test_a_later_submit_of_ours_is_waited_for_as_long_as_one_may_come(
     else:
         assert finding.reason == (
             "answer lost; the history was read once, complete back to 2027-01-15 07:53 UTC: "
-            "it shows neither this submit nor a later one of ours"
+            "it shows neither this submit nor one of ours from after the settle time"
         )
 
 
