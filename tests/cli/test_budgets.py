@@ -70,7 +70,7 @@ def test_limits_of_a_model_hold(place, simulate):
     manifest = there.manifest(5, budget=budget, defaults={"model": "flux-kontext-dev"})
     with there.start("run", manifest) as running:
         until(lambda: len(service.bills()) == 2)
-        assert running.killed_after(2.0)
+        assert running.killed_after(1.0)
     assert len(service.bills()) == 2
 
 

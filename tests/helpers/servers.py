@@ -93,7 +93,7 @@ class Server:
 
     async def settled(self):
         """Wait until every connection that was opened is closed again."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while self.closed < self.connections:
                 await asyncio.sleep(0.005)
 

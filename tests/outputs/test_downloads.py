@@ -172,11 +172,11 @@ async def test_a_dripping_download():
         await connection.send("HTTP/1.1 200 OK\r\n\r\n")
         for _ in range(30):
             await connection.send(b"x")
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.03)
 
-    fault, _ = await fault_of(drip, pace_window_s=0.1, min_bytes_per_s=1000, max_reconnects=0)
+    fault, _ = await fault_of(drip, pace_window_s=0.5, min_bytes_per_s=1000, max_reconnects=0)
     assert fault is SaveFault.TRANSIENT
-    slow_is_fine = await fetch(drip, pace_window_s=0.1, min_bytes_per_s=1)
+    slow_is_fine = await fetch(drip, pace_window_s=0.5, min_bytes_per_s=1)
     assert slow_is_fine[1].data == b"x" * 30
 
 
