@@ -78,7 +78,7 @@ MUTANTS = (
     ),
     Mutant(
         "waits-for-a-place-behind-a-dead-history",
-        "what waits for a dead history takes the only place, and the run waits for ever",
+        "what waits for a dead history takes all places, and the run waits for hours",
         "holds_submits() or scheduler.in_flight >= scheduler.limits.concurrency\n",
         "holds_submits()\n",
         night="dead_history_without_a_place",

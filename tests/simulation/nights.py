@@ -116,16 +116,16 @@ IMPATIENT = Patience(history_s=60.0)
 
 
 def dead_history_without_a_place() -> list[Scenario]:
-    """What waits for a dead history takes the only place: nothing can be submitted."""
-    cut = FaultRule(where=Endpoint.SYNC, kind=FaultKind.CUT, count=1)
+    """What waits for a dead history takes all places: nothing can be submitted."""
+    cut = FaultRule(where=Endpoint.SYNC, kind=FaultKind.CUT, count=2)
     refused = FaultRule(where=Endpoint.HISTORY, kind=FaultKind.HTTP_403)
-    specs = [*jobs(1, Mode.BLOCKING), *jobs(4)[1:]]
+    specs = [*jobs(2, Mode.BLOCKING), *jobs(4)[2:]]
     dead = service(cut, refused)
     return [
         Scenario(
             specs,
             dead,
-            Limits(concurrency=1),
+            Limits(concurrency=2),
             patience=IMPATIENT,
             again_after_s=4e4,
             longest_process_s=SHORT_S,
