@@ -27,6 +27,8 @@ NIGHT_COUNT = 50
 DEAR = frozenset({7, 23, 27, 28, 35, 47})
 """Nights near the hour, or with hundreds of looks: these few of the first fifty cost as much as all
 the others together. `make sim` has them, and `test_budgets` three of their kind."""
+RARE = frozenset({391})
+"""A run that an outage stops is in none of the first fifty: one that reached the API waits."""
 ENOUGH = {
     "processes": 70,
     "bills": 220,
@@ -52,7 +54,7 @@ ENOUGH = {
 def test_nothing_is_violated_in_a_slice_of_nights():
     found = {}
     held = Counter[str]()
-    for seed in sorted({*range(NIGHT_COUNT)} - DEAR):
+    for seed in sorted({*range(NIGHT_COUNT)} - DEAR | RARE):
         violated, counts = night(seed)
         held.update(counts)
         if violated:
@@ -179,7 +181,6 @@ def test_glitches_while_confirming_leave_nobody_unknown():
 
 
 FOUND_SEEDS = {
-    24: "a 404 while confirming a row was taken for a team-mate's, and the job paid for again",
     555: "a recovered v1 request was in the ledger without its request_id",
     591: "the same",
 }
