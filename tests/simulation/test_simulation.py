@@ -24,8 +24,8 @@ from tests.simulation.oracle import violations
 from tests.simulation.scenarios import scenario_of
 
 NIGHT_COUNT = 50
-DEAR = frozenset({7, 23, 27, 28, 35, 47})
-"""Nights near the hour, or with hundreds of looks: these few of the first fifty cost as much as all
+DEAR = frozenset({0, 7, 21, 23, 24, 25, 26, 27, 28, 35, 44, 47})
+"""Nights near the hour, or with hundreds of looks: these few of the first fifty cost more than all
 the others together. `make sim` has them, and `test_budgets` three of their kind."""
 RARE = frozenset({391})
 """A run that an outage stops is in none of the first fifty: one that reached the API waits."""
@@ -68,7 +68,7 @@ def story(report: RehearsalReport) -> list[str]:
     return [sentence(change) for change in report.progress.changes]
 
 
-@pytest.mark.parametrize("seed", [5, 8, 22, 39])
+@pytest.mark.parametrize("seed", [5, 39])
 def test_a_seed_tells_the_same_story_twice(seed):
     first, second = rehearse(scenario_of(seed)), rehearse(scenario_of(seed))
 
@@ -138,6 +138,7 @@ THINNED = {
     "cancelled_at_every_step": 3,
     "stopped_at_every_step": 3,
     "endless_requests": 3,
+    "every_oddity": 2,
     "uploads_killed_at_every_step": 3,
 }
 """Of these every second or third night is played every day: a kill still falls on every step, and
@@ -154,7 +155,7 @@ def assert_nothing_is_violated(nights):
     assert not found
 
 
-@pytest.mark.parametrize("name", NIGHTS)
+@pytest.mark.parametrize("name", sorted(NIGHTS.keys() - {"glitches_while_confirming"}))
 def test_nothing_is_violated_in_a_night_with_a_name(name):
     assert_nothing_is_violated(NIGHTS[name]()[:: THINNED.get(name, 1)])
 
@@ -175,6 +176,7 @@ def test_glitches_while_confirming_leave_nobody_unknown():
     adopted = 0
     for scenario in NIGHTS["glitches_while_confirming"]():
         report = rehearse(scenario)
+        assert violations(scenario, report) == []
         assert report.counts() == {JobState.DONE: len(scenario.specs)}
         adopted += kinds(report)[EventKind.ADOPTED]
     assert adopted >= 3
