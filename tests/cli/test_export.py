@@ -412,7 +412,7 @@ def test_a_full_disk_stops_it_and_it_goes_on_with_space(place, tmp_path):
         ended = place.inside("export", "few", *options)
         assert ended.code == 3
         assert "No space left on device" in ended.err
-        assert "the same command goes on from here" in ended.err
+        assert "give the same command again" in ended.err
         ballast.unlink()
         ended = place.inside("export", "few", *options, "--json")
         assert (ended.code, ended.json["files"]) == (0, 5)
