@@ -89,7 +89,7 @@ class Schedule:
         return min(next_s, age_s + MAX_INTERVAL_S)
 
 
-@lru_cache(512)
+@lru_cache(64)
 def schedule(quantiles: tuple[float, ...], price_s: float) -> Schedule:
     """The cheapest schedule at a price; see the module for the recurrence.
 
