@@ -12,7 +12,9 @@ def printable(text: str, limit: int = MAX_ERROR_CHARACTERS) -> str:
 
     Escape sequences in error texts could otherwise rewrite what the reader sees.
     """
-    kept = "".join(c if c.isprintable() else " " for c in text[: limit * 4])
+    kept = text[: limit * 4]
+    if not kept.isprintable():
+        kept = "".join(c if c.isprintable() else " " for c in kept)
     line = " ".join(kept.split())
     return line if len(line) <= limit else line[: limit - 1] + "…"
 

@@ -210,7 +210,9 @@ class SchedulerState:
         if event.kind not in ACKED or event.retry_at or job.state is JobState.UNFETCHED:
             return event
         is_running = event.kind is EventKind.RUNNING
-        asked = replace(job, polls=job.polls + is_running, sent_at=job.sent_at or event.at)
+        asked = job
+        if is_running or not job.sent_at:
+            asked = replace(job, polls=job.polls + is_running, sent_at=job.sent_at or event.at)
         not_done_at = event.at if is_running else asked.sent_at
         poll_at = self.polls.next_poll_at(asked, not_done_at)
         return replace(event, retry_at=max(event.at, poll_at))

@@ -111,8 +111,8 @@ def read_submit(
     if not _is_request_id(request_id):
         reason = "the service accepted the submit but named no request_id"
         return _no_result(job, outcome, now, CallKind.SUBMIT, reason)
-    acked = _answer(EventKind.ACKED, job, now, CallKind.SUBMIT)
-    return Reading(replace(acked, request_id=request_id), {})
+    acked = _answer(EventKind.ACKED, job, now, CallKind.SUBMIT, request_id=request_id)
+    return Reading(acked, {})
 
 
 def read_status(job: Job, outcome: CallOutcome, now: float) -> Event:
@@ -125,8 +125,8 @@ def read_status(job: Job, outcome: CallOutcome, now: float) -> Event:
     if signal is not Signal.OK:
         return failed_call(CallKind.STATUS, job, outcome, signal, now)
     if word is StateWord.COMPLETED:
-        finished = _answer(EventKind.FINISHED, job, now, CallKind.STATUS)
-        return replace(finished, receipt=read_receipt(body))
+        receipt = read_receipt(body)
+        return _answer(EventKind.FINISHED, job, now, CallKind.STATUS, receipt=receipt)
     if word is StateWord.RUNNING:
         return _event(EventKind.RUNNING, job, now, CallKind.STATUS)
     if word is StateWord.UNKNOWN:
@@ -212,8 +212,11 @@ def _final(  # noqa: PLR0913  one answer's whole circumstances
 
 def _told(kind: EventKind, job: Job, answer: Answer, now: float, call: CallKind) -> AnswerEvent:
     """A final answer: the receipt, and of v1 the id."""
-    return replace(
-        _answer(kind, job, now, call),
+    return _answer(
+        kind,
+        job,
+        now,
+        call,
         request_id=_header_id(answer.headers) if call is CallKind.SUBMIT else "",
         receipt=read_receipt(answer.object(), answer.headers),
     )
@@ -312,8 +315,7 @@ def read_confirmation(job: Job, request_id: str, outcome: CallOutcome, now: floa
         event = read_record(job, outcome, now)
         return replace(event, request_id=request_id) if isinstance(event, AnswerEvent) else event
     reason = "found in the account's history"
-    adopted = _answer(EventKind.ADOPTED, job, now, CallKind.HISTORY, reason)
-    return replace(adopted, request_id=request_id)
+    return _answer(EventKind.ADOPTED, job, now, CallKind.HISTORY, reason, request_id=request_id)
 
 
 def _recovered(job: Job, urls: list[str]) -> tuple[Output, ...]:
@@ -343,7 +345,7 @@ def _row_urls(row: dict[str, Any]) -> list[str]:
 
 def _failed(job: Job, body: dict[str, Any], now: float, call: CallKind) -> Event:
     text = error_text_of(body) or "the service reported FAILED without a reason"
-    return replace(_answer(EventKind.FAILED, job, now, call, text), receipt=read_receipt(body))
+    return _answer(EventKind.FAILED, job, now, call, text, receipt=read_receipt(body))
 
 
 def error_text_of(body: dict[str, Any]) -> str:
@@ -358,9 +360,25 @@ def _event(kind: EventKind, job: Job, now: float, call: CallKind, reason: str = 
     return Event(kind, job.key, now, reason, response=Response(call, Signal.OK, now, reason))
 
 
-def _answer(kind: EventKind, job: Job, now: float, call: CallKind, reason: str = "") -> AnswerEvent:
-    response = Response(call, Signal.OK, now, reason)
-    return AnswerEvent(kind, job.key, now, reason, response=response)
+def _answer(  # noqa: PLR0913  what one answer tells
+    kind: EventKind,
+    job: Job,
+    now: float,
+    call: CallKind,
+    reason: str = "",
+    *,
+    request_id: str = "",
+    receipt: Receipt | None = None,
+) -> AnswerEvent:
+    return AnswerEvent(
+        kind,
+        job.key,
+        now,
+        reason,
+        response=Response(call, Signal.OK, now, reason),
+        request_id=request_id,
+        receipt=receipt,
+    )
 
 
 def _keep_id(job: Job, event: Event, outcome: CallOutcome) -> Event:
