@@ -59,7 +59,8 @@ class Runner:
         self._outcomes: list[Outcome] = []
         self._news = anyio.Event()
         self._pool = WorkerPool(self._carry_out)
-        self._posts: set[anyio.CancelScope] = set()
+        self._posts: dict[anyio.CancelScope, None] = {}
+        """POSTs under way, in the order in which they left: they are cut off in that order too."""
         self._posts_end_at = math.inf
         self._fault: BatchgenError | None = None
         self._announcer = Announcer(ports.progress)
@@ -222,11 +223,11 @@ class Runner:
             await self._landed(effect)
             return
         with anyio.CancelScope(shield=True) as scope:
-            self._posts.add(scope)
+            self._posts[scope] = None
             try:
                 await self._landed(effect)
             finally:
-                self._posts.discard(scope)
+                del self._posts[scope]
 
     async def _landed(self, effect: Effect) -> None:
         """Carry it out, and keep the outcome, also when it is cut off."""
