@@ -18,7 +18,7 @@ MUTANTS = (
         "a row of ours whose record comes later than the list is a team-mate's for good",
         "        if doubted_s >= MAX_LAG_S or self.denials[candidate] < DENIALS - 1:\n",
         "        if True:\n",
-        tests="tests/simulation/test_doubts.py",
+        tests="tests/core/scheduling/test_lookups.py",
     ),
     Mutant(
         "adoption-ignores-time",
@@ -46,6 +46,13 @@ MUTANTS = (
         "absence is believed of a history that has not caught up",
         "        is_later = self.control_at >= job.unclear_at + self.policy.settle_s\n",
         "        is_later = True\n",
+        tests="tests/core/reconciliation/test_reconcile.py",
+    ),
+    Mutant(
+        "control-before-the-settle-time",
+        "absence is believed although the POST may have arrived after the submit that proves it",
+        "        is_later = self.control_at >= job.unclear_at + self.policy.settle_s\n",
+        "        is_later = self.control_at > job.unclear_at\n",
         tests="tests/core/reconciliation/test_reconcile.py",
     ),
     Mutant(
