@@ -46,7 +46,7 @@ RESULT_AFTER = 2
 SCOUTS = 3
 """Of a model without a single result, so many requests are asked for at once: what they tell
 is true of the others as well."""
-FREE_POLLS = 10
+FREE_POLLS = 20
 """Where polls are not counted, each request is asked for so often before it waits for scouts."""
 SCOUT_STEP = 1.15
 """The next scout is so much older than the last one that still ran."""
