@@ -31,7 +31,7 @@ async def serve_page(directory: RunDirectory, clock: Clock) -> AsyncIterator[Non
         try:
             await stack.aclose()
         except Exception as error:  # noqa: BLE001  told; how the run ended is still so
-            say(f"the page did not end well: {error!r}")
+            say(f"the page did not end well: {str(error) or type(error).__name__}")
 
 
 async def _served(directory: RunDirectory, clock: Clock, stack: AsyncExitStack) -> str:
