@@ -147,6 +147,13 @@ MUTANTS = (
         tests="tests/core/reconciliation/test_reconcile.py",
     ),
     Mutant(
+        "clock-that-nobody-told-believed",
+        "absence is believed of a POST that a clock dated of which nothing is known",
+        "            return self.carried[key] is not None\n",
+        "            return True\n",
+        night="killed_before_a_fast_clock_was_noticed",
+    ),
+    Mutant(
         "clock-of-any-distance",
         "one odd row of ours moves the times of all others",
         "    return offset_s if abs(late_s - offset_s) <= SKEW_S and ",

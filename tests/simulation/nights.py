@@ -73,6 +73,25 @@ def stopped_at_every_step() -> list[Scenario]:
     return _at_every_step(Mishap.STOP)
 
 
+def killed_before_a_fast_clock_was_noticed() -> list[Scenario]:
+    """No answer told a process by how much its clock was ahead. It dies, and the next one begins
+    with a clock that is right, when the instants that are noted are over."""
+    lost = FaultRule(where=Endpoint.SUBMIT, kind=FaultKind.DROP_AFTER, until_s=30)
+    silent = FaultRule(where=Endpoint.CREDITS, kind=FaultKind.DROP_BEFORE, until_s=30)
+    return [
+        Scenario(
+            jobs(6),
+            service(lost, silent, history_lag_s=1.0),
+            Limits(concurrency=2),
+            clock_errors_s=[ahead_s],
+            interruptions=[Interruption(Mishap.KILL, step)],
+            downtime_s=ahead_s + 300.0,
+        )
+        for ahead_s in (3600.0, 700.0)
+        for step in range(4, 14)
+    ]
+
+
 def glitches_while_confirming() -> list[Scenario]:
     """Lost answers, and a history that sometimes says 404 to what is ours."""
     lost = FaultRule(
@@ -263,6 +282,7 @@ NIGHTS: Mapping[str, Callable[[], Sequence[Scenario]]] = {
         killed_at_every_step,
         cancelled_at_every_step,
         stopped_at_every_step,
+        killed_before_a_fast_clock_was_noticed,
         glitches_while_confirming,
         endless_requests,
         results_that_vanish_every_time,

@@ -13,9 +13,9 @@ LATENCIES_NOTE = "latencies"
 PRICES_NOTE = "prices"
 """`{"<model>": USD}`: the highest cost of a job that was seen."""
 CLOCKS_NOTE = "clocks"
-"""`{"<job key>": seconds, …, "last": seconds, "moved": true or false}`: by how much the service's
-clock was ahead of the one by which a POST is dated of which it is not known yet what became of it,
-and of the clock of the last process; and whether clocks differed."""
+"""`{"<job key>": seconds or null, …, "last": seconds, "moved": true or false}`: by how much the
+service's clock was ahead of the one that dates a POST whose end is not known yet, null where no
+answer told it, and of the clock of the last process; and whether clocks differed."""
 LIMITED_NOTE = "limited"
 """`{"until": epoch seconds, "requests_per_minute": number or null}`."""
 
@@ -66,11 +66,15 @@ def prices_of(notes: Mapping[str, str]) -> dict[str, float]:
     return {model: float(usd) for model, usd in noted.items() if _is_number(usd)}
 
 
-def clocks_of(notes: Mapping[str, str]) -> tuple[dict[int, float], float | None, bool]:
-    """How far the service's clock was ahead of those that dated POSTs, by job key, and of that of
-    the last process; and whether clocks differed."""
+def clocks_of(notes: Mapping[str, str]) -> tuple[dict[int, float | None], float | None, bool]:
+    """How far the service's clock was ahead of those that dated POSTs, by job key, None where that
+    is not known, and of that of the last process; and whether clocks differed."""
     noted = _noted(notes, CLOCKS_NOTE)
-    of_jobs = {int(key): float(s) for key, s in noted.items() if key.isdigit() and _is_number(s)}
+    of_jobs = {
+        int(key): float(s) if _is_number(s) else None
+        for key, s in noted.items()
+        if key.isdigit() and (s is None or _is_number(s))
+    }
     last_s = noted.get("last")
     return of_jobs, last_s if _is_number(last_s) else None, noted.get("moved") is True
 

@@ -170,3 +170,19 @@ def test_a_note_of_another_shape_is_as_good_as_none(note):
     clocks.load(note, NOW)
 
     assert (clocks.carried, clocks.last_s, clocks.are_mixed) == ({}, None, False)
+
+
+@pytest.mark.parametrize("doubt", [Doubt.OPEN, Doubt.SERVER_ERROR])
+def test_where_no_answer_told_by_which_clock_a_post_is_dated_no_absence_is_proved(doubt):
+    """Its process died before any answer came: it may have left an hour before its instant."""
+    sent = [job(S.AMBIGUOUS, sent_at=NOW - 100.0, unclear_at=NOW - 50.0, doubt=doubt)]
+    before, made = scheduler([job(S.PENDING)]), scheduler(sent)
+    before.apply([apply(before.jobs[1], event(E.INTENDED))])
+    made.clocks.load(before.clocks.dump(), NOW)
+    made.clocks.skew_s = 0.0
+    row, own = later(made)
+
+    told = made.conclude(read(row), own, LATER)
+
+    assert before.clocks.dump() == made.clocks.dump().replace(',"last":0,"moved":false', "")
+    assert [event.kind for event in told] == [E.SET_ASIDE]

@@ -28,14 +28,15 @@ class DoubtClocks:
     """By which clocks the POSTs are dated of which nobody knows yet what became of them.
 
     A clock is told by how far the service's is ahead of it: `skew_s` of this process, None until an
-    answer told it; `carried` of the processes that dated what this one took over, by job key.
-    `own` are the keys of what is dated by this process, which began at `began_at`. `last_s` is the
-    clock of the process before, and `were_moved` says that clocks before differed.
+    answer told it; `carried` of the processes that dated what this one took over, by job key, None
+    where the process died before an answer told it. `own` are the keys of what is dated by this
+    process, which began at `began_at`. `last_s` is the clock of the process before, and
+    `were_moved` says that clocks before differed.
     """
 
     skew_s: float | None = None
     began_at: float = 0.0
-    carried: dict[int, float] = field(default_factory=dict)
+    carried: dict[int, float | None] = field(default_factory=dict)
     own: set[int] = field(default_factory=set)
     last_s: float | None = None
     were_moved: bool = False
@@ -51,8 +52,11 @@ class DoubtClocks:
 
     def dump(self) -> str:
         """The clocks as text; whole seconds, so that it rarely changes."""
-        own = {} if self.skew_s is None else dict.fromkeys(self.own, self.skew_s)
-        noted = {str(key): round(skew_s) for key, skew_s in sorted((self.carried | own).items())}
+        skews = self.carried | dict.fromkeys(self.own, self.skew_s)
+        noted: dict[str, int | None] = {
+            str(key): None if skew_s is None else round(skew_s)
+            for key, skew_s in sorted(skews.items())
+        }
         last_s = self.last_s if self.skew_s is None else self.skew_s
         if last_s is not None:
             noted |= {"last": round(last_s), "moved": self.are_mixed}
@@ -83,8 +87,9 @@ class DoubtClocks:
         """
         if job.state is not JobState.AMBIGUOUS:
             return job
-        if self.has_moved(job.key):
-            sent_at = job.sent_at + self.carried[job.key] - (self.skew_s or 0.0)
+        then_s = self.carried.get(job.key)
+        if then_s is not None and self._differs(then_s):
+            sent_at = job.sent_at + then_s - (self.skew_s or 0.0)
             return replace(job, sent_at=sent_at, unclear_at=self.began_at)
         is_reversed = job.unclear_at < job.sent_at
         return replace(job, unclear_at=self.began_at) if is_reversed else job
@@ -95,7 +100,9 @@ class DoubtClocks:
 
     def tell(self, key: int) -> bool:
         """Whether it can be told when a job in doubt was sent, so that absence may be proved."""
-        return not self.are_mixed or key in self.own or key in self.carried
+        if key in self.carried:
+            return self.carried[key] is not None
+        return not self.are_mixed or key in self.own
 
     @property
     def are_mixed(self) -> bool:
