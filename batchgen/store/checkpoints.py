@@ -42,7 +42,12 @@ class Checkpoints:
                 checkpoint(connection)
 
 
-def checkpoint(connection: sqlite3.Connection) -> None:
-    """Copy what is committed into the file, as far as no reader stands in the way."""
+def checkpoint(connection: sqlite3.Connection) -> bool:
+    """Copy what is committed into the file, as far as no reader stands in the way.
+
+    Whether all of it is there, and durable.
+    """
     with suppress(sqlite3.DatabaseError):
-        connection.execute(_PASSIVE).fetchone()
+        is_busy, logged, copied = connection.execute(_PASSIVE).fetchone()
+        return not is_busy and bool(logged == copied)
+    return False

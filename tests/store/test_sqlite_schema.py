@@ -8,6 +8,7 @@ import subprocess
 import sys
 from contextlib import closing
 
+import anyio
 import pytest
 
 from batchgen.core.jobs.events import EventKind as E
@@ -554,6 +555,24 @@ def test_a_run_that_died_and_lost_its_log_is_not_gone_on_with(path, looked_at):
         SqliteState(path),
     ):
         pass
+
+
+RECORDS_AND_DIES_AS_IT_CLOSES = RECORDS_AND_DIES.replace(
+    "    os.kill", "    state.merge()\n    state.ledger.connection.close()\n    os.kill"
+)
+
+
+def test_a_run_that_died_when_its_log_was_merged_is_gone_on_with(path):
+    """SQLite deletes the log as it closes, and the lock is let go of after that."""
+    code = [sys.executable, "-c", RECORDS_AND_DIES_AS_IT_CLOSES, str(path)]
+    dead = subprocess.run(code, check=False, timeout=60)
+    assert dead.returncode < 0
+    assert not path.with_name("state.db-wal").exists()
+
+    with SqliteState(path) as state:
+        assert state.ledger.note("a") == "b"
+        anyio.run(state.record, (), {"a": "c"})
+        assert path.with_name("run.lock").read_text().endswith("recording\n")
 
 
 @pytest.mark.parametrize("first_page", ["written", "lost"])

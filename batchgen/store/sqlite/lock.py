@@ -19,8 +19,8 @@ class RunLock:
 
     A file beside the database, because SQLite closes and opens its own. The descriptor is not
     inherited (Python opens with O_CLOEXEC), so that a child never keeps a dead run locked. The
-    holder's process id stands in the file, for the message; behind it a mark while the holder
-    records, which only a clean end takes away: `was_recording` says that the last holder died.
+    holder's process id stands in the file, for the message; behind it a mark while records may
+    stand in the write-ahead log alone. `was_recording` says that a holder died meanwhile.
     """
 
     def __init__(self, path: Path) -> None:
@@ -66,6 +66,11 @@ class RunLock:
     def mark_recording(self) -> None:
         """From now on, an end that is not clean shows."""
         os.pwrite(self._descriptor, f"{os.getpid()}\n".encode() + _RECORDING, 0)
+
+    def mark_merged(self) -> None:
+        """Nothing stands in the log alone; durable, since the log is deleted next."""
+        os.ftruncate(self._descriptor, len(f"{os.getpid()}\n"))
+        os.fsync(self._descriptor)
 
     def __exit__(
         self,

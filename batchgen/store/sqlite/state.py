@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -78,10 +79,22 @@ class SqliteState:
     ) -> None:
         """Close the file, then let go of the lock."""
         self._checkpoints.stop()
+        self.merge()
         self.ledger.connection.close()
         self._ballast.drop()
         # Closed: the log is merged into the file, whatever the reason for closing.
         self._lock.__exit__(None, None, None)
+
+    def merge(self) -> None:
+        """Bring the log into the file and take the mark away, before SQLite deletes the log.
+
+        A death between the two would look like a log that was lost. Where a reader or the disk
+        stands in the way, the log stays, and so does the mark.
+        """
+        if checkpoint(self.ledger.connection):
+            with suppress(OSError):
+                self._lock.mark_merged()
+            self._marked = False
 
     @property
     def importer(self) -> SqliteImporter:
