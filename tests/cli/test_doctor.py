@@ -167,7 +167,9 @@ def test_the_record_of_a_run(place, service, tmp_path):
     (run / "state.db-wal").unlink(missing_ok=True)
     assert "is gone" in lines(there.inside("doctor", run, "--json"))["process"]["what"]
     (run / "state.db-wal").touch()
-    assert "died" in lines(there.inside("doctor", run, "--json"))["process"]["what"]
+    assert "is gone" in lines(there.inside("doctor", run, "--json"))["process"]["what"]
+    (run / "state.db-wal").write_bytes(bytes(64))
+    assert "log is there" in lines(there.inside("doctor", run, "--json"))["process"]["what"]
     (run / "run.lock").write_text("")
     with SqliteState(run / "state.db"):
         told = lines(there.inside("doctor", run, "--json"))

@@ -557,6 +557,20 @@ def test_a_run_that_died_and_lost_its_log_is_not_gone_on_with(path, looked_at):
         pass
 
 
+def test_a_run_that_died_having_recorded_nothing_new_is_gone_on_with(path):
+    """Its log is empty: of a note that stays as it was SQLite writes no page."""
+    with SqliteState(path) as state:
+        anyio.run(state.record, (), {"a": "b"})
+    dead = subprocess.run(
+        [sys.executable, "-c", RECORDS_AND_DIES, str(path)], check=False, timeout=60
+    )
+    assert dead.returncode < 0
+    assert path.with_name("state.db-wal").stat().st_size == 0
+
+    with SqliteState(path) as state:
+        assert state.ledger.note("a") == "b"
+
+
 RECORDS_AND_DIES_AS_IT_CLOSES = RECORDS_AND_DIES.replace(
     "    os.kill", "    state.merge()\n    state.ledger.connection.close()\n    os.kill"
 )

@@ -60,7 +60,8 @@ def process(run: RunDirectory) -> Iterator[Diagnosis]:
         return
     if "recording" not in words:
         return
-    if not run.state.with_name(f"{run.state.name}-wal").exists():
+    log = run.state.with_name(f"{run.state.name}-wal")
+    if not log.exists() or not log.stat().st_size:
         what = "the last run died, and its write-ahead log is gone: request_ids may be missing"
         remedy = f"put {run.state.name}-wal back beside {run.state.name} before the next run"
         yield Diagnosis("process", Level.FAIL, what, remedy)

@@ -41,6 +41,7 @@ class SqliteState:
     def __init__(self, path: Path, checkpoint_s: float = CHECKPOINT_S) -> None:
         """At least every `checkpoint_s` seconds the file itself holds what was recorded."""
         self.path = path
+        self._log = path.with_name(f"{path.name}-wal")
         self._checkpoints = Checkpoints(path, checkpoint_s)
         self._lock = RunLock(path.with_name("run.lock"))
         self._marked = False
@@ -108,15 +109,18 @@ class SqliteState:
 
     def _refuse_lost_log(self) -> None:
         """After a death the newest records stand in the write-ahead log alone."""
-        log = self.path.with_name(self.path.name + "-wal")
-        # An empty one was laid by somebody who only looked: the mark is set after the first record.
-        if self._lock.was_recording and not (log.exists() and log.stat().st_size):
+        if self._lock.was_recording and not self._has_log():
             self._lock.mark_recording()
             raise StateError(
-                f"{log} is gone, and with it the last records of a run that died: request_ids may "
-                f"be missing.\n    Put it back beside {self.path.name}; or delete "
+                f"{self._log} is gone, and with it the last records of a run that died: "
+                f"request_ids may be missing.\n    Put it back beside {self.path.name}; or delete "
                 f"{self._lock.path} to go on without it, at the risk of paying twice"
             )
+
+    def _has_log(self) -> bool:
+        """Whether anything stands in the log. An empty one was laid by somebody who only looked, or
+        who recorded what was there already: SQLite writes no page that stays as it was."""
+        return self._log.exists() and self._log.stat().st_size > 0
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         if self._turn is None:
@@ -149,7 +153,7 @@ class SqliteState:
                 raise
             self.ledger.record(changes, notes, uploaded)
         self._recorded_at = max(latest_at, self._recorded_at)
-        if not self._marked:
+        if not self._marked and self._has_log():
             self._lock.mark_recording()
             self._marked = True
 
