@@ -204,7 +204,8 @@ class Session:
             media_models={model.slug for model in self.service.load_catalog() if model.makes_media},
         )
         scheduler.load(await self.state.note(LATENCIES_NOTE), await self.state.note(PRICES_NOTE))
-        scheduler.clocks.load(await self.state.note(CLOCKS_NOTE), self.clock.now())
+        clocks, carries_on = await self.state.note(CLOCKS_NOTE), self.clock.carries_on
+        scheduler.clocks.load(clocks, self.clock.now(), carries_on=carries_on)
         return scheduler
 
     def exit_code(self, end: RunEnd, counts: dict[JobState, int]) -> ExitCode:

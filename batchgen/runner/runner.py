@@ -127,7 +127,7 @@ class Runner:
             self.scheduler.gates.recall_contact()
         # By a clock that was noted a doubt is dated once the service tells its time.
         carried = self.scheduler.clocks.carried
-        unclear = [job for job in self.scheduler.ambiguous if carried.get(job.key) is None]
+        unclear = [job for job in self.scheduler.ambiguous if job.key not in carried]
         await self._record([event for job in unclear if (event := undatable(job, now))])
 
     async def _loop(self) -> RunEnd:

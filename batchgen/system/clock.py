@@ -36,7 +36,9 @@ class SystemClock:
         wall = time.time()  # noqa: TID251  this is the Clock port
         self._offset_s = wall - time.clock_gettime(_STEADY)
         stored = json.loads(anchor) if anchor else {}
-        if stored.get("boot") == boot_id() != "":
+        self.carries_on = stored.get("boot") == boot_id() != ""
+        """Whether it is the clock of that process."""
+        if self.carries_on:
             self._offset_s = float(stored["offset_s"])
 
     def anchor(self) -> str:

@@ -130,10 +130,13 @@ class _Rehearsal:
 
     async def play(self) -> RehearsalReport:
         """Process after process, until one has nothing more to do."""
+        last_error_s: float | None = None
         for process in range(1, MAX_PROCESSES):
             self.world.revive()
-            clock = VirtualClock(self._clock_errors_s.pop(0) if self._clock_errors_s else 0.0)
-            scheduler = _board(self.scenario, self.state, clock.now())
+            error_s = self._clock_errors_s.pop(0) if self._clock_errors_s else 0.0
+            clock, carries_on = VirtualClock(error_s), error_s == last_error_s
+            last_error_s = error_s
+            scheduler = _board(self.scenario, self.state, clock.now(), carries_on=carries_on)
             ports = Ports(
                 self.api, Segmind(), self.state, self.outputs, clock, self.progress, self.inputs
             )
@@ -249,7 +252,9 @@ def _is_by(end: RunEnd, kind: GateKind) -> bool:
     return end.gate is not None and end.gate.kind is kind
 
 
-def _board(scenario: Scenario, state: MemoryState, now: float) -> SchedulerState:
+def _board(
+    scenario: Scenario, state: MemoryState, now: float, *, carries_on: bool
+) -> SchedulerState:
     ledger = state.stored
     money = Money.of(scenario.max_spend_usd, ledger.totals(), ledger.active())
     money.allow_unknown = scenario.allow_unknown_price
@@ -265,5 +270,5 @@ def _board(scenario: Scenario, state: MemoryState, now: float) -> SchedulerState
         media_models={model.slug for model in catalog.load() if model.makes_media},
     )
     scheduler.load(ledger.note(LATENCIES_NOTE), ledger.note(PRICES_NOTE))
-    scheduler.clocks.load(ledger.note(CLOCKS_NOTE), now)
+    scheduler.clocks.load(ledger.note(CLOCKS_NOTE), now, carries_on=carries_on)
     return scheduler

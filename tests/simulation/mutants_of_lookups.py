@@ -149,8 +149,8 @@ MUTANTS = (
     Mutant(
         "clock-that-nobody-told-believed",
         "absence is believed of a POST that a clock dated of which nothing is known",
-        "            return self.carried[key] is not None\n",
-        "            return True\n",
+        "        if key in self.lost:\n",
+        "        if False:\n",
         night="killed_before_a_fast_clock_was_noticed",
     ),
     Mutant(

@@ -13,9 +13,11 @@ LATENCIES_NOTE = "latencies"
 PRICES_NOTE = "prices"
 """`{"<model>": USD}`: the highest cost of a job that was seen."""
 CLOCKS_NOTE = "clocks"
-"""`{"<job key>": seconds or null, …, "last": seconds, "moved": true or false}`: by how much the
-service's clock was ahead of the one that dates a POST whose end is not known yet, null where no
-answer told it, and of the clock of the last process; and whether clocks differed."""
+"""`{"<job key>": seconds, …, "untold": [job key, …], "lost": [job key, …], "last": seconds,
+"moved": true or false}`: by how much the service's clock was ahead of the one that dates a POST
+whose end is not known yet. `untold` are those that the last process dated before an answer told it,
+`lost` those of which nobody can tell any more. `last` is the clock of the last process, and `moved`
+says whether clocks differed."""
 LIMITED_NOTE = "limited"
 """`{"until": epoch seconds, "requests_per_minute": number or null}`."""
 
@@ -66,17 +68,33 @@ def prices_of(notes: Mapping[str, str]) -> dict[str, float]:
     return {model: float(usd) for model, usd in noted.items() if _is_number(usd)}
 
 
-def clocks_of(notes: Mapping[str, str]) -> tuple[dict[int, float | None], float | None, bool]:
-    """How far the service's clock was ahead of those that dated POSTs, by job key, None where that
-    is not known, and of that of the last process; and whether clocks differed."""
+@dataclass(frozen=True, slots=True)
+class NotedClocks:
+    """The clocks by which POSTs are dated, as `CLOCKS_NOTE` has them."""
+
+    of_jobs: dict[int, float]
+    untold: set[int]
+    lost: set[int]
+    last_s: float | None
+    were_moved: bool
+
+
+def clocks_of(notes: Mapping[str, str]) -> NotedClocks:
+    """The clocks of the processes before."""
     noted = _noted(notes, CLOCKS_NOTE)
-    of_jobs = {
-        int(key): float(s) if _is_number(s) else None
-        for key, s in noted.items()
-        if key.isdigit() and (s is None or _is_number(s))
-    }
+    of_jobs = {int(key): float(s) for key, s in noted.items() if key.isdigit() and _is_number(s)}
     last_s = noted.get("last")
-    return of_jobs, last_s if _is_number(last_s) else None, noted.get("moved") is True
+    return NotedClocks(
+        of_jobs,
+        _keys(noted.get("untold")),
+        _keys(noted.get("lost")),
+        last_s if _is_number(last_s) else None,
+        noted.get("moved") is True,
+    )
+
+
+def _keys(noted: object) -> set[int]:
+    return {key for key in noted if isinstance(key, int)} if isinstance(noted, list) else set()
 
 
 def limited_of(notes: Mapping[str, str], now: float) -> Limited | None:

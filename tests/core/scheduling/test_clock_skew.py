@@ -173,16 +173,24 @@ def test_a_note_of_another_shape_is_as_good_as_none(note):
 
 
 @pytest.mark.parametrize("doubt", [Doubt.OPEN, Doubt.SERVER_ERROR])
-def test_where_no_answer_told_by_which_clock_a_post_is_dated_no_absence_is_proved(doubt):
-    """Its process died before any answer came: it may have left an hour before its instant."""
-    sent = [job(S.AMBIGUOUS, sent_at=NOW - 100.0, unclear_at=NOW - 50.0, doubt=doubt)]
-    before, made = scheduler([job(S.PENDING)]), scheduler(sent)
+@pytest.mark.parametrize("carries_on", [False, True])
+def test_what_a_clock_dated_of_which_no_answer_told_is_absent_by_the_same_clock_only(
+    doubt, carries_on
+):
+    """Its process died before any answer came. Where the machine stayed up, the next process has
+    the same clock; else the POST may have left an hour before its instant, or after it."""
+    before = scheduler([job(S.PENDING)])
     before.apply([apply(before.jobs[1], event(E.INTENDED))])
-    made.clocks.load(before.clocks.dump(), NOW)
-    made.clocks.skew_s = 0.0
-    row, own = later(made)
+    sent = job(S.AMBIGUOUS, sent_at=NOW - 100.0, unclear_at=NOW - 50.0, doubt=doubt)
+    between, made = DoubtClocks(), scheduler([sent])
+    between.load(before.clocks.dump(), NOW, carries_on=carries_on)
+    made.clocks.load(between.dump(), NOW, carries_on=True)
+    made.clocks.observe(0.0)
+    row, own = later(made, NOW + made.limits.settle_s)
 
     told = made.conclude(read(row), own, LATER)
 
-    assert before.clocks.dump() == made.clocks.dump().replace(',"last":0,"moved":false', "")
-    assert [event.kind for event in told] == [E.SET_ASIDE]
+    assert before.clocks.dump() == '{"untold":[1]}'
+    assert [event.kind for event in told] == [E.ABSENT if carries_on else E.SET_ASIDE]
+    made.apply([apply(made.jobs[1], one) for one in told])
+    assert made.clocks.dump() == '{"last":0,"moved":false}'

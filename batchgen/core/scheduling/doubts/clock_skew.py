@@ -28,23 +28,27 @@ class DoubtClocks:
     """By which clocks the POSTs are dated of which nobody knows yet what became of them.
 
     A clock is told by how far the service's is ahead of it: `skew_s` of this process, None until an
-    answer told it; `carried` of the processes that dated what this one took over, by job key, None
-    where the process died before an answer told it. `own` are the keys of what is dated by this
-    process, which began at `began_at`. `last_s` is the clock of the process before, and
-    `were_moved` says that clocks before differed.
+    answer told it; `carried` of the processes that dated what this one took over, by job key.
+    `own` are the keys of what is dated by the clock of this process, which began at `began_at`;
+    `lost` of what is dated by a clock of which no answer told. `last_s` is the clock of the process
+    before, and `were_moved` says that clocks before differed.
     """
 
     skew_s: float | None = None
     began_at: float = 0.0
-    carried: dict[int, float | None] = field(default_factory=dict)
+    carried: dict[int, float] = field(default_factory=dict)
     own: set[int] = field(default_factory=set)
+    lost: set[int] = field(default_factory=set)
     last_s: float | None = None
     were_moved: bool = False
 
-    def load(self, text: str | None, now: float) -> None:
-        """Begin with what earlier processes noted."""
-        self.began_at = now
-        self.carried, self.last_s, self.were_moved = clocks_of({CLOCKS_NOTE: text or "{}"})
+    def load(self, text: str | None, now: float, *, carries_on: bool = False) -> None:
+        """Begin with what earlier processes noted; with `carries_on` by the clock of the last."""
+        noted = clocks_of({CLOCKS_NOTE: text or "{}"})
+        self.began_at, self.carried = now, noted.of_jobs
+        self.last_s, self.were_moved = noted.last_s, noted.were_moved
+        self.own = noted.untold if carries_on else set()
+        self.lost = noted.lost if carries_on else noted.lost | noted.untold
 
     def observe(self, skew_s: float) -> None:
         """An answer told how far the service's clock is ahead of this process's."""
@@ -52,11 +56,13 @@ class DoubtClocks:
 
     def dump(self) -> str:
         """The clocks as text; whole seconds, so that it rarely changes."""
-        skews = self.carried | dict.fromkeys(self.own, self.skew_s)
-        noted: dict[str, int | None] = {
-            str(key): None if skew_s is None else round(skew_s)
-            for key, skew_s in sorted(skews.items())
+        own = {} if self.skew_s is None else dict.fromkeys(self.own, self.skew_s)
+        noted: dict[str, object] = {
+            str(key): round(skew_s) for key, skew_s in sorted((self.carried | own).items())
         }
+        untold = self.own if self.skew_s is None else ()
+        lists = {"untold": sorted(untold), "lost": sorted(self.lost)}
+        noted |= {name: keys for name, keys in lists.items() if keys}
         last_s = self.last_s if self.skew_s is None else self.skew_s
         if last_s is not None:
             noted |= {"last": round(last_s), "moved": self.are_mixed}
@@ -66,16 +72,18 @@ class DoubtClocks:
         """Changes of jobs that were `dated` before."""
         for change in changes:
             key, state = change.after.key, change.after.state
-            if state is JobState.SUBMITTING or self.has_moved(key):
-                self.own.add(key)
+            is_dated = state in _DATED_IN_HISTORY
+            is_ours = is_dated and (state is JobState.SUBMITTING or self.has_moved(key))
+            if is_ours or not is_dated:
                 self.carried.pop(key, None)
-            if state not in _DATED_IN_HISTORY:
+                self.lost.discard(key)
                 self.own.discard(key)
-                self.carried.pop(key, None)
+            if is_ours:
+                self.own.add(key)
 
     def after(self, changes: Iterable[Change]) -> DoubtClocks:
         """The clocks as they will be."""
-        then = replace(self, carried=dict(self.carried), own=set(self.own))
+        then = replace(self, carried=dict(self.carried), own=set(self.own), lost=set(self.lost))
         then.apply(changes)
         return then
 
@@ -87,9 +95,8 @@ class DoubtClocks:
         """
         if job.state is not JobState.AMBIGUOUS:
             return job
-        then_s = self.carried.get(job.key)
-        if then_s is not None and self._differs(then_s):
-            sent_at = job.sent_at + then_s - (self.skew_s or 0.0)
+        if self.has_moved(job.key):
+            sent_at = job.sent_at + self.carried[job.key] - (self.skew_s or 0.0)
             return replace(job, sent_at=sent_at, unclear_at=self.began_at)
         is_reversed = job.unclear_at < job.sent_at
         return replace(job, unclear_at=self.began_at) if is_reversed else job
@@ -100,9 +107,9 @@ class DoubtClocks:
 
     def tell(self, key: int) -> bool:
         """Whether it can be told when a job in doubt was sent, so that absence may be proved."""
-        if key in self.carried:
-            return self.carried[key] is not None
-        return not self.are_mixed or key in self.own
+        if key in self.lost:
+            return False
+        return not self.are_mixed or key in self.own or key in self.carried
 
     @property
     def are_mixed(self) -> bool:
