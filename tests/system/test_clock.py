@@ -31,18 +31,25 @@ def test_it_carries_on_the_clock_of_an_earlier_process(by_s):
 
     assert later.now() == pytest.approx(time.time() + by_s, abs=5.0)
     assert json.loads(later.anchor()) == json.loads(earlier)
+    assert later.carries_on
 
 
 @pytest.mark.parametrize("boot", ["", "another-boot", None])
 def test_after_a_reboot_the_wall_clock_is_all_there_is(boot):
     earlier = json.loads(shifted(SystemClock().anchor(), 86_400.0)) | {"boot": boot}
 
-    assert SystemClock(json.dumps(earlier)).now() == pytest.approx(time.time(), abs=5.0)
+    later = SystemClock(json.dumps(earlier))
+
+    assert later.now() == pytest.approx(time.time(), abs=5.0)
+    assert not later.carries_on
 
 
 @pytest.mark.parametrize("anchor", [None, "", "{}"])
 def test_without_an_anchor_it_is_the_wall_clock(anchor):
-    assert SystemClock(anchor).now() == pytest.approx(time.time(), abs=5.0)
+    clock = SystemClock(anchor)
+
+    assert clock.now() == pytest.approx(time.time(), abs=5.0)
+    assert not clock.carries_on
 
 
 async def test_it_sleeps_until_and_hardly_longer():
