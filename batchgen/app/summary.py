@@ -39,6 +39,8 @@ def epilogue_of(run: Path, again: str = RUN_AGAIN) -> dict[str, Any]:
                 {"model": one.model, "count": one.count, "example": one.example}
                 for one in reader.texts_beside_media()
             ],
+            "tried_again": reader.tried_again(),
+            "tokens": dict(zip(("read", "written"), reader.tokens(), strict=True)),
             "failures": _failures(run, again, grouped(reader.reasons()), reader.problem_counts()),
         }
 

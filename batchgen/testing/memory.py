@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import anyio
 
 from batchgen.core.jobs.events import Change, EventKind
-from batchgen.core.jobs.job import Job, Outlook, SavedFile, Totals
+from batchgen.core.jobs.job import Job, JobState, Outlook, SavedFile, Totals
 from batchgen.core.jobs.placeholders import Content, Uploaded
 from batchgen.core.jobs.spec import InputFile
 from batchgen.core.reconciliation.history import OwnRequest
@@ -29,7 +29,8 @@ class MemoryState:
 
     `recorded_count` counts the changes that were committed, those that may not be lost.
     `paid_again` counts, by job key, how often it was committed that a result is paid for again: a
-    process that dies right after tells nobody.
+    process that dies right after tells nobody; `failed_at_once` how often a v1 call ran and failed,
+    free of charge, and is tried again.
     """
 
     def __init__(self, world: World, disk: Disk) -> None:
@@ -37,6 +38,7 @@ class MemoryState:
         self._disk = disk
         self.recorded_count = 0
         self.paid_again: Counter[int] = Counter()
+        self.failed_at_once: Counter[int] = Counter()
         self.stored = MemoryLedger()
         """What is stored, for whoever looks at this world from outside: no step of it."""
 
@@ -56,6 +58,12 @@ class MemoryState:
         self.recorded_count += sum(change.is_news for change in changes)
         again = [change for change in changes if change.event.kind is EventKind.AGAIN]
         self.paid_again.update(change.after.key for change in again)
+        self.failed_at_once.update(
+            change.after.key
+            for change in changes
+            if change.event.kind is EventKind.TRIED_AGAIN
+            and change.before.state is JobState.SUBMITTING
+        )
         self._world.step("after commit")
 
     async def draw(

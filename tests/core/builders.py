@@ -12,6 +12,7 @@ from batchgen.core.jobs.events import (
     DoubtEvent,
     Event,
     EventKind,
+    FailedEvent,
     IntentEvent,
     SavedEvent,
 )
@@ -59,7 +60,7 @@ def event(kind: EventKind, at: float = NOW, **fields: Any) -> Event:
     return found(kind, fields.pop("job_key", 1), at, **fields)
 
 
-_EVENTS = (Event, IntentEvent, SavedEvent, AnswerEvent, DoubtEvent)
+_EVENTS = (Event, IntentEvent, SavedEvent, AnswerEvent, DoubtEvent, FailedEvent)
 
 
 def answer(body: Any = None, status: int = 200, **headers: str) -> Answer:

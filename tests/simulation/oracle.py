@@ -63,9 +63,13 @@ def _unaccounted_bills(report: RehearsalReport) -> list[str]:
 
 
 def _double_payments(report: RehearsalReport) -> list[str]:
-    """A job is accepted twice only where its paid result was gone and the policy said: again."""
-    accepted = Counter(key for key, _, state, _ in report.attempts() if state == "acked")
-    again = report.state.paid_again
+    """A job is accepted twice only where its paid result was gone and the policy said: again; what
+    FAILED is not paid for."""
+    free = {b.request_id for b in report.service.ledger.bills if b.outcome is Outcome.FAILED}
+    accepted = Counter(
+        key for key, _, state, id_ in report.attempts() if state == "acked" and id_ not in free
+    )
+    again = report.state.paid_again + report.state.failed_at_once
     return [
         f"job {key} was accepted {count} times, {again[key]} of them by policy"
         for key, count in accepted.items()

@@ -44,6 +44,8 @@ class EventKind(StrEnum):
     """Every output stands whole under its final name."""
     FAILED = "failed"
     """The service says it ran and failed."""
+    TRIED_AGAIN = "tried again"
+    """It ran and failed, free of charge, for a reason that may pass: it is submitted once more."""
     TROUBLE = "trouble"
     """An effect was fruitless; the same one is tried again later."""
     HELD = "held"
@@ -106,6 +108,13 @@ class DoubtEvent(AnswerEvent):
     """UNCLEAR, with what speaks for the POST having been accepted."""
 
     doubt: Doubt = Doubt.OPEN
+
+
+@dataclass(frozen=True, slots=True)
+class FailedEvent(AnswerEvent):
+    """FAILED. `may_pass`: nothing in its reason says that the next try would fail as well."""
+
+    may_pass: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,8 @@ TABLE: Mapping[JobState, Mapping[EventKind, JobState]] = {
         _E.NOT_ACCEPTED: _S.PENDING,
         _E.REFUSED: _S.FAILED,
         _E.UNCLEAR: _S.AMBIGUOUS,
+        _E.FAILED: _S.FAILED,
+        _E.TRIED_AGAIN: _S.PENDING,
         _E.REJECTED: _S.REJECTED,
     },
     _S.AMBIGUOUS: {
@@ -41,6 +43,7 @@ TABLE: Mapping[JobState, Mapping[EventKind, JobState]] = {
         _E.RECOVERED: _S.FETCHING,
         _E.ABSENT: _S.PENDING,
         _E.FAILED: _S.FAILED,
+        _E.TRIED_AGAIN: _S.PENDING,
         _E.TROUBLE: _S.AMBIGUOUS,
         _E.HELD: _S.AMBIGUOUS,
         _E.SET_ASIDE: _S.UNKNOWN,
@@ -50,6 +53,7 @@ TABLE: Mapping[JobState, Mapping[EventKind, JobState]] = {
         _E.FINISHED: _S.FETCHING,
         _E.RESULT: _S.FETCHING,
         _E.FAILED: _S.FAILED,
+        _E.TRIED_AGAIN: _S.PENDING,
         _E.TROUBLE: _S.SUBMITTED,
         _E.HELD: _S.SUBMITTED,
         _E.GONE: _S.RECOVERING,
@@ -62,6 +66,7 @@ TABLE: Mapping[JobState, Mapping[EventKind, JobState]] = {
         _E.SAVED: _S.DONE,
         _E.RUNNING: _S.SUBMITTED,
         _E.FAILED: _S.FAILED,
+        _E.TRIED_AGAIN: _S.PENDING,
         _E.TROUBLE: _S.FETCHING,
         _E.HELD: _S.FETCHING,
         _E.GONE: _S.RECOVERING,
@@ -75,6 +80,7 @@ TABLE: Mapping[JobState, Mapping[EventKind, JobState]] = {
         _E.RESULT: _S.FETCHING,
         _E.RUNNING: _S.SUBMITTED,
         _E.FAILED: _S.FAILED,
+        _E.TRIED_AGAIN: _S.PENDING,
         _E.TROUBLE: _S.RECOVERING,
         _E.HELD: _S.RECOVERING,
         _E.AGAIN: _S.PENDING,
@@ -107,6 +113,7 @@ _ATTEMPT: Mapping[EventKind, AttemptState] = {
 _MAY_BE_BILLED = frozenset({_E.ACKED, _E.ANSWERED, _E.UNCLEAR})
 """Events by which an attempt counts against `retry.max_attempts`."""
 
+_RAN_AND_FAILED = frozenset({_E.FAILED, _E.TRIED_AGAIN})
 _QUIET = frozenset({_E.TROUBLE, _E.HELD, _E.RUNNING, _E.REOPENED})
 """Events that leave the last reason standing unless they bring one."""
 
@@ -145,8 +152,10 @@ def _moved(job: Job, changes: dict[str, object]) -> Job:
 
 
 def _attempt_state(job: Job, event: Event) -> AttemptState | None:
+    if job.state is JobState.SUBMITTING and event.kind in _RAN_AND_FAILED:
+        return AttemptState.ACKED  # by the first API, which answers only when it is done
     if job.state is JobState.AMBIGUOUS:
-        if event.kind in {EventKind.RECOVERED, EventKind.FAILED}:
+        if event.kind is EventKind.RECOVERED or event.kind in _RAN_AND_FAILED:
             return AttemptState.ACKED
         if event.kind is EventKind.REFUSED:
             return AttemptState.ABSENT
@@ -216,7 +225,8 @@ def _facts(before: Job, target: JobState, event: Event) -> dict[str, object]:
         changes["price_usd"] = event.price_usd
     if event.reason or event.kind not in _QUIET:
         changes["reason"] = event.reason
-    if event.kind in _MAY_BE_BILLED:
+    is_counted = event.kind is EventKind.TRIED_AGAIN and before.state is JobState.SUBMITTING
+    if event.kind in _MAY_BE_BILLED or is_counted:
         changes["billable"] = before.billable + 1
     elif event.kind is EventKind.ABSENT or (
         event.kind is EventKind.REFUSED and before.doubt is not Doubt.NONE

@@ -73,7 +73,9 @@ class Retry(ManifestPart):
     """How often a job may be paid for."""
 
     max_attempts: Annotated[int, Field(ge=1, le=20, examples=[3])] = 3
-    """Submits per job that may be billed, the first one included."""
+    """Submits per job that may be billed, the first one included. What ran and failed, which is
+    free, is tried again within the same bound, unless its reason holds for the next try as well:
+    moderation, a bad parameter."""
 
 
 class Reconcile(ManifestPart):

@@ -31,7 +31,9 @@ ACKED = frozenset({EventKind.ACKED, EventKind.ADOPTED, EventKind.RUNNING, EventK
 """Events after which a request is known to be accepted and not known to be done."""
 _WITH_ID = frozenset({EventKind.ACKED, EventKind.ANSWERED, EventKind.ADOPTED})
 _TELLING = frozenset({EventKind.RESULT, EventKind.ANSWERED})
-_SHOWN = frozenset({EventKind.RECOVERED, EventKind.ADOPTED, EventKind.FAILED})
+_SHOWN = frozenset(
+    {EventKind.RECOVERED, EventKind.ADOPTED, EventKind.FAILED, EventKind.TRIED_AGAIN}
+)
 _UNKNOWN_THERE = frozenset({Signal.NOT_FOUND, Signal.RETIRED})
 
 

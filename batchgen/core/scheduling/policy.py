@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from batchgen.core.jobs.backoff import backoff_at
 from batchgen.core.jobs.capabilities import Capabilities
-from batchgen.core.jobs.events import AnswerEvent, Event, EventKind
+from batchgen.core.jobs.events import AnswerEvent, Event, EventKind, FailedEvent
 from batchgen.core.jobs.job import AWAITING_RESULT, Doubt, Job, JobState, Output
 from batchgen.core.jobs.outcomes import Signal
 from batchgen.core.jobs.policies import Limits, OnExpired, WhenAbsent
@@ -24,6 +24,9 @@ REFUSALS = 2
 BUSY_TRIES, BUSY_S = 20, 3600.0
 """So often a job may be told to come later (421, 423, 425) while others pass: with the backoff that
 takes more than an hour."""
+FAILED_TROUBLE = 3
+"""What failed waits as if so many tries had been fruitless besides: some 8 s, then 16 s. A guess:
+the service was busy."""
 STRAGGLER_S = 600.0
 """How long after its window a request may still be called running. A guess."""
 HOPELESS_WINDOWS = 2
@@ -49,7 +52,20 @@ def by_policy(job: Job, event: Event, limits: Limits, retention_s: float) -> Eve
         return _expired(job, event, limits)
     if event.kind is EventKind.ABSENT:
         return _absent(job, event, limits)
+    if isinstance(event, FailedEvent) and event.may_pass:
+        return _failed(job, event, limits)
     return event
+
+
+def _failed(job: Job, event: Event, limits: Limits) -> Event:
+    """What failed for a reason that may pass is submitted again, free of charge, within the bounds
+    of what may be billed: whether it fails again nobody knows."""
+    submits = job.billable + (job.state is JobState.SUBMITTING)
+    if not job.listed or submits >= limits.max_attempts:
+        reason = f"{event.reason}; failed {submits} times" if submits > 1 else event.reason
+        return replace(event, reason=reason)
+    retry_at = backoff_at(event.at, FAILED_TROUBLE + submits, job.key)
+    return replace(event, kind=EventKind.TRIED_AGAIN, retry_at=retry_at)
 
 
 def _expired(job: Job, event: Event, limits: Limits) -> Event:

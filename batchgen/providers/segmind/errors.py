@@ -68,6 +68,31 @@ _PARAMETER_WORDS = (
 )
 
 
+_FOR_GOOD = (
+    # what moderation says, here and at the makers of the models
+    "moderat", "policy", "policies", "safety", "unsafe", "nsfw", "flagged", "blocked", "prohibit",
+    "content filter", "content_filter", "sensitive", "inappropriate", "violat", "refused to",
+    "reject", "copyright", "likeness", "harm", "explicit", "rai)",
+    # what a check of the parameters says
+    "validat", "invalid", "mandatory", "required", "missing", "must ", "must be", "should be",
+    "not allowed", "not supported", "unsupported", "out of range", "too long", "too large",
+    "too many", "too small", "exceeds", "could not be read", "cannot be read", "not found",
+    "malformed", " expected", "parameter", "at least", "at most",
+)  # fmt: skip
+"""Words of reasons that hold for the next try as well: of texts seen (`docs/service.md`) and of
+those that such services use. What is not among them may be the load of a moment."""
+_BUSY = ("rate limit", "too many requests", "try again", "temporar", "timeout", "timed out")
+"""Words that win over those above: "too many requests" will be fewer."""
+
+
+def may_pass(reason: str) -> bool:
+    """Whether a job that FAILED for this reason may succeed as it stands, if it is tried again."""
+    lowered = reason.lower()
+    if any(word in lowered for word in _BUSY):
+        return True
+    return not any(word in lowered for word in _FOR_GOOD)
+
+
 def signal_of(outcome: Answer | TransportError) -> Signal:
     """Which signal an answer or a transport fault is; a 2xx is OK until its body says otherwise."""
     if isinstance(outcome, TransportError):

@@ -12,15 +12,29 @@ from dataclasses import replace
 from enum import StrEnum
 from typing import Any, TypeGuard
 
+from batchgen.core.common.json import canonical_json
 from batchgen.core.common.text import printable
-from batchgen.core.jobs.events import AnswerEvent, DoubtEvent, Event, EventKind, Reading
+from batchgen.core.jobs.events import (
+    AnswerEvent,
+    DoubtEvent,
+    Event,
+    EventKind,
+    FailedEvent,
+    Reading,
+)
 from batchgen.core.jobs.job import Job, JobState, Output, Receipt
 from batchgen.core.jobs.outcomes import CallKind, Response, Signal
 from batchgen.core.jobs.spec import Mode
 from batchgen.core.media.formats import sniff
 from batchgen.core.net.http import Answer, CallOutcome
 from batchgen.errors import TransportError
-from batchgen.providers.segmind.errors import error_text, is_page, signal_of, signal_of_words
+from batchgen.providers.segmind.errors import (
+    error_text,
+    is_page,
+    may_pass,
+    signal_of,
+    signal_of_words,
+)
 from batchgen.providers.segmind.outputs import (
     MEDIA_KEYS,
     FoundOutput,
@@ -94,6 +108,9 @@ _TOLD_UNDER_200 = frozenset({Signal.RATE_LIMITED, Signal.NO_CREDITS})
 def read_submit(
     job: Job, outcome: CallOutcome, now: float, *, wants_media: bool = False
 ) -> Reading:
+    body = outcome.object() if is_v1 and isinstance(outcome, Answer) else {}
+    if word_of(body) is StateWord.FAILED and signal_of(outcome) in _BODY_DECIDES:
+        return Reading(_failed(job, body, now, CallKind.SUBMIT), {})
     """What became of a POST, v2 or v1. Of a model that makes media (`wants_media`) a v1 answer
     must bring some."""
     is_v1 = job.api is Mode.BLOCKING
@@ -102,11 +119,7 @@ def read_submit(
         event = failed_call(CallKind.SUBMIT, job, outcome, signal, now)
         return Reading(_keep_id(job, event, outcome), {})
     if is_v1:
-        body = outcome.object()
-        if word_of(body) is StateWord.FAILED:
-            refused = replace(_failed(job, body, now, CallKind.SUBMIT), kind=EventKind.REFUSED)
-            return Reading(refused, {})
-        return _final(job, outcome, body, now, CallKind.SUBMIT, wants_media=wants_media)
+        return _final(job, outcome, now, CallKind.SUBMIT, kind)
     request_id = outcome.object().get("request_id")
     if not _is_request_id(request_id):
         reason = "the service accepted the submit but named no request_id"
@@ -343,16 +356,28 @@ def _row_urls(row: dict[str, Any]) -> list[str]:
     return [item for item in values if isinstance(item, str)]
 
 
-def _failed(job: Job, body: dict[str, Any], now: float, call: CallKind) -> Event:
-    text = error_text_of(body) or "the service reported FAILED without a reason"
-    return _answer(EventKind.FAILED, job, now, call, text, receipt=read_receipt(body))
+def _failed(job: Job, body: dict[str, Any], now: float, call: CallKind) -> FailedEvent:
+    """The history need not tell a reason: what it calls FAILED may be anything. What cost something
+    all the same is not tried again."""
+    said, receipt = error_text_of(body), read_receipt(body)
+    is_free = not (receipt.cost_usd or amount(body.get("credits_deduction")))
+    return FailedEvent(
+        EventKind.FAILED,
+        job.key,
+        now,
+        said or "the service reported FAILED without a reason",
+        response=Response(call, Signal.OK, now, said),
+        receipt=receipt,
+        may_pass=is_free and (may_pass(said) if said else call is not CallKind.HISTORY),
+    )
 
 
 def error_text_of(body: dict[str, Any]) -> str:
-    """The error sentence of a body that is already read."""
-    error = body.get("error")
+    """The error sentence of a body that is already read; workflows call it `error_message`, and
+    may tell it as an object."""
+    error = body.get("error") or body.get("error_message")
     if isinstance(error, dict):
-        error = error.get("message") or str(error)
+        error = error.get("message") or canonical_json(error)
     return printable(str(error)) if error else ""
 
 

@@ -31,6 +31,7 @@ _IDS_A_QUERY = 500
 
 _FREE = frozenset({AttemptState.REJECTED, AttemptState.ABSENT})
 _PERHAPS_BILLED = frozenset(AttemptState) - _FREE
+_FAILED = frozenset({EventKind.FAILED, EventKind.TRIED_AGAIN})
 
 _STANDING = f"""
 FROM attempts a JOIN jobs j ON j.key = a.job_key
@@ -300,7 +301,7 @@ class Ledger:
 
 def _settled(change: Change) -> float | None:
     """What the attempt turned out to cost: nothing when it failed or was never accepted."""
-    if change.attempt_state in _FREE or change.event.kind is EventKind.FAILED:
+    if change.attempt_state in _FREE or change.event.kind in _FAILED:
         return 0.0
     receipt = change.answer.receipt if change.answer else None
     if receipt is not None and receipt.cost_usd is not None:

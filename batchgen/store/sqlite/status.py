@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from batchgen.core.jobs.job import AttemptState
 from batchgen.core.jobs.spec import Mode
 from batchgen.core.media.formats import BY_EXTENSION
 from batchgen.store.sqlite.queries import JobQueries
-from batchgen.store.sqlite.states import IS_ENDED, IS_PROBLEM, is_done, is_pending
+from batchgen.store.sqlite.states import IS_ENDED, IS_PROBLEM, among, is_done, is_pending
 
 RECENT_S = 300.0
 """The pace looks back so far."""
@@ -94,6 +95,25 @@ class StatusQueries(JobQueries):
             *TEXT_TYPES,
         )
         return [TextsOfModel(*row) for row in rows]
+
+    def tried_again(self) -> dict[str, int]:
+        """Jobs that failed at the service, free of charge, and were submitted again: by state."""
+        return dict(
+            self._rows(
+                "SELECT j.state, count(DISTINCT j.key) FROM attempts a JOIN jobs j "
+                f"ON j.key = a.job_key WHERE {among([AttemptState.ACKED], 'a.state')} "
+                "AND a.cost_usd = 0 AND a.reason <> '' AND a.ended_at IS NOT NULL "
+                f"AND (a.number < j.attempt OR {is_pending('j.state')}) GROUP BY j.state"
+            )
+        )
+
+    def tokens(self) -> tuple[int, int]:
+        """Tokens that text models read and wrote, as their makers count them."""
+        told = self._rows(
+            "SELECT coalesce(sum(input_tokens), 0), coalesce(sum(output_tokens), 0) "
+            f"FROM (SELECT {self._tokens()} FROM jobs WHERE {is_done()})"
+        )
+        return next((int(read), int(written)) for read, written in told)
 
     def problem_counts(self) -> dict[str, int]:
         """Jobs that failed, are unknown or lost."""

@@ -10,7 +10,13 @@ from batchgen.core.common.text import MAX_ERROR_CHARACTERS, printable
 from batchgen.core.jobs.outcomes import TABLE, CallKind, Signal, Treatment
 from batchgen.core.net.http import Answer
 from batchgen.errors import NetFault, TransportError
-from batchgen.providers.segmind.errors import error_text, is_page, signal_of, signal_of_words
+from batchgen.providers.segmind.errors import (
+    error_text,
+    is_page,
+    may_pass,
+    signal_of,
+    signal_of_words,
+)
 from tests.core.builders import answer
 
 CALLS = (
@@ -275,3 +281,38 @@ def test_escape_sequences_lose_their_teeth_and_long_texts_their_ends():
 @given(st.binary(max_size=200), st.integers(100, 999))
 def test_any_bytes_under_any_status_are_some_signal(body, status):
     assert signal_of(Answer(status, {}, body)) in Signal
+
+
+# ------------------------------------------------------------------ FAILED, and what may pass
+
+MAY_PASS = [
+    "Inference failed: the worker ran out of memory",
+    "Internal server error", "CUDA out of memory", "Upstream connection reset", "worker crashed",
+    "The service is temporarily unavailable, please try again", "Request timed out",
+    "Model is overloaded", "No capacity", "Too many requests to the upstream provider",
+    "rate limit exceeded", "Error in FluxProcessor: 503", "An unexpected error occurred",
+    "connection refused",
+]  # fmt: skip
+FOR_GOOD = [
+    "Request blocked by content moderation (RAI): the prompt was flagged",
+    "content_policy_violation", "Your request was rejected as a result of our safety system",
+    "NSFW content detected", "The prompt contains prohibited words", "Input image not found",
+    "Validation error in MockInferenceProcessor: sleep must be positive",
+    "Prompt is required for video generation.", "Prompt is Mandatory and must be string",
+    "Reference media rejected: URL must be a valid HTTP or HTTPS URL.",
+    "Input image could not be read", "The model refused to answer", "an integer is expected",
+    "messages: at least one message is required", "Invalid content type", "Unsupported file type",
+    "duration is out of range", "the image is too large", "This request violates our terms",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", MAY_PASS)
+def test_what_the_load_of_a_moment_may_explain_is_tried_again(text):
+    assert may_pass(text)
+    assert may_pass(text.upper())
+
+
+@pytest.mark.parametrize("text", FOR_GOOD)
+def test_what_moderation_and_checks_say_holds_for_the_next_try_as_well(text):
+    assert not may_pass(text)
+    assert not may_pass(text.upper())
