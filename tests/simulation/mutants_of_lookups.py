@@ -44,15 +44,15 @@ MUTANTS = (
     Mutant(
         "absence-without-control",
         "absence is believed of a history that has not caught up",
-        "        is_later = self.control_at >= job.unclear_at + self.policy.settle_s\n",
+        "        is_later = self._control_at(job) >= job.unclear_at + self.policy.settle_s\n",
         "        is_later = True\n",
         tests="tests/core/reconciliation/test_reconcile.py",
     ),
     Mutant(
         "control-before-the-settle-time",
         "absence is believed although the POST may have arrived after the submit that proves it",
-        "        is_later = self.control_at >= job.unclear_at + self.policy.settle_s\n",
-        "        is_later = self.control_at > job.unclear_at\n",
+        "        is_later = self._control_at(job) >= job.unclear_at + self.policy.settle_s\n",
+        "        is_later = self._control_at(job) > job.unclear_at\n",
         tests="tests/core/reconciliation/test_reconcile.py",
     ),
     Mutant(
@@ -135,14 +135,14 @@ MUTANTS = (
     Mutant(
         "documented-of-a-history-that-lags",
         "a 5xx is believed of a history that lacks an older submit of ours as well",
-        "self.shows_all_since(job.sent_at) or self._lags():\n",
+        "self.shows_all_since(job.sent_at) or self._lags(door_of(job.model)):\n",
         "self.shows_all_since(job.sent_at):\n",
         tests="tests/core/reconciliation/test_reconcile.py",
     ),
     Mutant(
         "documented-beside-a-row-in-disguise",
         "a 5xx is believed of a history that may show requests otherwise than they were sent",
-        "        return bool(self.control_at) or all(\n",
+        "        return bool(self._control_at(job)) or all(\n",
         "        return True or all(\n",
         tests="tests/core/reconciliation/test_reconcile.py",
     ),

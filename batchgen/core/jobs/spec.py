@@ -9,6 +9,26 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+WORKFLOWS = "workflows/v2/"
+"""How the name of a workflow begins; a model has its slug alone. Both are paths of their URLs."""
+
+
+def door_of(model: str) -> str:
+    """Where the submits of a model go: what stands before its slug. Requests of one door say
+    nothing about those of another."""
+    return model.rpartition("/")[0]
+
+
+class ModelKind(StrEnum):
+    """What a model makes, as far as that is known."""
+
+    UNKNOWN = "unknown"
+    """Nobody knows: whatever comes is its output."""
+    MEDIA = "media"
+    """Pictures, films, sounds or 3D models: nothing else is its output."""
+    TEXT = "text"
+    """Text or JSON: addresses inside it are part of what it says."""
+
 
 class Mode(StrEnum):
     """Which of the service's two doors a job takes."""

@@ -67,7 +67,7 @@ class Defaults(ManifestPart):
     """What every entry of `jobs` has unless it says otherwise."""
 
     model: Annotated[str | None, Field(examples=["flux-kontext-pro"])] = None
-    """The model's slug, as in its URL."""
+    """The model's slug, as in its URL, or workflows/v2/ and the slug of a workflow."""
     api: Annotated[Api | None, Field(examples=["v2"])] = None
     """v2 (submit and poll), or v1 (one blocking call, in maintenance mode). Default: v2."""
     params: Annotated[Params, Field(examples=[{"output_format": "png"}])] = {}  # noqa: RUF012 - copied
@@ -118,7 +118,8 @@ class Entry(ManifestPart):
     """What the text of fields is read as. Cells of CSV and TSV are text; one that wholly fills a
     parameter which the catalogue knows needs no type here."""
     model: Annotated[str | None, Field(examples=["flux-kontext-pro"])] = None
-    """The model's slug, as in its URL; a template over the fields."""
+    """The model's slug, as in its URL, or workflows/v2/ and the slug of a workflow; a template over
+    the fields."""
     api: Annotated[Api | None, Field(examples=["v2"])] = None
     """v2 (submit and poll), or v1 (one blocking call)."""
     params: Annotated[Params, Field(examples=[{"prompt": "a cup, {style} painting"}])] = {}  # noqa: RUF012 - copied

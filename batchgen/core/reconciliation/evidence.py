@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from batchgen.core.jobs.job import Job
+from batchgen.core.jobs.spec import door_of
 from batchgen.core.reconciliation.clock import CONTROL_LATE_S, is_timely
 from batchgen.core.reconciliation.history import (
     SKEW_S,
@@ -41,7 +42,7 @@ class Policy:
     whose rows may stand in the history before their ids are known: by model and body, since when.
     `silent` says that the history did not answer for some time. `reads` is what earlier reads said,
     by job key. `acked` are submits of ours of the last time that got an id: when each was sent, and
-    the id, in the order of their sending.
+    the id, in the order of their sending; `doors` are those that workflows went through, by id.
     """
 
     now: float
@@ -53,6 +54,7 @@ class Policy:
     silent: bool = False
     reads: Mapping[int, Reads] = field(default_factory=dict)
     acked: Sequence[tuple[float, str]] = ()
+    doors: Mapping[str, str] = field(default_factory=dict)
 
 
 class Evidence:
@@ -70,7 +72,7 @@ class Evidence:
         self.foreign = foreign
         self.policy = policy
         self.taken = set(policy.spoken_for)
-        self.control_at = self._last_control_at()
+        self._controls_at: dict[str, float] = {}
 
     def match(self, job: Job) -> HistoryRow | None:
         """The earliest row that may be this POST, its id not spent on another.
@@ -81,7 +83,7 @@ class Evidence:
         fitting = [
             row
             for row in self.read.rows.values()
-            if row.model == job.model
+            if row.model in _names_of(job.model)
             and row.body == body != ""
             and row.created_at is not None
             and self._from_at(job) <= row.created_at <= self._to_at(job)
@@ -108,7 +110,9 @@ class Evidence:
         for row in (*self.read.rows.values(), *self.read.nameless):
             at = row.created_at
             too_old = at is not None and at < self._from_at(job)
-            if self._is_spent(row) or too_old or row.model not in {"", job.model}:
+            # How the history calls a workflow nobody knows.
+            other = not door_of(job.model) and row.model not in {"", job.model}
+            if self._is_spent(row) or too_old or other:
                 continue
             hidden = not row.body and row.request_id not in self.foreign
             if row.body == body or (hidden and (at is None or at <= to_at)):
@@ -119,7 +123,7 @@ class Evidence:
 
         Later than this one may still have arrived: a history that lags shows them one by one.
         """
-        is_later = self.control_at >= job.unclear_at + self.policy.settle_s
+        is_later = self._control_at(job) >= job.unclear_at + self.policy.settle_s
         return job.may_be_absent and is_later and self.shows_all_since(job.sent_at)
 
     def shows_all_since(self, sent_at: float) -> bool:
@@ -136,10 +140,10 @@ class Evidence:
         """
         if self.read.started_at < job.unclear_at + self.policy.settle_s:
             return False
-        if not self.shows_all_since(job.sent_at) or self._lags():
+        if not self.shows_all_since(job.sent_at) or self._lags(door_of(job.model)):
             return False
         rows = (*self.read.rows.values(), *self.read.nameless)
-        return bool(self.control_at) or all(
+        return bool(self._control_at(job)) or all(
             self._is_spent(row) or row.request_id in self.foreign for row in rows
         )
 
@@ -160,18 +164,26 @@ class Evidence:
     def _is_spent(self, row: HistoryRow) -> bool:
         return row.request_id in self.own or row.request_id in self.taken
 
-    def _last_control_at(self) -> float:
-        """When the last submit of ours left that stands in the read just as we sent it; 0 if none.
+    def _control_at(self, job: Job) -> float:
+        """When the last submit of ours left, through the same door as the job, that stands in the
+        read just as we sent it; 0 if none.
 
         Model, body and time must be ours: a history that writes one of them differently would show
-        no row of any ambiguous job either.
+        no row of any ambiguous job either. One that lists models need not list workflows.
         """
+        door = door_of(job.model)
+        if door not in self._controls_at:
+            self._controls_at[door] = self._last_control_at(door)
+        return self._controls_at[door]
+
+    def _last_control_at(self, door: str) -> float:
         return max(
             (
                 request.sent_at
                 for request_id, request in self.own.items()
                 if (row := self.read.rows.get(request_id)) is not None
-                and row.model == request.model
+                and door_of(request.model) == door
+                and row.model in _names_of(request.model)
                 and row.body == comparable(request.body) != ""
                 and not request.is_ahead(self.read)
                 and self._is_timely(row, request)
@@ -184,12 +196,19 @@ class Evidence:
             return False
         return is_timely(row.created_at - request.sent_at - self.policy.skew_s)
 
-    def _lags(self) -> bool:
-        """Whether it lacks the last submit of ours that it should show by now."""
+    def _lags(self, door: str) -> bool:
+        """Whether it lacks the last submit of ours through this door that it should show by now."""
         settled_at = self.read.started_at - self.policy.settle_s
         due = [
             request_id
             for sent_at, request_id in self.policy.acked
-            if sent_at <= settled_at and self.shows_all_since(sent_at)
+            if sent_at <= settled_at
+            and self.policy.doors.get(request_id, "") == door
+            and self.shows_all_since(sent_at)
         ]
         return bool(due) and due[-1] not in self.read.rows
+
+
+def _names_of(model: str) -> frozenset[str]:
+    """What a row may call a model: a workflow by its path, or by its slug alone."""
+    return frozenset({model, model.rpartition("/")[2]})

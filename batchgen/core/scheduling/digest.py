@@ -11,6 +11,7 @@ from batchgen.core.jobs.events import Change, Event, EventKind
 from batchgen.core.jobs.job import JobState
 from batchgen.core.jobs.outcomes import CallKind, Signal
 from batchgen.core.jobs.placeholders import Uploaded
+from batchgen.core.jobs.spec import door_of
 from batchgen.core.scheduling.effects import (
     DiskOutcome,
     EffectKind,
@@ -144,7 +145,7 @@ def learn(scheduler: SchedulerState, change: Change) -> None:
 def _learn_answer(scheduler: SchedulerState, change: Change) -> None:
     event, job = change.event, change.after
     if event.kind in _WITH_ID and job.request_id:
-        scheduler.lookups.observe_ack(job.sent_at, job.request_id)
+        scheduler.lookups.observe_ack(job.sent_at, job.request_id, door_of(job.model))
     if event.kind is EventKind.RUNNING:
         scheduler.asked_at[job.key] = event.at
     elif event.kind in ACKED:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from urllib.parse import quote
 
 from batchgen.core.jobs.job import Job
-from batchgen.core.jobs.spec import Mode
+from batchgen.core.jobs.spec import WORKFLOWS, Mode
 from batchgen.core.net.http import MAX_MEDIA_BYTES, Call, Host
 from batchgen.core.reconciliation.history import DAY_S, PAGE_ROWS, HistoryRead
 
@@ -20,7 +20,10 @@ UPLOAD_TIMEOUT_S = 300.0
 
 
 def submit_call(job: Job) -> Call:
-    """The POST of a job, on the door its API version names."""
+    """The POST of a job, on the door that its API version or the name of its workflow tells."""
+    if job.model.startswith(WORKFLOWS):
+        path = f"/{WORKFLOWS}{quote(job.model.removeprefix(WORKFLOWS), safe='')}"
+        return Call("POST", path, body=job.body, timeout_s=SUBMIT_TIMEOUT_S)
     path = f"/{job.api}/{quote(job.model, safe='')}"
     if job.api is Mode.BLOCKING:
         return Call(

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from batchgen.core.jobs.backoff import FIRST_READS_S
 from batchgen.core.jobs.job import Doubt
 from batchgen.core.jobs.job import JobState as S
-from batchgen.core.jobs.spec import Mode
+from batchgen.core.jobs.spec import WORKFLOWS, Mode
 from batchgen.core.reconciliation.clock import CONTROL_LATE_S
 from batchgen.core.reconciliation.evidence import Policy, Reads
 from batchgen.core.reconciliation.history import DAY_S, SKEW_S, HistoryRead, HistoryRow, OwnRequest
@@ -469,6 +469,63 @@ def test_a_failed_read_and_a_silent_history_are_two_things(doubt, over_s, silent
         assert finding.reason == (
             "answer lost; the history was read once, the last time in vain: HTTP 502"
         )
+
+
+# ------------------------------------------------------------------ workflows
+
+FLOW = f"{WORKFLOWS}portrait"
+ASKED = replace(CUP, model=FLOW)
+OF_FLOW = OwnRequest(FLOW, OTHER_BODY, SETTLED_AT)
+
+
+@pytest.mark.parametrize("name", [FLOW, "portrait"])
+def test_the_history_may_call_a_workflow_by_its_path_or_by_its_slug(name):
+    finding = found(row(model=name), job=ASKED)
+
+    assert (finding.decision, finding.request_id) == (Decision.CANDIDATE, "r-1")
+
+
+def test_a_row_of_the_same_body_under_another_name_may_be_the_workflow():
+    finding = found(row(model="My portraits"), job=ASKED, now=SETTLED_AT + 2 * PATIENCE_S)
+
+    assert finding.decision is Decision.SET_ASIDE
+    assert "may be it" in finding.reason
+
+
+@pytest.mark.parametrize("name", [FLOW, "portrait"])
+def test_only_a_workflow_vouches_for_a_workflow(name):
+    """A history that lists models need not list workflows, and the other way round."""
+    shown = read_of(CONTROL_ROW, replace(CONTROL_ROW, request_id="flow", model=name))
+    both = {CONTROL_ID: CONTROL, "flow": OF_FLOW}
+
+    assert found(read=shown, own=both, job=ASKED).decision is Decision.ABSENT
+    assert found(read=shown, own={CONTROL_ID: CONTROL}, job=ASKED).decision is Decision.WAIT
+    assert found(read=shown, own={"flow": OF_FLOW}).decision is Decision.WAIT
+    assert found(read=shown, own=both).decision is Decision.ABSENT
+
+
+@pytest.mark.parametrize(
+    ("doors", "decision"), [({"flow": "workflows/v2"}, Decision.ABSENT), ({}, Decision.WAIT)]
+)
+def test_a_workflow_that_is_not_listed_says_nothing_about_a_lag_of_models(doors, decision):
+    """A 5xx, twice not listed: believed, unless the history lacks an older submit of ours."""
+    refused = replace(CUP, doubt=Doubt.SERVER_ERROR)
+    control = replace(CONTROL, sent_at=SENT_AT - 2)
+    shown = read_of(
+        replace(CONTROL_ROW, created_at=SENT_AT - 1),
+        started_at=SETTLED_AT + 1 + SETTLE_S,
+        back_to=SENT_AT - 10,
+    )
+    policies = {
+        "acked": [(SENT_AT - 2, CONTROL_ID), (SENT_AT - 1, "flow")],
+        "doors": doors,
+        "reads": {1: Reads(4, UNCLEAR_AT, SETTLED_AT + 1)},
+        "now": SETTLED_AT + 2 + SETTLE_S,
+    }
+
+    finding = found(job=refused, read=shown, own={CONTROL_ID: control}, **policies)
+
+    assert finding.decision is decision
 
 
 # ------------------------------------------------------------------ documented as not accepted

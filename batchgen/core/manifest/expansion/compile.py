@@ -43,7 +43,7 @@ def compile_entry(manifest: Manifest, index: int) -> Recipe:
     if compiling.remarks:
         raise RefusedError(*compiling.remarks)
     if recipe.slug:
-        check_slug(recipe.slug, recipe.model_path)
+        check_slug(recipe.slug, recipe.api, recipe.model_path)
     return recipe
 
 

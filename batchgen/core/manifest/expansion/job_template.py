@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from batchgen.core.catalog.model import Catalog, Model
 from batchgen.core.catalog.validation import quoted
 from batchgen.core.common.json import canonical_json
-from batchgen.core.jobs.spec import JobSpec, Mode
+from batchgen.core.jobs.spec import WORKFLOWS, JobSpec, Mode
 from batchgen.core.manifest.expansion.repeat import COPY_NUMBER, SEED, CopyError, seed_of_copy
 from batchgen.core.manifest.expansion.selection import no_field
 from batchgen.core.manifest.expansion.steps import Step
@@ -95,7 +95,9 @@ class Recipe:
         if self.filename is None:
             stem = job_id
         else:
-            stem = self._stem(self.filename, fields, {"id": job_id, "model": slug, "index": index})
+            stem = self._stem(
+                self.filename, fields, {"id": job_id, "model": safe_text(slug), "index": index}
+            )
         price_usd = self.price_usd
         if price_usd is None and model is not None:
             price_usd = model.price_usd
@@ -120,7 +122,7 @@ class Recipe:
             slug = self.model.text(fields)
         except (KeyError, TemplateError) as error:
             raise _unfilled(self.model_path, fields, error) from None
-        check_slug(slug, self.model_path)
+        check_slug(slug, self.api, self.model_path)
         return slug
 
     def _read_cells(self, params: dict[str, Any], model: Model) -> None:
@@ -166,7 +168,7 @@ class Recipe:
     def _name(self, step: Step, fields: Fields, slug: str) -> str:
         """The id as the template makes it of `fields`, or the name of a job without one."""
         if self.id is None:
-            return f"{slug}-{self.entry + 1:03d}{_own_name(step)}"
+            return f"{safe_text(slug)}-{self.entry + 1:03d}{_own_name(step)}"
         try:
             if "model" in self.id.names:
                 fields = {**fields, "model": slug}
@@ -207,12 +209,17 @@ def _own_name(step: Step) -> str:
     return name + (f"-{combination:04d}" if combination else "")
 
 
-def check_slug(slug: str, path: KeyPath) -> None:
-    """Refuse (`RefusedError`) a model that cannot be called so."""
+def check_slug(slug: str, api: Mode, path: KeyPath) -> None:
+    """Refuse (`RefusedError`) a model that cannot be called so, or not through this API."""
     if not is_slug(slug):
         what = f"the model {quoted(slug)} cannot be: it would be part of a URL"
         remedy = "give a slug such as flux-kontext-pro, as it stands in the URL of the model's page"
         raise RefusedError(Diagnostic(path, what, remedy))
+    if slug.startswith(WORKFLOWS) and api is Mode.BLOCKING:
+        what = f"the workflow {quoted(slug)} cannot be called through v1"
+        raise RefusedError(
+            Diagnostic(path, what, "remove `api: v1`: workflows are submitted on v2")
+        )
 
 
 def _unfilled(path: KeyPath, fields: Fields, error: Exception) -> RefusedError:

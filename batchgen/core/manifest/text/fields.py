@@ -8,10 +8,10 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
-from batchgen.core.jobs.spec import Mode
+from batchgen.core.jobs.spec import WORKFLOWS, Mode
 from batchgen.core.manifest.text.filenames import NameFaultError, check_part
 
-_SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_SLUG = re.compile(rf"(?:{WORKFLOWS})?[A-Za-z0-9][A-Za-z0-9._-]{{0,99}}")
 _DURATION = re.compile(r"(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,8})s)?")
 Scalar = str | int | float | bool | None
 """A value that a field of a matrix may take."""
@@ -33,7 +33,7 @@ def safe_name(name: str) -> str:
 
 
 def is_slug(text: str) -> bool:
-    """Whether a model may be called so: it becomes a part of a URL."""
+    """Whether a model, or a workflow, may be called so: it becomes a part of a URL."""
     return bool(_SLUG.fullmatch(text))
 
 

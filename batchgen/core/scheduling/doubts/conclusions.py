@@ -58,6 +58,7 @@ def concluded(
         scheduler.gates.only_history_is_silent,
         scheduler.lookups.reads,
         acked,
+        scheduler.lookups.doors,
     )
     findings = decide(jobs, read, own, scheduler.lookups.foreign, policy)
     return [event for finding in findings if (event := _event_of(scheduler, finding, now))]

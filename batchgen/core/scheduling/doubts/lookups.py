@@ -56,6 +56,8 @@ class Lookups:
     """What the reads said of the ambiguous jobs so far, by key."""
     acked: list[tuple[float, str]] = field(default_factory=list)
     """Submits that got an id: when each was sent, and the id, in the order of their sending."""
+    doors: dict[str, str] = field(default_factory=dict)
+    """Through which door they went, by id, of those of workflows."""
     earlier: frozenset[str] | None = None
     """The ids of those among them that earlier processes sent; None until they are recalled."""
     denials: Counter[str] = field(default_factory=Counter)
@@ -139,10 +141,14 @@ class Lookups:
         """It is unclear what became of a submit."""
         self.had_doubts = True
 
-    def observe_ack(self, sent_at: float, request_id: str) -> None:
+    def observe_ack(self, sent_at: float, request_id: str, door: str = "") -> None:
         """A submit of ours got its id: the history should show it, now or soon."""
         insort(self.acked, (sent_at, request_id))
+        if door:
+            self.doors[request_id] = door
         old_count = bisect_left(self.acked, (self.acked[-1][0] - ACKED_FOR_S, ""))
+        for _, old_id in self.acked[:old_count]:
+            self.doors.pop(old_id, None)
         del self.acked[:old_count]
 
     def recall_acks(self, acked: Iterable[tuple[float, str]]) -> None:
