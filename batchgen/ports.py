@@ -20,7 +20,7 @@ from batchgen.core.jobs.events import Change, Event, Reading
 from batchgen.core.jobs.job import Job, Outlook, Output, SavedFile, Totals
 from batchgen.core.jobs.outcomes import CallKind, Response
 from batchgen.core.jobs.placeholders import Content, Uploaded
-from batchgen.core.jobs.spec import InputFile
+from batchgen.core.jobs.spec import InputFile, ModelKind
 from batchgen.core.net.http import Answer, Call, CallOutcome
 from batchgen.core.reconciliation.history import HistoryRead, HistoryRow, OwnRequest
 from batchgen.errors import BatchgenError
@@ -90,9 +90,9 @@ class Provider(Protocol):
         ...
 
     def read_submit(
-        self, job: Job, outcome: CallOutcome, now: float, *, wants_media: bool = False
+        self, job: Job, outcome: CallOutcome, now: float, *, kind: ModelKind = ModelKind.UNKNOWN
     ) -> Reading:
-        """What became of a POST. Of a model that makes media (`wants_media`) a result has some."""
+        """What became of a POST. Of a model that makes media a result has some."""
         ...
 
     def read_status(self, job: Job, outcome: CallOutcome, now: float) -> Event:
@@ -100,11 +100,11 @@ class Provider(Protocol):
         ...
 
     def read_result(
-        self, job: Job, outcome: CallOutcome, now: float, *, wants_media: bool = False
+        self, job: Job, outcome: CallOutcome, now: float, *, kind: ModelKind = ModelKind.UNKNOWN
     ) -> Reading:
         """Outputs and receipt, or that there are none yet, or none at all.
 
-        Of a model that makes media (`wants_media`) only media are outputs.
+        Of a model that makes media only media are outputs.
         """
         ...
 

@@ -19,6 +19,7 @@ from batchgen.app.options import RunOptions
 from batchgen.app.outputs import opened_outputs, set_aside
 from batchgen.app.service import ServiceAccess
 from batchgen.app.stopping import Signals, Stopping, interruptible
+from batchgen.core.catalog.kinds import kinds_of
 from batchgen.core.common.exit_codes import ExitCode
 from batchgen.core.forecast.run_settings import SETTINGS_NOTE
 from batchgen.core.jobs.job import JobState, Totals
@@ -28,7 +29,13 @@ from batchgen.core.progress.tally import Tally
 from batchgen.core.scheduling.completion import exit_code
 from batchgen.core.scheduling.gates.gates import GateKind, Gates
 from batchgen.core.scheduling.latency import DEFAULT_LATENCY_S, Latencies
-from batchgen.core.scheduling.learned import CLOCKS_NOTE, LATENCIES_NOTE, PRICES_NOTE, prices_of
+from batchgen.core.scheduling.learned import (
+    CLOCKS_NOTE,
+    LATENCIES_NOTE,
+    MEDIA_NOTE,
+    PRICES_NOTE,
+    prices_of,
+)
 from batchgen.core.scheduling.prefetch import Prefetch
 from batchgen.core.scheduling.rate_limit import Rates
 from batchgen.core.scheduling.spending import Money
@@ -201,9 +208,10 @@ class Session:
             ),
             prefetch=Prefetch(options.limit),
             wants_credits=submits and self.service.capabilities.has_credits,
-            media_models={model.slug for model in self.service.load_catalog() if model.makes_media},
+            kinds=kinds_of(self.service.load_catalog()),
         )
-        scheduler.load(await self.state.note(LATENCIES_NOTE), await self.state.note(PRICES_NOTE))
+        note = self.state.note
+        scheduler.load(await note(LATENCIES_NOTE), await note(PRICES_NOTE), await note(MEDIA_NOTE))
         clocks, carries_on = await self.state.note(CLOCKS_NOTE), self.clock.carries_on
         scheduler.clocks.load(clocks, self.clock.now(), carries_on=carries_on)
         return scheduler

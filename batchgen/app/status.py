@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from batchgen.system.run_directory import RunDirectory
 
 
-_NO_EPILOGUE: dict[str, Any] = dict.fromkeys(("models", "slowest", "texts", "failures"))
+_NO_EPILOGUE: dict[str, Any] = dict.fromkeys(
+    ("models", "slowest", "texts", "tried_again", "tokens", "failures")
+)
 """While a run works: to read it would take long, and it is not the end of the matter."""
 
 

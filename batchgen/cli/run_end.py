@@ -80,7 +80,8 @@ def _epilogue(run: Path, again: str) -> dict[str, Any]:
         return epilogue_of(run, again)
     except StateError as error:
         say(f"note: what it came to is not told: {error}")
-        return {"models": {}, "slowest": [], "texts": [], "failures": []}
+        nothing = {"tried_again": {}, "tokens": {"read": 0, "written": 0}}
+        return {"models": {}, "slowest": [], "texts": [], **nothing, "failures": []}
 
 
 def _summary(session: Session, outcome: RunOutcome) -> dict[str, Any]:

@@ -181,8 +181,8 @@ class Effects:
 
     async def _submit(self, effect: Effect, job: Job) -> JobOutcome:
         outcome = await self._call(self._provider.submit_call(job))
-        now, wants_media = self._clock.now(), effect.wants_media
-        reading = self._provider.read_submit(job, outcome, now, wants_media=wants_media)
+        now = self._clock.now()
+        reading = self._provider.read_submit(job, outcome, now, kind=effect.makes)
         try:
             return JobOutcome(job.key, await self._stage(job, reading))
         except SaveError as error:
@@ -202,8 +202,8 @@ class Effects:
 
     async def _fetch(self, effect: Effect, job: Job) -> JobOutcome:
         outcome = await self._call(self._provider.result_call(job.request_id))
-        now, wants_media = self._clock.now(), effect.wants_media
-        reading = self._provider.read_result(job, outcome, now, wants_media=wants_media)
+        now = self._clock.now()
+        reading = self._provider.read_result(job, outcome, now, kind=effect.makes)
         try:
             return JobOutcome(job.key, await self._stage(job, reading))
         except SaveError as error:

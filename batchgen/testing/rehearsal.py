@@ -11,12 +11,13 @@ from dataclasses import dataclass
 import anyio
 
 from batchgen.app.stopping import POSTS_WITHIN_S
+from batchgen.core.catalog.kinds import kinds_of
 from batchgen.core.jobs.job import Job, JobState
 from batchgen.core.jobs.lifecycle import INTERRUPTED
 from batchgen.core.scheduling.completion import Verdict
 from batchgen.core.scheduling.gates.gates import Gate, GateKind, Gates
 from batchgen.core.scheduling.latency import Latencies
-from batchgen.core.scheduling.learned import CLOCKS_NOTE, LATENCIES_NOTE, PRICES_NOTE
+from batchgen.core.scheduling.learned import CLOCKS_NOTE, LATENCIES_NOTE, MEDIA_NOTE, PRICES_NOTE
 from batchgen.core.scheduling.rate_limit import Rates
 from batchgen.core.scheduling.spending import Money
 from batchgen.core.scheduling.state import SchedulerState
@@ -267,8 +268,8 @@ def _board(
         money=money,
         gates=Gates(scenario.patience),
         latencies=Latencies({m.slug: m.latency_s for m in catalog.load() if m.latency_s}),
-        media_models={model.slug for model in catalog.load() if model.makes_media},
+        kinds=kinds_of(catalog.load()),
     )
-    scheduler.load(ledger.note(LATENCIES_NOTE), ledger.note(PRICES_NOTE))
+    scheduler.load(ledger.note(LATENCIES_NOTE), ledger.note(PRICES_NOTE), ledger.note(MEDIA_NOTE))
     scheduler.clocks.load(ledger.note(CLOCKS_NOTE), now, carries_on=carries_on)
     return scheduler

@@ -99,13 +99,15 @@ def test_a_run_says_what_came_of_it(place, service):
         "outputs": "runs/plain/outputs",
         "models": {"flux-kontext-dev": {"jobs": 3, "done": 3, "spent_usd": 0.12}},
         "texts": [],
+        "tried_again": {},
+        "tokens": {"read": 0, "written": 0},
         "failures": [],
     }
     assert len(service.bills("plain number")) == 3
 
 
 def test_status_agrees_with_the_ledger_of_the_service(place, simulate):
-    service = simulate(failure_probability=0.3, seed=5)
+    service = simulate(failure_probability=0.3, seed=5, failure_messages=["flagged"])
     there = place.at(service)
     ended = there.inside("run", there.manifest(20))
     assert ended.code == 1

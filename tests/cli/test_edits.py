@@ -83,7 +83,7 @@ def test_a_failed_job_that_is_mended(place, simulate):
 
 def test_retry_of_failed_jobs_asks_nothing(place, simulate):
     """They were not charged."""
-    service = simulate(failure_probability=1.0)
+    service = simulate(failure_probability=1.0, failure_messages=["flagged"])
     there = place.at(service)
     manifest = there.manifest(3)
     assert there.inside("run", manifest).code == 1

@@ -14,7 +14,7 @@ from tests.cli.processes import until
 
 def test_failures_stand_beside_the_command_that_deals_with_them(place, simulate):
     service = simulate(
-        failure_probability=0.4, seed=5, failure_messages=["flagged 17", "flagged 4", "no memory"]
+        failure_probability=0.4, seed=5, failure_messages=["flagged 17", "flagged 4", "blocked"]
     )
     there = place.at(service)
     entries = [
@@ -50,7 +50,7 @@ def test_failures_stand_beside_the_command_that_deals_with_them(place, simulate)
     assert (later["process"], later["eta_s"]) == (None, None)
     shown = there.inside("status", "runs/mixed").out
     assert "by model" in shown
-    assert re.search(r"^  failed × \d+: HTTP 422: flagged \d+ \(", shown, re.MULTILINE)
+    assert re.search(r"^  failed × \d+: flagged \d+ \(", shown, re.MULTILINE)
     assert "again (failed, not charged): batchgen retry runs/mixed --failed" in shown
 
 

@@ -11,7 +11,7 @@ from batchgen.core.jobs.job import Doubt, Output
 from batchgen.core.jobs.job import JobState as S
 from batchgen.core.jobs.outcomes import CallKind, Signal
 from batchgen.core.jobs.placeholders import Content
-from batchgen.core.jobs.spec import InputFile, Mode
+from batchgen.core.jobs.spec import InputFile, Mode, ModelKind
 from batchgen.core.reconciliation.history import HistoryRead
 from batchgen.core.scheduling.effects import (
     DiskOutcome,
@@ -251,14 +251,13 @@ TEXT = answer({"output": "I cannot draw that."})
     ],
     ids=str,
 )
-@pytest.mark.parametrize("wants_media", [True, False])
-async def test_an_answer_without_media_is_kept_where_its_model_makes_media(
-    kind, made, said, wants_media
-):
+@pytest.mark.parametrize("makes", [ModelKind.MEDIA, ModelKind.UNKNOWN, ModelKind.TEXT])
+async def test_an_answer_without_media_is_kept_where_its_model_makes_media(kind, made, said, makes):
     script = Script(said)
 
-    outcome = await script.carry_out(kind, made, wants_media=wants_media)
+    outcome = await script.carry_out(kind, made, makes=makes)
 
+    wants_media = makes is ModelKind.MEDIA
     assert (outcome.event.kind is E.REJECTED) is wants_media
     assert script.kept == ([("job-1", said.body)] if wants_media else [])
     assert bool(script.staged) is not wants_media
@@ -267,7 +266,7 @@ async def test_an_answer_without_media_is_kept_where_its_model_makes_media(
 async def test_a_poll_that_is_to_fetch_at_once_brings_that_end_too():
     script = Script(COMPLETED, REFUSAL)
 
-    outcome = await script.carry_out(K.POLL, job(S.SUBMITTED), at_once=True, wants_media=True)
+    outcome = await script.carry_out(K.POLL, job(S.SUBMITTED), at_once=True, makes=ModelKind.MEDIA)
 
     assert outcome.event.kind is E.REJECTED
     assert script.kept == [("job-1", REFUSAL.body)]
@@ -276,7 +275,7 @@ async def test_a_poll_that_is_to_fetch_at_once_brings_that_end_too():
 async def test_an_answer_that_cannot_be_kept_is_asked_for_again_once_there_is_space():
     script = Script(REFUSAL, keeps=[SaveError(SaveFault.DISK_FULL, "no space left")])
 
-    outcome = await script.carry_out(K.FETCH, job(S.FETCHING), wants_media=True)
+    outcome = await script.carry_out(K.FETCH, job(S.FETCHING), makes=ModelKind.MEDIA)
 
     assert (outcome.event.kind, outcome.event.retry_at) == (E.HELD, NOW + 1.0)
     assert outcome.storage == StorageTrouble(GateKind.DISK, "no space left")
@@ -286,7 +285,7 @@ async def test_of_v1_it_is_left_to_the_history():
     script = Script(TEXT, keeps=[SaveError(SaveFault.DISK_FULL, "no space left")])
     made = job(S.SUBMITTING, api=Mode.BLOCKING)
 
-    outcome = await script.carry_out(K.SUBMIT, made, wants_media=True)
+    outcome = await script.carry_out(K.SUBMIT, made, makes=ModelKind.MEDIA)
 
     assert (outcome.event.kind, outcome.event.doubt) == (E.UNCLEAR, Doubt.ACCEPTED)
 

@@ -15,6 +15,7 @@ from batchgen.core.jobs.job import Receipt
 from batchgen.errors import StateError
 from batchgen.store.sqlite.importer import import_jobs
 from batchgen.store.sqlite.records import ExportQueries
+from batchgen.store.sqlite.status import StatusQueries
 from tests.core.builders import NOW, output, saved
 from tests.store.builders import ledger_at, live, load, spec
 
@@ -133,7 +134,7 @@ def test_a_row_of_metadata(tmp_path):
         "queue_s": None, "total_s": None, "sha256": "0" * 64, "width": 3, "height": 2, "bytes": 72,
         "media_type": "image/png", "verified": True,
     }  # fmt: skip
-    assert set(record.own) == set(FILES.natural)
+    assert set(record.own) == {*FILES.head, *FILES.tail}
     assert record.params == {"id": "theirs", "prompt": "a cup", "seed": 5}
     assert record.row == {"style": "ink", "prompt": "template"}
 
@@ -154,7 +155,7 @@ def test_jobs_and_attempts_are_records_of_their_layouts(ledger, reader):
     live(ledger, load(ledger, "b"), E.INTENDED, E.REFUSED, reason="HTTP 400: no", at=NOW + 5)
 
     first, second, *others = reader.jobs()
-    assert set(first.own) == set(JOBS.natural)
+    assert set(first.own) == {*JOBS.head, *JOBS.tail}
     assert (first.own["state"], first.own["files"], first.own["cost"]) == ("done", ["a.png"], 0.04)
     assert (second.own["state"], second.own["reason"]) == ("failed", "HTTP 400: no")
     assert [one.own["state"] for one in others] == ["pending"] * 4
@@ -207,3 +208,35 @@ def test_a_damaged_file_is_told_as_such(path, ledger):
 
     with pytest.raises(StateError, match="cannot be read"):
         ExportQueries(path)
+
+
+# ------------------------------------------------------------------ what a run came to
+
+
+AGAIN = (*SENT, E.TRIED_AGAIN)
+
+
+def test_what_failed_and_was_tried_again_is_counted_apart_by_what_became_of_it(path, ledger):
+    def tried(id_, *then):
+        again = live(ledger, load(ledger, id_), *AGAIN, reason="no worker")
+        return live(ledger, again, *then) if then else again
+
+    home = (*SENT, E.FINISHED, E.SAVED)
+    tried("a", *home)
+    tried("b", *AGAIN, *SENT, E.FAILED)
+    tried("c")
+    live(ledger, load(ledger, "d"), *SENT, E.FAILED, reason="no worker")
+    put_off = live(ledger, load(ledger, "e"), E.INTENDED, E.NOT_ACCEPTED, reason="HTTP 429")
+    live(ledger, put_off, *home)
+
+    with closing(StatusQueries(path)) as reader:
+        assert reader.tried_again() == {"done": 1, "failed": 1, "pending": 1}
+
+
+def test_tokens_are_those_of_done_jobs(path, ledger):
+    finish(ledger, "a", "a.txt", input_tokens=3, output_tokens=50)
+    finish(ledger, "b", "b.txt", input_tokens=4)
+    finish(ledger, "c", "c.png")
+
+    with closing(StatusQueries(path)) as reader:
+        assert reader.tokens() == (7, 50)

@@ -282,7 +282,16 @@ STATES_OF_3 = (
     "'done', 'failed', 'unknown', 'lost')"
 )
 VERIFIED = ", verified INTEGER NOT NULL DEFAULT 1 CHECK (verified IN (0, 1))"
-SCHEMA_3 = SCHEMA.replace(among(JobState), STATES_OF_3).replace(VERIFIED, "")
+LABEL = ", label TEXT NOT NULL DEFAULT ''"
+TOKENS = ", input_tokens INTEGER, output_tokens INTEGER"
+SCHEMA_4 = SCHEMA.replace(LABEL, "").replace(TOKENS, "")
+SCHEMA_3 = SCHEMA_4.replace(among(JobState), STATES_OF_3).replace(VERIFIED, "")
+FORGET_5 = (
+    "ALTER TABLE outputs DROP COLUMN label",
+    "ALTER TABLE jobs DROP COLUMN input_tokens",
+    "ALTER TABLE jobs DROP COLUMN output_tokens",
+)
+"""Rows are written by today's code, and then forget what an older schema had no place for."""
 
 
 def digest_of(schema):
@@ -291,13 +300,36 @@ def digest_of(schema):
 
 def test_the_schema_of_version_3_is_the_one_that_was_written():
     assert digest_of(SCHEMA_3) == "3ff5114d10813382"
+    assert digest_of(SCHEMA_4) == "ed6ca427e7c7d298"
 
 
-def make_version_3(path, *changes, version=3):
-    """A file as schema 3 had it, with a job that is under way and one of each old end."""
+@pytest.mark.parametrize(("version", "schema"), [(3, SCHEMA_3), (4, SCHEMA_4)])
+def test_a_file_that_forgot_what_is_new_is_as_an_older_one_was(path, version, schema):
+    make_older(path, version)
+
+    with closing(sqlite3.connect(path)) as made, closing(sqlite3.connect(":memory:")) as plain:
+        plain.executescript(schema)
+        assert structure(made) == structure(plain)
+
+
+def make_version_4(path):
+    """A file as schema 4 had it."""
+    return make_older(path, 4)
+
+
+def make_version_3(path):
+    """A file as schema 3 had it."""
+    return make_older(path, 3)
+
+
+def make_older(path, version, *changes):
+    """With a job that is under way and one of each old end."""
+    schema = SCHEMA
+    if version < 4:
+        schema = schema.replace(among(JobState), STATES_OF_3).replace(VERIFIED, "")
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.executescript(
-            f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {version}; {SCHEMA_3}"
+            f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {version}; {schema}"
         )
         ledger = Ledger(connection)
         import_jobs(ledger, [spec(id_) for id_ in OLD_LIVES])
@@ -308,8 +340,15 @@ def make_version_3(path, *changes, version=3):
             "SELECT key, 0, 'done.png', 1, 'x', 'image/png', ? FROM jobs WHERE id = 'done'",
             (NOW,),
         )
-        connection.executescript(";".join(changes))
+        connection.executescript(";".join((*FORGET_5, *changes)))
         return dump(ledger, "jobs"), dump(ledger, "attempts")
+
+
+def jobs_without_tokens(ledger):
+    """The rows of jobs, of which nobody counted tokens."""
+    rows = dump(ledger, "jobs")
+    assert {(row.pop("input_tokens"), row.pop("output_tokens")) for row in rows} == {(None, None)}
+    return rows
 
 
 OLD_LIVES = {
@@ -324,14 +363,17 @@ FORGET_3 = ("DROP TABLE inputs", "DROP TABLE uploads")
 
 def make_version_2(path):
     """The same as schema 2 had it."""
-    return make_version_3(path, *FORGET_3, version=2)
+    return make_older(path, 2, *FORGET_3)
 
 
 def make_version_1(path):
     """The same as schema 1 had it."""
     indexes = ("jobs_by_state", "jobs_pending_by_model", "jobs_unpriced")
     drops = (f"DROP INDEX {name}" for name in indexes)
-    return make_version_3(path, *FORGET_3, *drops, INDEXES_OF_1, version=1)
+    return make_older(path, 1, *FORGET_3, *drops, INDEXES_OF_1)
+
+
+OLDER = [make_version_1, make_version_2, make_version_3, make_version_4]
 
 
 def test_files_of_schema_3_are_verified_before_and_after_they_are_brought_up_to_date(path):
@@ -350,7 +392,7 @@ def test_files_of_schema_3_are_verified_before_and_after_they_are_brought_up_to_
     assert told() == ([True], [None, None, True, None, None], [True])
 
 
-@pytest.mark.parametrize("make", [make_version_1, make_version_2, make_version_3])
+@pytest.mark.parametrize("make", OLDER)
 def test_an_older_file_is_brought_up_to_date_with_all_that_it_holds(path, tmp_path, make):
     rows = make(path)
     with closing(connect(tmp_path / "fresh.db", create=True)) as fresh:
@@ -360,12 +402,12 @@ def test_an_older_file_is_brought_up_to_date_with_all_that_it_holds(path, tmp_pa
         ledger = Ledger(database)
         assert structure(database) == expected
         assert database.execute("PRAGMA user_version").fetchone() == (VERSION,)
-        assert (dump(ledger, "jobs"), dump(ledger, "attempts")) == rows
+        assert (jobs_without_tokens(ledger), dump(ledger, "attempts")) == rows
         assert [job.id for job in ledger.active()] == ["a"]
         assert len(ledger.draw(0, 9)) == 1
 
 
-@pytest.mark.parametrize("make", [make_version_1, make_version_2, make_version_3])
+@pytest.mark.parametrize("make", OLDER)
 def test_a_file_that_was_brought_up_to_date_takes_the_new_ends_and_no_others(path, make):
     make(path)
 
@@ -418,7 +460,7 @@ def test_a_process_that_dies_on_the_way_up_leaves_the_older_file(path):
     assert killed_at > 6, "it dies within the migration"
     with closing(connect(path, create=False)) as database:
         ledger = Ledger(database)
-        assert (dump(ledger, "jobs"), dump(ledger, "attempts")) == rows
+        assert (jobs_without_tokens(ledger), dump(ledger, "attempts")) == rows
 
 
 def test_a_reader_takes_an_older_file_as_it_is(path):
@@ -435,7 +477,7 @@ def test_a_reader_takes_an_older_file_as_it_is(path):
 
 def test_another_schema_is_another_version():
     """Whoever changes the schema, or adds a state, has to say what becomes of older files."""
-    assert (VERSION, digest_of(SCHEMA)) == (4, "ed6ca427e7c7d298")
+    assert (VERSION, digest_of(SCHEMA)) == (5, "54750b356966a4b2")
 
 
 def test_sets_of_states_are_conditions_in_the_order_of_their_definition():

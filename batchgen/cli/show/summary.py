@@ -29,6 +29,12 @@ def print_epilogue(told: dict[str, Any]) -> None:
     if sum(one["done"] for one in told["models"].values()) > len(told["slowest"]) > 0:
         slow = (f"{one['id']} ({one['seconds']:.1f} s)" for one in told["slowest"])
         click.echo(f"  slowest: {', '.join(slow)}")
+    tokens, again = told["tokens"], told["tried_again"]
+    if tokens["read"] or tokens["written"]:
+        click.echo(f"  tokens: {tokens['read']:,} read, {tokens['written']:,} written")
+    if again:
+        ends = ", ".join(f"{count} {state}" for state, count in again.items())
+        click.echo(f"  failed at first, free, and tried again: {sum(again.values())} ({ends})")
     for one in told["texts"]:
         click.echo(
             f"  warning: {one['count']} done job(s) of {one['model']} brought a text, such as "

@@ -37,6 +37,8 @@ _MEANINGS: Mapping[str, str] = {
     "bytes": "size of the file",
     "media_type": "what the file is, told from its bytes",
     "verified": "whether its bytes say what it is, and that it is whole",
+    "input_tokens": "tokens that the model read, as its maker counts them",
+    "output_tokens": "tokens that the model wrote, as its maker counts them",
 }
 _ORIGIN: Mapping[ColumnSource, str] = {
     ColumnSource.PARAM: "parameter, as it was sent",

@@ -42,16 +42,22 @@ class ColumnSource(StrEnum):
 class Layout:
     """The columns of ours: `head` comes before parameters and fields, `tail` after them.
 
-    `natural` is the kind of a column of ours in which every value is null.
+    `natural` is the kind of a column of ours in which every value is null. `rare` ones stand behind
+    the tail, and only where some record has such a value.
     """
 
     head: Mapping[str, ColumnType]
     tail: Mapping[str, ColumnType]
+    rare: Mapping[str, ColumnType] = field(default_factory=dict)
 
     @property
     def natural(self) -> dict[str, ColumnType]:
         """Every column of ours with its kind."""
-        return {**self.head, **self.tail}
+        return {**self.head, **self.tail, **self.rare}
+
+
+TOKENS = {"input_tokens": ColumnType.WHOLE, "output_tokens": ColumnType.WHOLE}
+"""What text models count, as their makers do."""
 
 
 FILES = Layout(
@@ -72,6 +78,7 @@ FILES = Layout(
         "media_type": ColumnType.TEXT,
         "verified": ColumnType.FLAG,
     },
+    TOKENS,
 )
 """Of a row for a file. `cost` in USD, instants in seconds since the epoch, sizes in pixels."""
 
@@ -148,7 +155,7 @@ class Survey:
         self._by_source: dict[ColumnSource, dict[str, _SeenValues]] = {
             source: {} for source in ColumnSource
         }
-        for name in layout.natural:
+        for name in (*layout.head, *layout.tail):
             self._seen_of(ColumnSource.OWN, name)
         self._count = 0
         self._characters = 0
@@ -246,7 +253,7 @@ class Survey:
         tail: list[Column] = []
         for column in columns:
             own = column.source is ColumnSource.OWN
-            (tail if own and column.key in self._layout.tail else head).append(column)
+            (tail if own and column.key not in self._layout.head else head).append(column)
         order = {ColumnSource.OWN: 0, ColumnSource.PARAM: 1, ColumnSource.ROW: 2}
         return (*sorted(head, key=lambda column: order[column.source]), *tail)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from batchgen.core.dataset.columns import Layout
+from batchgen.core.dataset.columns import TOKENS, Layout
 from batchgen.core.dataset.types import ColumnType
 
 JOBS = Layout(
@@ -29,6 +29,7 @@ JOBS = Layout(
         "files": ColumnType.JSON,
         "verified": ColumnType.FLAG,
     },
+    TOKENS,
 )
 """Of a row for a job. `cost` in USD, of all its attempts; `files` their names as JSON text;
 `verified` whether all of them are, null without files."""

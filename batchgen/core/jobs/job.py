@@ -224,13 +224,15 @@ class Doubt(StrEnum):
 class Output:
     """One output of a job before it is a file: a URL to download or a staged file at home.
 
-    `index` counts from 0. `media_type` is what the service declared, empty when it did not.
+    `index` counts from 0. `media_type` is what the service declared, empty when it did not. `label`
+    is what the answer calls it, as it may stand in a file name; empty for an output without a name.
     """
 
     index: int
     url: str = ""
     staged: str = ""
     media_type: str = ""
+    label: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,7 +258,7 @@ class Receipt:
     """What the service said about a finished request; None where it said nothing.
 
     Times in seconds, `cost_usd` and `remaining_credits` in USD (`metrics` of the final body, or the
-    accounting headers of v1).
+    accounting headers of v1). Tokens are those of a text model, as its maker counts them.
     """
 
     cost_usd: float | None = None
@@ -265,6 +267,8 @@ class Receipt:
     queue_s: float | None = None
     total_s: float | None = None
     seed: int | str | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
 
     def updated(self, later: Receipt) -> Receipt:
         """What both say; the later one where both speak."""
@@ -337,8 +341,12 @@ class Job:
         """The output's path below `outputs/` without extension.
 
         One output takes the job's stem; several are numbered after a `~`, which no stem contains.
+        There stands the label of one that has one.
         """
-        return self.stem if len(self.outputs) == 1 else f"{self.stem}~{output.index + 1}"
+        if output.label:
+            return f"{self.stem}~{output.label}"
+        is_only = sum(not other.label for other in self.outputs) == 1
+        return self.stem if is_only else f"{self.stem}~{output.index + 1}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from batchgen.core.scheduling.effects import (
     UploadOutcome,
 )
 from batchgen.core.scheduling.gates.gates import DISK_CHECK_S, GateKind
-from batchgen.core.scheduling.policy import has_media
+from batchgen.core.scheduling.policy import are_media
 
 if TYPE_CHECKING:
     from batchgen.core.scheduling.state import SchedulerState
@@ -153,7 +153,7 @@ def _learn_answer(scheduler: SchedulerState, change: Change) -> None:
         if event.kind is EventKind.ACKED:
             scheduler.polls.accepted(job, event.at)
     answer = change.answer
-    if event.kind in _TELLING and answer is not None and has_media(answer.outputs):
+    if event.kind in _TELLING and answer is not None and are_media(answer.outputs):
         scheduler.media_models.add(job.model)
     if event.kind in _TELLING and answer is not None and answer.receipt is not None:
         receipt = answer.receipt

@@ -12,7 +12,7 @@ from batchgen.core.jobs.job import Job
 from batchgen.core.jobs.lifecycle import found_at_start
 from batchgen.core.jobs.outcomes import CallKind, Response
 from batchgen.core.jobs.placeholders import Content
-from batchgen.core.jobs.spec import InputFile
+from batchgen.core.jobs.spec import InputFile, ModelKind
 from batchgen.core.reconciliation.history import HistoryRead, HistoryRow
 from batchgen.core.scheduling.gates.gates import GateKind
 
@@ -71,8 +71,8 @@ class Effect:
     """Of a poll: where requests are not limited, a result that is there is fetched with it."""
     content: Content | None = None
     files: tuple[InputFile, ...] = ()
-    wants_media: bool = False
-    """Of a submit or a result: whether its model is known to make media."""
+    makes: ModelKind = ModelKind.UNKNOWN
+    """Of a submit or a result: what its model makes."""
 
     @property
     def model(self) -> str:

@@ -12,6 +12,8 @@ LATENCIES_NOTE = "latencies"
 """`{"<model>": [seconds, …]}`, newest last."""
 PRICES_NOTE = "prices"
 """`{"<model>": USD}`: the highest cost of a job that was seen."""
+MEDIA_NOTE = "media models"
+"""`["<model>", …]`: those that are known to make media."""
 CLOCKS_NOTE = "clocks"
 """`{"<job key>": seconds, …, "untold": [job key, …], "lost": [job key, …], "last": seconds,
 "moved": true or false}`: by how much the service's clock was ahead of the one that dates a POST
@@ -60,6 +62,15 @@ def learned_of(notes: Mapping[str, str]) -> dict[str, Learned]:
                 p90_s=quantile(seconds, 0.9),
             )
     return known
+
+
+def media_models_of(notes: Mapping[str, str]) -> list[str]:
+    """The models that were seen to make media; none where no note is, or one of another shape."""
+    try:
+        told = json.loads(notes.get(MEDIA_NOTE, "[]"))
+    except (ValueError, RecursionError):
+        return []
+    return [model for model in told if isinstance(model, str)] if isinstance(told, list) else []
 
 
 def prices_of(notes: Mapping[str, str]) -> dict[str, float]:

@@ -26,7 +26,7 @@ from batchgen.core.jobs.job import Job, JobState
 from batchgen.core.jobs.outcomes import CallKind
 from batchgen.core.jobs.placeholders import Content, missing
 from batchgen.core.jobs.policies import RateScope
-from batchgen.core.jobs.spec import Mode
+from batchgen.core.jobs.spec import Mode, ModelKind
 from batchgen.core.reconciliation.reconcile import needs_lookup
 from batchgen.core.scheduling.capacity import Slots, Submits
 from batchgen.core.scheduling.completion import Verdict, ending
@@ -175,8 +175,8 @@ class _Pass:
             return False
         unlimited = not (counts and self.slots.are_limited(job))
         at_once = kind is EffectKind.POLL and unlimited and not self.holds_saves
-        wants_media = job is not None and job.model in self.scheduler.media_models
-        self.effects.append(Effect(kind, job, counts, at_once=at_once, wants_media=wants_media))
+        makes = ModelKind.UNKNOWN if job is None else self.scheduler.makes(job.model)
+        self.effects.append(Effect(kind, job, counts, at_once=at_once, makes=makes))
         if job is not None:
             self.out[call] += 1
         return True

@@ -169,6 +169,8 @@ def without_control(job: Job, event: Event, shown_at: float, capabilities: Capab
     return replace(event, kind=EventKind.SET_ASIDE, reason=reason)
 
 
-def has_media(outputs: Iterable[Output]) -> bool:
-    """Whether there are files among some outputs, beside texts that came inside an answer."""
-    return any(output.url or output.media_type not in _TEXT_TYPES for output in outputs)
+def are_media(outputs: Iterable[Output]) -> bool:
+    """Whether some outputs are files, and none of them a text that came inside an answer: what
+    brings both may bring a text alone another time."""
+    are_files = [bool(o.url) or o.media_type not in _TEXT_TYPES for o in outputs]
+    return bool(are_files) and all(are_files)

@@ -21,7 +21,7 @@ from batchgen.core.jobs.job import IN_FLIGHT, Job, JobState
 from batchgen.core.jobs.outcomes import CallKind, Response, Signal
 from batchgen.core.jobs.placeholders import Content, Uploaded, placed, waiting_for
 from batchgen.core.jobs.policies import Limits
-from batchgen.core.jobs.spec import Mode
+from batchgen.core.jobs.spec import Mode, ModelKind
 from batchgen.core.reconciliation.history import HistoryRead, OwnRequest
 from batchgen.core.scheduling.digest import ACKED, digested, learn
 from batchgen.core.scheduling.doubts.clock_skew import DoubtClocks, redated
@@ -31,7 +31,13 @@ from batchgen.core.scheduling.effects import CALLS, Effect, EffectKind, Outcome
 from batchgen.core.scheduling.gates.file_hosts import FileHosts, hosts_of
 from batchgen.core.scheduling.gates.gates import GateKind, Gates
 from batchgen.core.scheduling.latency import Latencies
-from batchgen.core.scheduling.learned import LATENCIES_NOTE, LIMITED_NOTE, PRICES_NOTE
+from batchgen.core.scheduling.learned import (
+    LATENCIES_NOTE,
+    LIMITED_NOTE,
+    MEDIA_NOTE,
+    PRICES_NOTE,
+    media_models_of,
+)
 from batchgen.core.scheduling.policy import in_time
 from batchgen.core.scheduling.poll_schedule import PollScheduler
 from batchgen.core.scheduling.prefetch import Prefetch
@@ -62,8 +68,10 @@ class SchedulerState:
     lookups: Lookups = field(default_factory=Lookups)
     clocks: DoubtClocks = field(default_factory=DoubtClocks)
     hosts: FileHosts = field(default_factory=FileHosts)
+    kinds: Mapping[str, ModelKind] = field(default_factory=dict)
+    """What models make, as the catalogue says."""
     media_models: set[str] = field(default_factory=set)
-    """Models that make media, as the catalogue says or their results have shown."""
+    """Models whose results have shown that they make media."""
     calls_out: dict[int, CallKind] = field(default_factory=dict)
     """The calls under way that are about a job, by its key."""
     probing: bool = False
@@ -162,15 +170,22 @@ class SchedulerState:
     def lessons(self) -> dict[str, str]:
         """What was learned of times, prices and limits: for the next run, and to be looked at."""
         notes = {LATENCIES_NOTE: self.latencies.dump(), PRICES_NOTE: self.money.dump()}
+        notes[MEDIA_NOTE] = json.dumps(sorted(self.media_models))
         if self.rate.blocked_until:
             known = {"until": self.rate.blocked_until, "requests_per_minute": self.rate.allowed}
             notes[LIMITED_NOTE] = json.dumps(known)
         return notes
 
-    def load(self, latencies: str | None, prices: str | None) -> None:
-        """Begin with what earlier runs learned."""
+    def load(self, latencies: str | None, prices: str | None, media: str | None = None) -> None:
+        """Begin with what earlier runs learned of times, prices, and models that make media."""
         self.latencies.load(latencies)
         self.money.load(prices)
+        self.media_models.update(media_models_of({MEDIA_NOTE: media or "[]"}))
+
+    def makes(self, model: str) -> ModelKind:
+        """What a model makes: as the catalogue says, else as its results have shown."""
+        seen = ModelKind.MEDIA if model in self.media_models else ModelKind.UNKNOWN
+        return self.kinds.get(model, seen)
 
     def put(self, jobs: Iterable[Job]) -> None:
         """Jobs come into memory: active ones at the start, pending ones as they are drawn."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from batchgen.core.common.text import printable
 from batchgen.core.jobs.job import Receipt
+from batchgen.providers.segmind.chat import usage_of
 
 
 def read_receipt(body: dict[str, Any], headers: Mapping[str, str] | None = None) -> Receipt:
@@ -16,6 +17,7 @@ def read_receipt(body: dict[str, Any], headers: Mapping[str, str] | None = None)
     metrics = metrics if isinstance(metrics, dict) else {}
     headers = headers or {}
     seed = body.get("seed", headers.get("x-seed-value"))
+    usage = usage_of(body)
     return Receipt(
         cost_usd=amount(metrics.get("cost", headers.get("x-cost"))),
         remaining_credits=amount(
@@ -25,6 +27,8 @@ def read_receipt(body: dict[str, Any], headers: Mapping[str, str] | None = None)
         queue_s=amount(metrics.get("queue_time")),
         total_s=amount(metrics.get("total_time")),
         seed=_seed(seed),
+        input_tokens=usage.input_tokens,
+        output_tokens=usage.output_tokens,
     )
 
 

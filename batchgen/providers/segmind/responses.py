@@ -24,7 +24,7 @@ from batchgen.core.jobs.events import (
 )
 from batchgen.core.jobs.job import Job, JobState, Output, Receipt
 from batchgen.core.jobs.outcomes import CallKind, Response, Signal
-from batchgen.core.jobs.spec import Mode
+from batchgen.core.jobs.spec import Mode, ModelKind
 from batchgen.core.media.formats import sniff
 from batchgen.core.net.http import Answer, CallOutcome
 from batchgen.errors import TransportError
@@ -39,10 +39,8 @@ from batchgen.providers.segmind.outputs import (
     MEDIA_KEYS,
     FoundOutput,
     TooManyOutputsError,
-    find_media,
     is_url,
-    text_of,
-    why_no_output,
+    outputs_of,
 )
 from batchgen.providers.segmind.receipts import amount, read_receipt
 from batchgen.providers.segmind.treatments import failed_call, is_over
@@ -106,14 +104,13 @@ _TOLD_UNDER_200 = frozenset({Signal.RATE_LIMITED, Signal.NO_CREDITS})
 
 
 def read_submit(
-    job: Job, outcome: CallOutcome, now: float, *, wants_media: bool = False
+    job: Job, outcome: CallOutcome, now: float, *, kind: ModelKind = ModelKind.UNKNOWN
 ) -> Reading:
+    """What became of a POST, v2 or v1. Of a model that makes media a v1 answer must bring some."""
+    is_v1 = job.api is Mode.BLOCKING
     body = outcome.object() if is_v1 and isinstance(outcome, Answer) else {}
     if word_of(body) is StateWord.FAILED and signal_of(outcome) in _BODY_DECIDES:
         return Reading(_failed(job, body, now, CallKind.SUBMIT), {})
-    """What became of a POST, v2 or v1. Of a model that makes media (`wants_media`) a v1 answer
-    must bring some."""
-    is_v1 = job.api is Mode.BLOCKING
     signal = _signal_of_media(outcome) if is_v1 else signal_of_answer(outcome)
     if signal is not Signal.OK or isinstance(outcome, TransportError):
         event = failed_call(CallKind.SUBMIT, job, outcome, signal, now)
@@ -150,11 +147,11 @@ def read_status(job: Job, outcome: CallOutcome, now: float) -> Event:
 
 
 def read_result(
-    job: Job, outcome: CallOutcome, now: float, *, wants_media: bool = False
+    job: Job, outcome: CallOutcome, now: float, *, kind: ModelKind = ModelKind.UNKNOWN
 ) -> Reading:
     """What the final body says: outputs and receipt, or that it is not final after all.
 
-    Of a model that makes media (`wants_media`) it must name some.
+    Of a model that makes media it must name some.
     """
     body = outcome.object() if isinstance(outcome, Answer) else {}
     if word_of(body) is StateWord.FAILED and signal_of(outcome) in _BODY_DECIDES:
@@ -164,7 +161,7 @@ def read_result(
         return Reading(failed_call(CallKind.RESULT, job, outcome, signal, now), {})
     if _still_running(body):
         return Reading(_too_early(job, body, now), {})
-    return _final(job, outcome, body, now, CallKind.RESULT, wants_media=wants_media)
+    return _final(job, outcome, now, CallKind.RESULT, kind)
 
 
 def _signal_of_media(outcome: CallOutcome) -> Signal:
@@ -197,30 +194,22 @@ def _still_running(body: dict[str, Any]) -> bool:
     return word is StateWord.UNKNOWN and not any(body.get(key) for key in MEDIA_KEYS)
 
 
-def _final(  # noqa: PLR0913  one answer's whole circumstances
-    job: Job,
-    answer: Answer,
-    body: dict[str, Any],
-    now: float,
-    call: CallKind,
-    *,
-    wants_media: bool,
-) -> Reading:
-    """A 200 that should carry the result: media bytes, or JSON (`body`) in any of its shapes."""
-    if not body and not _raw_media(answer):
-        return _no_result(job, answer, now, call, "the result cannot be read")
-    try:
-        found = find_media(body) if body else _raw_media(answer)
-    except TooManyOutputsError as error:
-        return _rejected(job, answer, now, call, str(error))
+def _final(job: Job, answer: Answer, now: float, call: CallKind, kind: ModelKind) -> Reading:
+    """A 200 that should carry the result: media bytes, or JSON in any of its shapes."""
+    body, found = answer.object(), _raw_media(answer)
+    if body:
+        try:
+            read = outputs_of(body, kind, job.body)
+        except TooManyOutputsError as error:
+            return _rejected(job, answer, now, call, str(error))
+        if read.refusal:
+            return _rejected(job, answer, now, call, read.refusal)
+        found = read.found
     if not found:
-        refusal = why_no_output(body, wants_media=wants_media)
-        if refusal:
-            return _rejected(job, answer, now, call, refusal)
-        found = text_of(body)
-    kind = EventKind.ANSWERED if call is CallKind.SUBMIT else EventKind.RESULT
+        return _no_result(job, answer, now, call, "the result cannot be read")
+    event_kind = EventKind.ANSWERED if call is CallKind.SUBMIT else EventKind.RESULT
     outputs, inline = _numbered(found)
-    return Reading(replace(_told(kind, job, answer, now, call), outputs=outputs), inline)
+    return Reading(replace(_told(event_kind, job, answer, now, call), outputs=outputs), inline)
 
 
 def _told(kind: EventKind, job: Job, answer: Answer, now: float, call: CallKind) -> AnswerEvent:
@@ -255,7 +244,7 @@ def _raw_media(answer: Answer) -> tuple[FoundOutput, ...]:
 
 def _numbered(found: tuple[FoundOutput, ...]) -> tuple[tuple[Output, ...], dict[int, bytes]]:
     outputs = tuple(
-        Output(index, url=item.url, media_type=printable(item.media_type, 100))
+        Output(index, item.url, media_type=printable(item.media_type, 100), label=item.label)
         for index, item in enumerate(found)
     )
     return outputs, {index: item.data for index, item in enumerate(found) if not item.url}
@@ -334,7 +323,10 @@ def read_confirmation(job: Job, request_id: str, outcome: CallOutcome, now: floa
 def _recovered(job: Job, urls: list[str]) -> tuple[Output, ...]:
     """What the history names (one output a row), then what the result had named beyond that:
     a job must not end as done with fewer outputs than it is known to have."""
-    named = tuple(Output(index, url=url) for index, url in enumerate(urls))
+    known = {output.index: output.label for output in job.outputs}
+    named = tuple(
+        Output(index, url=url, label=known.get(index, "")) for index, url in enumerate(urls)
+    )
     return (*named, *job.outputs[len(named) :])
 
 

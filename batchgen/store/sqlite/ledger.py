@@ -22,7 +22,8 @@ _UPDATE_JOB = """
 UPDATE jobs SET state = ?, attempt = ?, billable = ?, request_id = ?, sent_at = ?, due_at = ?,
   trouble = ?, polls = ?, recoveries = ?, unclear_at = ?, doubt = ?, reason = ?,
   cost_usd = ?, remaining_credits = ?,
-  inference_s = ?, queue_s = ?, total_s = ?, seed = ?, changed_at = ?
+  inference_s = ?, queue_s = ?, total_s = ?, seed = ?, input_tokens = ?, output_tokens = ?,
+  changed_at = ?
 WHERE key = ? AND state = ?
 """
 
@@ -30,8 +31,8 @@ _IDS_A_QUERY = 500
 """Below SQLite's smallest limit of bound variables."""
 
 _FREE = frozenset({AttemptState.REJECTED, AttemptState.ABSENT})
-_PERHAPS_BILLED = frozenset(AttemptState) - _FREE
 _FAILED = frozenset({EventKind.FAILED, EventKind.TRIED_AGAIN})
+_PERHAPS_BILLED = frozenset(AttemptState) - _FREE
 
 _STANDING = f"""
 FROM attempts a JOIN jobs j ON j.key = a.job_key
@@ -123,7 +124,8 @@ class Ledger:
                 job.trouble, job.polls, job.recoveries, job.unclear_at, job.doubt,
                 job.reason, receipt.cost_usd,
                 receipt.remaining_credits, receipt.inference_s, receipt.queue_s, receipt.total_s,
-                None if receipt.seed is None else str(receipt.seed), change.event.at,
+                None if receipt.seed is None else str(receipt.seed), receipt.input_tokens,
+                receipt.output_tokens, change.event.at,
                 job.key, change.before.state,
             ),
         )  # fmt: skip
@@ -172,8 +174,9 @@ class Ledger:
     def _replace_outputs(self, connection: sqlite3.Connection, job: Job) -> None:
         connection.execute("DELETE FROM outputs WHERE job_key = ?", (job.key,))
         connection.executemany(
-            "INSERT INTO outputs (job_key, idx, url, staged, media_type) VALUES (?, ?, ?, ?, ?)",
-            [(job.key, o.index, o.url, o.staged, o.media_type) for o in job.outputs],
+            "INSERT INTO outputs (job_key, idx, url, staged, media_type, label) "
+            "VALUES (?, ?, ?, ?, ?, ?)",
+            [(job.key, o.index, o.url, o.staged, o.media_type, o.label) for o in job.outputs],
         )
 
     def _save_files(self, connection: sqlite3.Connection, change: Change) -> None:

@@ -14,7 +14,7 @@ from batchgen.core.jobs.job import Totals
 from batchgen.core.progress.reasons import Told
 from batchgen.errors import StateError
 from batchgen.store.sqlite.ledger import Ledger
-from batchgen.store.sqlite.schema import VERIFIED_SINCE, check_header, is_begun
+from batchgen.store.sqlite.schema import TOKENS_SINCE, VERIFIED_SINCE, check_header, is_begun
 from batchgen.store.sqlite.states import AWAITS_RESULT, IS_PROBLEM, is_done
 
 MOST_REASONS = 2_000
@@ -115,6 +115,12 @@ class JobQueries:
     def _verified(self, column: str) -> str:
         """The column that says whether a file is verified; of an older state all are."""
         return column if self._one("PRAGMA user_version") >= VERIFIED_SINCE else "1"
+
+    def _tokens(self, prefix: str = "") -> str:
+        """The columns of the tokens; of an older state nobody counted any."""
+        counted = self._one("PRAGMA user_version") >= TOKENS_SINCE
+        names = (f"{prefix}input_tokens", f"{prefix}output_tokens") if counted else ("NULL", "NULL")
+        return "{} AS input_tokens, {} AS output_tokens".format(*names)
 
     def note(self, name: str) -> str | None:
         """A note, or None."""

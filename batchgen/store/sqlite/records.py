@@ -21,8 +21,8 @@ from batchgen.store.sqlite.states import is_done
 
 _FILES = f"""
 SELECT o.name, j.id, j.model, j.request_id, j.seed, j.cost_usd, j.sent_at, o.saved_at,
-  j.inference_s, j.queue_s, j.total_s, o.sha256, o.width, o.height, o.size, o.media_type,
-  {{verified}}, j.body, j.fields
+  j.inference_s, j.queue_s, j.total_s, {{tokens}}, o.sha256, o.width, o.height, o.size,
+  o.media_type, {{verified}}, j.body, j.fields
 FROM outputs o CROSS JOIN jobs j ON j.key = o.job_key
 WHERE o.name IS NOT NULL AND {is_done("j.state")} AND j.id GLOB ? AND j.model GLOB ?
 ORDER BY o.job_key, o.idx
@@ -32,7 +32,7 @@ ORDER BY o.job_key, o.idx
 _JOBS = """
 SELECT j.id, j.model, j.state, j.reason, j.listed, j.attempt, j.request_id, j.seed,
   (SELECT sum(a.cost_usd) FROM attempts a WHERE a.job_key = j.key), j.sent_at, j.changed_at,
-  j.inference_s, j.queue_s, j.total_s,
+  j.inference_s, j.queue_s, j.total_s, {tokens},
   (SELECT json_group_array(o.name) FROM outputs o WHERE o.job_key = j.key AND o.name IS NOT NULL),
   (SELECT min({verified}) FROM outputs o WHERE o.job_key = j.key AND o.name IS NOT NULL),
   j.body, j.fields
@@ -94,12 +94,12 @@ class ExportQueries(JobQueries):
 
     def files(self) -> Records:
         """One record a finished file (`core.dataset.columns.FILES`)."""
-        sql = _FILES.format(verified=self._verified("o.verified"))
+        sql = _FILES.format(verified=self._verified("o.verified"), tokens=self._tokens("j."))
         return Records(self._path, self._connection, sql, _file_record)
 
     def jobs(self) -> Records:
         """One record a job of the manifest, or that was ever submitted (`dataset.tables.JOBS`)."""
-        sql = _JOBS.format(verified=self._verified("o.verified"))
+        sql = _JOBS.format(verified=self._verified("o.verified"), tokens=self._tokens("j."))
         return Records(self._path, self._connection, sql, _job_record)
 
     def attempts(self) -> Records:
@@ -127,7 +127,8 @@ class ExportQueries(JobQueries):
 
 def _file_record(row: tuple[Any, ...]) -> Record:
     (name, id_, model, request_id, seed, cost, sent_at, saved_at, inference_s, queue_s, total_s,
-     sha256, width, height, size, media_type, verified, body, fields) = row  # fmt: skip
+     input_tokens, output_tokens, sha256, width, height, size, media_type, verified, body,
+     fields) = row  # fmt: skip
     params = _decoded(body)
     own = {
         "file_name": name,
@@ -141,6 +142,7 @@ def _file_record(row: tuple[Any, ...]) -> Record:
         "inference_s": inference_s,
         "queue_s": queue_s,
         "total_s": total_s,
+        **_told_tokens(input_tokens, output_tokens),
         "sha256": sha256,
         "width": width or None,
         "height": height or None,
@@ -151,9 +153,17 @@ def _file_record(row: tuple[Any, ...]) -> Record:
     return Record(own, params, _decoded(fields))
 
 
+def _told_tokens(input_tokens: int | None, output_tokens: int | None) -> dict[str, int | None]:
+    """Most datasets are pictures: there is no column for what no model told."""
+    if input_tokens is None and output_tokens is None:
+        return {}
+    return {"input_tokens": input_tokens, "output_tokens": output_tokens}
+
+
 def _job_record(row: tuple[Any, ...]) -> Record:
     (id_, model, state, reason, listed, attempts, request_id, seed, cost, sent_at, changed_at,
-     inference_s, queue_s, total_s, names, verified, body, fields) = row  # fmt: skip
+     inference_s, queue_s, total_s, input_tokens, output_tokens, names, verified, body,
+     fields) = row  # fmt: skip
     files = _decoded(names) if state == JobState.DONE else None
     own = {
         "id": id_,
@@ -170,6 +180,7 @@ def _job_record(row: tuple[Any, ...]) -> Record:
         "inference_s": inference_s,
         "queue_s": queue_s,
         "total_s": total_s,
+        **_told_tokens(input_tokens, output_tokens),
         "files": files or None,
         "verified": bool(verified) if files else None,
     }

@@ -13,7 +13,8 @@ from batchgen.core.jobs.spec import Mode
 JOB_COLUMNS = (
     "key, id, model, body, stem, api, price_usd, state, attempt, billable, request_id, sent_at, "
     "due_at, trouble, polls, recoveries, unclear_at, doubt, reason, "
-    "cost_usd, remaining_credits, inference_s, queue_s, total_s, seed, listed"
+    "cost_usd, remaining_credits, inference_s, queue_s, total_s, seed, listed, "
+    "input_tokens, output_tokens"
 )
 
 
@@ -22,7 +23,7 @@ def job_of(row: tuple[Any, ...], outputs: Iterable[Output] = ()) -> Job:
     (
         key, id_, model, body, stem, api, price_usd, state, attempt, billable, request_id, sent_at,
         due_at, trouble, polls, recoveries, unclear_at, doubt, reason, cost_usd,
-        remaining, inference_s, queue_s, total_s, seed, listed,
+        remaining, inference_s, queue_s, total_s, seed, listed, *tokens,
     ) = row  # fmt: skip
     return Job(
         key=key,
@@ -46,7 +47,7 @@ def job_of(row: tuple[Any, ...], outputs: Iterable[Output] = ()) -> Job:
         reason=reason,
         listed=bool(listed),
         outputs=tuple(outputs),
-        receipt=Receipt(cost_usd, remaining, inference_s, queue_s, total_s, seed_of(seed)),
+        receipt=Receipt(cost_usd, remaining, inference_s, queue_s, total_s, seed_of(seed), *tokens),
     )
 
 
@@ -61,7 +62,7 @@ def seed_of(text: object) -> int | str | None:
 def outputs_of(connection: sqlite3.Connection, job_key: int) -> list[Output]:
     """The outputs of a job that are known but not necessarily saved."""
     rows = connection.execute(
-        "SELECT idx, url, staged, media_type FROM outputs WHERE job_key = ? ORDER BY idx",
+        "SELECT idx, url, staged, media_type, label FROM outputs WHERE job_key = ? ORDER BY idx",
         (job_key,),
     )
     return [Output(*row) for row in rows]

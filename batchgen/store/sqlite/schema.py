@@ -18,9 +18,10 @@ from batchgen.store.sqlite.faults import typed_errors
 from batchgen.store.sqlite.states import among, is_pending, is_under_way, outside, words
 
 APPLICATION_ID = 0x42474E31  # "BGN1"
-VERSION = 4
+VERSION = 5
 """Of the schema: 1 had other indexes, so that every draw sorted all pending jobs; 2 knew no input
-files; 3 had no jobs to be fetched, no rejected ones, and no files that are kept unverified."""
+files; 3 had no jobs to be fetched, no rejected ones, and no files that are kept unverified; 4 had
+no names of outputs and counted no tokens."""
 
 _JOURNAL_MAGIC = bytes.fromhex("d9d505f920a163d7")
 CHECKED_BYTES = 64 * 2**20
@@ -61,6 +62,10 @@ BEGIN SELECT RAISE(ABORT, 'bodies that were sent name it'); END;
 VERIFIED_SINCE = 4
 """The version since which a file may be kept unverified."""
 _VERIFIED_OF_4 = "verified INTEGER NOT NULL DEFAULT 1 CHECK (verified IN (0, 1))"
+TOKENS_SINCE = 5
+"""The version since which tokens are counted."""
+_LABEL_OF_5 = "label TEXT NOT NULL DEFAULT ''"
+_TOKENS_OF_5 = ("input_tokens INTEGER", "output_tokens INTEGER")
 
 
 def _was(state: AttemptState) -> str:
@@ -101,7 +106,7 @@ CREATE TABLE jobs (
   queue_s REAL,
   total_s REAL,
   seed TEXT,
-  changed_at REAL NOT NULL DEFAULT 0,
+  changed_at REAL NOT NULL DEFAULT 0, {", ".join(_TOKENS_OF_5)},
   CHECK ({outside(IN_FLIGHT)} OR attempt > 0),
   CHECK ({outside([JobState.SUBMITTED])} OR request_id <> '')
 ) STRICT;
@@ -134,7 +139,7 @@ CREATE TABLE outputs (
   sha256 TEXT,
   width INTEGER,
   height INTEGER,
-  saved_at REAL, {_VERIFIED_OF_4},
+  saved_at REAL, {_VERIFIED_OF_4}, {_LABEL_OF_5},
   PRIMARY KEY (job_key, idx)
 ) STRICT, WITHOUT ROWID;
 
@@ -180,6 +185,8 @@ _MIGRATIONS: Mapping[int, str] = {
     1: f"DROP INDEX jobs_by_state;{_INDEXES_OF_2}",
     2: _INPUTS_OF_3,
     3: f"ALTER TABLE outputs ADD COLUMN {_VERIFIED_OF_4};{_STATES_OF_4}",
+    4: f"ALTER TABLE outputs ADD COLUMN {_LABEL_OF_5};"
+    + "".join(f"ALTER TABLE jobs ADD COLUMN {column};" for column in _TOKENS_OF_5),
 }
 """What makes a schema of one version into that of the next."""
 

@@ -17,14 +17,15 @@ from batchgen.core.jobs.outcomes import CallKind as C
 from batchgen.core.jobs.outcomes import Signal
 from batchgen.core.jobs.policies import Limits, OnExpired, WhenAbsent
 from batchgen.core.scheduling.policy import (
+    FAILED_TROUBLE,
     FETCH_S,
     HOPELESS_WINDOWS,
     LAST_TRIES_S,
     PATIENCE,
     REFUSALS,
     STRAGGLER_S,
+    are_media,
     by_policy,
-    has_media,
     in_time,
     overdue,
     put_off,
@@ -298,12 +299,12 @@ def kept(media_type):
         ((kept("application/json"),), False),
         ((kept("image/png"),), True),
         ((kept(""),), True),
-        ((kept("text/plain"), replace(output(), index=1)), True),
+        ((kept("text/plain"), replace(output(), index=1)), False),
     ],
     ids=str,
 )
-def test_texts_inside_an_answer_are_no_media(outputs, media):
-    assert has_media(outputs) is media
+def test_only_files_without_any_text_show_that_a_model_makes_media(outputs, media):
+    assert are_media(outputs) is media
 
 
 # ------------------------------------------------------------------ the hour
@@ -329,3 +330,48 @@ def test_the_next_try_for_a_result_comes_before_the_end_of_its_hour(state, chang
     waiting = aged(state, age_s, **changes)
 
     assert in_time(waiting, NOW, WINDOW_S).due_at == NOW + waits_s
+
+
+# ------------------------------------------------------------------ what failed, and may pass
+
+
+@pytest.mark.parametrize(
+    ("state", "billable", "most", "passes", "listed", "becomes"),
+    [
+        (S.SUBMITTED, 1, 3, True, True, E.TRIED_AGAIN),
+        (S.SUBMITTED, 2, 3, True, True, E.TRIED_AGAIN),
+        (S.SUBMITTED, 3, 3, True, True, E.FAILED),
+        (S.FETCHING, 1, 1, True, True, E.FAILED),
+        (S.FETCHING, 1, 2, True, True, E.TRIED_AGAIN),
+        (S.FETCHING, 1, 2, False, True, E.FAILED),
+        (S.FETCHING, 1, 2, True, False, E.FAILED),
+        (S.RECOVERING, 1, 2, True, True, E.TRIED_AGAIN),
+        (S.AMBIGUOUS, 1, 2, True, True, E.TRIED_AGAIN),
+        # by the first API, whose submit is counted with its answer
+        (S.SUBMITTING, 0, 2, True, True, E.TRIED_AGAIN),
+        (S.SUBMITTING, 1, 2, True, True, E.FAILED),
+    ],
+)
+def test_what_failed_is_tried_again_within_what_may_be_billed(
+    state, billable, most, passes, listed, becomes
+):
+    made = replace(job(state), billable=billable, listed=listed)
+    failed = event(E.FAILED, reason="no worker", may_pass=passes)
+
+    judged = by_policy(made, failed, Limits(max_attempts=most), 3600.0)
+    after = apply(made, judged).after
+
+    assert judged.kind is becomes
+    assert after.state is (S.PENDING if becomes is E.TRIED_AGAIN else S.FAILED)
+    if becomes is E.TRIED_AGAIN:
+        assert NOW < after.due_at <= NOW + 2 ** (FAILED_TROUBLE + most)
+        assert after.reason == "no worker"
+        assert after.billable == max(1, billable + (state is S.SUBMITTING))
+
+
+def test_the_last_failure_says_how_often_it_was_tried():
+    made = replace(job(S.SUBMITTED), billable=3)
+
+    judged = by_policy(made, event(E.FAILED, reason="no worker", may_pass=True), Limits(), 3600.0)
+
+    assert judged.reason == "no worker; failed 3 times"

@@ -15,6 +15,7 @@ from batchgen.core.jobs.job import JobState as S
 from batchgen.core.jobs.lifecycle import TABLE, apply
 from batchgen.core.jobs.outcomes import CallKind, Signal
 from batchgen.core.jobs.policies import Limits, OnExpired, WhenAbsent
+from batchgen.core.jobs.spec import ModelKind
 from batchgen.core.reconciliation.history import HistoryRead
 from batchgen.core.scheduling.doubts.lookups import Lookups
 from batchgen.core.scheduling.effects import EffectKind
@@ -22,6 +23,7 @@ from batchgen.core.scheduling.gates.file_hosts import FileHosts
 from batchgen.core.scheduling.gates.gates import GateKind, Gates
 from batchgen.core.scheduling.gates.refusals import MODEL_LATER_S, MODEL_PAUSE_S
 from batchgen.core.scheduling.latency import Latencies
+from batchgen.core.scheduling.learned import MEDIA_NOTE
 from batchgen.core.scheduling.planner import plan
 from batchgen.core.scheduling.policy import (
     BUSY_S,
@@ -562,8 +564,13 @@ def test_while_no_other_job_passes_no_job_fails(signal):
 )
 @pytest.mark.parametrize(
     ("outputs", "learned"),
-    [((output(),), True), ((Output(0, media_type="text/plain", staged="1"),), False), ((), False)],
-    ids=["a file", "a text", "nothing"],
+    [
+        ((output(),), True),
+        ((Output(0, media_type="text/plain", staged="1"),), False),
+        ((), False),
+        ((output(), Output(1, media_type="text/plain", staged="1", label="text")), False),
+    ],
+    ids=["a file", "a text", "nothing", "a file and a text"],
 )
 def test_a_model_that_made_media_once_is_expected_to_make_them_again(
     state, kind, kind_of, outputs, learned
@@ -573,13 +580,33 @@ def test_a_model_that_made_media_once_is_expected_to_make_them_again(
     happened(made, kind, outputs=outputs)
 
     (started,) = [effect for effect in plan(made, NOW).effects if effect.job.key == 2]
-    assert (started.kind, started.wants_media) == (kind_of, learned)
+    assert (started.kind, started.makes is ModelKind.MEDIA) == (kind_of, learned)
 
 
-def test_a_model_that_the_catalogue_knows_needs_no_first_result():
-    made = scheduler([job(S.FETCHING)], media_models={"flux-pro"})
+@pytest.mark.parametrize("kind", [ModelKind.MEDIA, ModelKind.TEXT])
+def test_a_model_that_the_catalogue_knows_needs_no_first_result(kind):
+    made = scheduler([job(S.FETCHING)], kinds={"flux-pro": kind}, media_models={"flux-pro"})
 
-    assert [effect.wants_media for effect in plan(made, NOW).effects] == [True]
+    assert [effect.makes for effect in plan(made, NOW).effects] == [kind]
+
+
+def test_what_results_have_shown_of_a_model_outlives_the_process():
+    made = scheduler([job(S.FETCHING), job(S.FETCHING, 2)])
+    happened(made, E.RESULT, outputs=(output(),))
+
+    again = scheduler([job(S.FETCHING, 2)])
+    again.load(None, None, made.lessons()[MEDIA_NOTE])
+
+    assert [effect.makes for effect in plan(again, NOW).effects] == [ModelKind.MEDIA]
+
+
+@pytest.mark.parametrize("note", ["{", "7", "null", "[7, null]", '{"a": 1}', "[" * 100_000])
+def test_a_note_about_models_of_another_shape_is_as_good_as_none(note):
+    made = scheduler([])
+
+    made.load(None, None, note)
+
+    assert made.media_models == set()
 
 
 def test_what_calls_report_reaches_the_gates():
@@ -761,6 +788,10 @@ def test_a_price_changed_on_the_way_does_not_move_what_was_reserved():
     assert committed(made) == (0, 0, PRICE)
 
 
+_FREE_KINDS = {E.NOT_ACCEPTED, E.REFUSED, E.ABSENT, E.TRIED_AGAIN}
+"""After which an attempt costs nothing."""
+
+
 @given(st.data(), st.sampled_from([0.0, 0.1, 0.25, 1.0]))
 def test_money_never_overshoots_the_cap_whatever_happens(data, cap):
     """Every attempt that ended accepted, or may have been, is billed in full by the service."""
@@ -782,7 +813,7 @@ def test_money_never_overshoots_the_cap_whatever_happens(data, cap):
         after = happened(made, kind, at=NOW + step, job_key=key, **fields)
         if kind is E.INTENDED:
             billed += PRICE
-        elif kind in {E.NOT_ACCEPTED, E.REFUSED, E.ABSENT} or after.state is S.FAILED:
+        elif kind in _FREE_KINDS or after.state is S.FAILED:
             billed -= PRICE
         assert billed <= cap + 1e-6
         assert made.money.committed_usd >= billed - 1e-6

@@ -9,13 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from batchgen.core.jobs.spec import ModelKind
 from batchgen.core.net.http import Answer
 from batchgen.providers.segmind.outputs import (
+    MAX_LABEL_BYTES,
     MAX_OUTPUTS,
     FoundOutput,
     TooManyOutputsError,
     find_media,
     is_url,
+    outputs_of,
     text_of,
     why_no_output,
 )
@@ -236,3 +239,287 @@ def test_what_a_stranger_says_is_one_printable_line():
     assert told.startswith("finished without a file: no [2J ")
     assert len(told) < 240
     assert told.isprintable()
+
+
+# ------------------------------------------------------------------ text models
+
+SAID = "a cup; see https://cited.example/page.png"
+CITED = [{"url": "https://cited.example/page.png"}, {"source": A}]
+CHATS = {
+    "OpenAI": {"choices": [{"message": {"role": "assistant", "content": SAID}}]},
+    "OpenAI in parts": {"choices": [{"message": {"content": [{"type": "text", "text": SAID}]}}]},
+    "refusal": {"choices": [{"message": {"content": None, "refusal": SAID}}]},
+    "Anthropic": {"content": [{"type": "thinking", "thinking": "hm"}, {"text": SAID}]},
+    "Gemini": {"candidates": [
+        {"content": {"parts": [{"text": "hm", "thought": True}, {"text": SAID}]}}]},
+}  # fmt: skip
+
+
+def files(body, kind=ModelKind.UNKNOWN, sent=""):
+    """What is found, as (label, media type or address, bytes)."""
+    found = outputs_of(body, kind, sent)
+    assert not (found.found and found.refusal)
+    return [(item.label, item.media_type or item.url, item.data) for item in found.found]
+
+
+@pytest.mark.parametrize("chat", CHATS.values(), ids=CHATS)
+@pytest.mark.parametrize("form", ["as text", "as an object", "as the body"])
+@pytest.mark.parametrize("kind", [ModelKind.UNKNOWN, ModelKind.TEXT])
+def test_a_text_model_brings_its_text_and_the_whole_beside_it_and_no_address_in_it(
+    chat, form, kind
+):
+    told = {**chat, "citations": CITED, "usage": {"prompt_tokens": 3}}
+    body = {"as text": {"output": json.dumps(told)}, "as an object": {"output": told}}
+    text, whole = files(body.get(form, told), kind)
+
+    assert text == ("", "text/plain", SAID.encode())
+    assert whole[:2] == ("answer", "application/json")
+    assert json.loads(whole[2]) == told
+
+
+@pytest.mark.parametrize("chat", CHATS.values(), ids=CHATS)
+def test_what_a_model_of_media_says_instead_is_the_reason(chat):
+    found = outputs_of({"output": json.dumps(chat)}, ModelKind.MEDIA)
+
+    assert (found.found, found.refusal) == ((), f"finished without a file: {SAID}")
+
+
+def test_each_choice_is_a_text_and_empty_ones_are_none():
+    choices = [{"message": {"content": text}} for text in ("one", "", "two")]
+
+    *texts, whole = files({"output": {"choices": choices}})
+
+    assert [data for _, _, data in texts] == [b"one", b"two"]
+    assert whole[0] == "answer"
+
+
+def test_an_answer_without_a_text_is_kept_as_it_is():
+    calls = {"choices": [{"message": {"content": None, "tool_calls": [{"id": 1}]}}]}
+
+    ((label, kind, data),) = files({"output": json.dumps(calls)})
+
+    assert (label, kind, json.loads(data)) == ("", "application/json", calls)
+
+
+INLINE = {
+    "Gemini": {"candidates": [{"content": {"parts": [
+        {"text": "here it is"}, {"inlineData": {"mimeType": "image/png", "data": BASE64}}]}}]},
+    "OpenAI": {"choices": [{"message": {
+        "content": "here it is", "images": [{"image_url": {"url": DATA_URI}}]}}]},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("chat", INLINE.values(), ids=INLINE)
+@pytest.mark.parametrize("kind", list(ModelKind))
+def test_a_picture_inside_the_answer_of_a_text_model_is_its_output(chat, kind):
+    picture, text = files({"output": json.dumps(chat)}, kind)
+
+    assert (picture[0], picture[2]) == ("", PNG)
+    assert text == ("text", "text/plain", b"here it is")
+
+
+NO_CHATS = [
+    {"choices": []}, {"choices": "a"}, {"choices": [{"text": "a"}]}, {"content": "a"},
+    {"content": [{"image": "a"}]}, {"candidates": [{"finishReason": "SAFETY"}]}, {"content": [7]},
+    {"choices": [{"message": 7}]}, {"candidates": [{"content": "a"}]},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("told", NO_CHATS, ids=str)
+def test_what_only_looks_like_the_answer_of_a_text_model_is_json(told):
+    ((label, kind, data),) = files({"output": json.dumps(told)})
+
+    assert (label, kind, json.loads(data)) == ("", "application/json", told)
+
+
+# ------------------------------------------------------------------ JSON inside a text
+
+
+@pytest.mark.parametrize(
+    ("output", "kind", "found"),
+    [
+        ([A, B], ModelKind.UNKNOWN, [A, B]),
+        ({"image": {"url": A}}, ModelKind.UNKNOWN, [A]),
+        ({"page": "https://cited.example/page"}, ModelKind.UNKNOWN, []),
+        ({"page": "https://cdn.example/made"}, ModelKind.MEDIA, ["https://cdn.example/made"]),
+        ({"caption": "a", "sources": [A]}, ModelKind.UNKNOWN, []),
+    ],
+)
+def test_of_json_inside_a_text_only_files_are_fetched(output, kind, found):
+    told = files({"output": json.dumps(output)}, kind)
+
+    if found:
+        assert [(label, address) for label, address, _ in told] == [("", url) for url in found]
+    else:
+        ((_, media_type, data),) = told
+        assert (media_type, json.loads(data)) == ("application/json", output)
+
+
+@pytest.mark.parametrize("key", ["citations", "search_results", "sources", "groundingMetadata"])
+def test_what_an_object_refers_to_is_not_what_was_made(key):
+    referring = {"answer": "a cup", key: [{"url": A}]}
+
+    ((_, media_type, data),) = files({"output": referring})
+
+    assert (media_type, json.loads(data)) == ("application/json", referring)
+
+
+@pytest.mark.parametrize(
+    ("address", "is_file"), [("https://a.example/read/me", False), (A, True), (f"{A}?x=1", True)]
+)
+def test_a_text_that_is_an_address_is_a_file_where_its_model_makes_texts_only_if_it_names_one(
+    address, is_file
+):
+    ((_, told, _),) = files({"output": address}, ModelKind.TEXT)
+
+    assert told == (address if is_file else "text/plain")
+    assert files({"output": address}) == [("", address, b"")]
+
+
+@pytest.mark.parametrize(
+    "text", ["{", "{not json}", "[1", "{" * 100_000, '"a"', "7", "{} and more"]
+)
+def test_a_text_that_is_no_json_stays_a_text(text):
+    assert files({"output": text}) == [("", "text/plain", text.encode())]
+
+
+# ------------------------------------------------------------------ media beside media
+
+
+def test_media_beside_an_address_are_outputs_with_a_name():
+    video = {"url": A, "content_type": "video/mp4", "last_frame_url": B, "size_url": 7}
+
+    assert files({"output": A, "video": video}) == [("", A, b""), ("last_frame", B, b"")]
+
+
+def test_equal_names_differ_by_a_number():
+    urls = [f"https://cdn.example/{number}.png" for number in range(4)]
+    images = [{"url": urls[0], "Mask_url": urls[1]}, {"url": urls[2], "mask_url": urls[3]}]
+
+    labels = [label for label, _, _ in files({"images": images})]
+
+    assert labels == ["", "Mask", "", "mask-2"]
+
+
+@pytest.mark.parametrize("key", ["image_url", "video_url", "output_url"])
+def test_an_address_of_a_key_of_its_own_is_the_output_where_there_is_no_other(key):
+    links = {"status_url": "https://api.example/s.png", "response_url": B, "poll_url": B}
+
+    assert files({**links, key: A, "status": "COMPLETED"}) == [("", A, b"")]
+    assert files({**links, key: A, "output": B}) == [("", B, b"")]
+
+
+def test_what_was_sent_is_an_echo_unless_nothing_else_came():
+    sent = json.dumps({"image_url": A})
+
+    assert files({"output": {"image_url": A, "made": B}}, sent=sent) == [("", B, b"")]
+    assert files({"output": A}, sent=sent) == [("", A, b"")]
+
+
+@pytest.mark.parametrize("key", ["message", "detail", "reason", "description"])
+@pytest.mark.parametrize("kind", list(ModelKind))
+def test_a_message_alone_is_no_output(key, kind):
+    body = {"status": "COMPLETED", key: "blocked by policy", "metrics": {}, "timings": {"a": 1}}
+
+    found = outputs_of(body, kind)
+
+    assert found.found == ()
+    assert found.refusal.startswith("finished without an output")
+
+
+def test_what_is_told_beside_an_output_is_none():
+    told = {
+        "timings": 1,
+        "prompt": "a",
+        "reasoning": "b",
+        "partial": False,
+        "grounding": {"url": A},
+    }
+
+    ((_, _, data),) = files({**told, "label": "cat", "score": 0.5})
+
+    assert json.loads(data) == {"label": "cat", "score": 0.5}
+
+
+def test_what_an_object_says_instead_of_a_picture_is_the_reason():
+    body = {"output": {"message": "the prompt was flagged", "nsfw": True}}
+
+    assert outputs_of(body, ModelKind.MEDIA).refusal == (
+        "finished without a file: the prompt was flagged"
+    )
+
+
+# ------------------------------------------------------------------ workflows
+
+
+def nodes(*pairs):
+    return [{"keyname": name, "value": value} for name, value in pairs]
+
+
+@pytest.mark.parametrize("as_text", [True, False])
+def test_the_outputs_of_a_workflow_are_called_as_its_nodes(as_text):
+    told = nodes(
+        ("portrait", A),
+        ("masks", [B, "https://cdn.example/c.png"]),
+        ("caption", "a cup"),
+        ("data", {"score": 0.5}),
+        ("nothing", None),
+        ("words", json.dumps(CHATS["OpenAI"] | {"citations": CITED})),
+    )
+
+    found = files({"output": json.dumps(told) if as_text else told})
+
+    assert found[:5] == [
+        ("portrait", A, b""),
+        ("masks", B, b""),
+        ("masks-2", "https://cdn.example/c.png", b""),
+        ("caption", "text/plain", b"a cup"),
+        ("data", "application/json", b'{"score":0.5}'),
+    ]
+    assert [(label, kind) for label, kind, _ in found[5:]] == [
+        ("words", "text/plain"), ("answer", "application/json"),
+    ]  # fmt: skip
+    assert found[5][2] == SAID.encode()
+
+
+def test_one_node_alone_is_called_as_its_job():
+    assert files({"output": nodes(("portrait", A))}) == [("", A, b"")]
+
+
+@pytest.mark.parametrize(
+    ("name", "label"),
+    [
+        ("a portrait/of me", "a-portrait-of-me"),
+        ("../../etc/passwd", "etc-passwd"),
+        ("Größe", "Größe"),
+        ("x" * 99, "x" * MAX_LABEL_BYTES),
+        ("", "output"), ("...", "output"), (7, "output"), (None, "output"), ("~\\:*?", "output"),
+        ("a\ud800b", "a-b"),
+    ],
+)  # fmt: skip
+def test_a_name_from_outside_is_fit_for_a_file(name, label):
+    first, second = files({"output": nodes((name, A), (name, B))})
+
+    assert (first[0], second[0]) == (label, f"{label}-2")
+
+
+def test_a_workflow_without_any_value_has_no_output():
+    found = outputs_of({"output": nodes(("a", None), ("b", ""))})
+
+    assert found.found == () or found.found[0].media_type == "application/json"
+
+
+@given(st.recursive(JSON, lambda inner: st.dictionaries(
+    st.sampled_from(["output", "url", "last_frame_url", "choices", "message", "content", "keyname",
+                     "value", "candidates", "parts", "text"]), inner), max_leaves=12),
+       st.sampled_from(ModelKind), st.booleans())  # fmt: skip
+def test_any_body_is_read_and_no_two_outputs_have_the_same_name(value, kind, as_text):
+    read = Answer(200, {}, json.dumps({"output": json.dumps(value) if as_text else value}).encode())
+    told = outputs_of(read.object(), kind)
+
+    labels = [item.label for item in told.found if item.label]
+    assert len({label.casefold() for label in labels}) == len(labels)
+    assert told.refusal.isprintable()
+    for item in told.found:
+        assert bool(item.url) != bool(item.data)
+        assert "/" not in item.label

@@ -15,7 +15,7 @@ from batchgen.core.jobs.job import Doubt, Output, Receipt
 from batchgen.core.jobs.job import JobState as S
 from batchgen.core.jobs.lifecycle import apply
 from batchgen.core.jobs.outcomes import CallKind, Signal
-from batchgen.core.jobs.spec import Mode
+from batchgen.core.jobs.spec import Mode, ModelKind
 from batchgen.core.net.http import Answer
 from batchgen.core.scheduling.gates.gates import Gates
 from batchgen.core.scheduling.policy import PATIENCE
@@ -234,7 +234,7 @@ def test_v1_answers_what_the_makers_of_text_models_answer(body):
     reading = read_submit(job(S.SUBMITTING, api=V1), answer(body), NOW)
 
     assert reading.event.kind is E.ANSWERED
-    assert json.loads(reading.inline[0]) == body
+    assert (reading.inline[0], json.loads(reading.inline[1])) == (b"a cup", body)
 
 
 def test_whatever_is_accounted_for_in_headers_is_the_services_own():
@@ -260,7 +260,7 @@ def test_media_beside_a_word_of_warning_are_the_result(word, text):
     assert v1.outputs == v2.outputs == (Output(0, url=URL),)
 
 
-@pytest.mark.parametrize("wants_media", [True, False])
+@pytest.mark.parametrize("kind", list(ModelKind))
 @pytest.mark.parametrize(
     "body",
     [
@@ -270,10 +270,10 @@ def test_media_beside_a_word_of_warning_are_the_result(word, text):
     ],
     ids=str,
 )
-def test_v1_that_was_paid_for_and_brought_nothing_is_kept_and_never_posted_again(body, wants_media):
+def test_v1_that_was_paid_for_and_brought_nothing_is_kept_and_never_posted_again(body, kind):
     outcome = answer(body, x_request_id="r-1", x_cost="0.04")
 
-    reading = read_submit(job(S.SUBMITTING, api=V1), outcome, NOW, wants_media=wants_media)
+    reading = read_submit(job(S.SUBMITTING, api=V1), outcome, NOW, kind=kind)
 
     assert (reading.event.kind, reading.event.request_id) == (E.REJECTED, "r-1")
     assert reading.event.receipt == Receipt(cost_usd=0.04)
@@ -291,12 +291,12 @@ def test_v1_without_anything_to_save_is_never_posted_again_for_that(body):
     assert apply(job(S.SUBMITTING, api=V1), event).after.state in {S.AMBIGUOUS, S.REJECTED}
 
 
-def test_v1_that_ran_and_failed_under_200_is_refused_and_not_saved_as_json():
+def test_v1_that_ran_and_failed_under_200_has_failed_and_is_not_saved_as_json():
     body = {"status": "FAILED", "error": "content blocked", "id": 5}
 
     reading = read_submit(job(S.SUBMITTING, api=V1), answer(body), NOW)
 
-    assert (reading.event.kind, reading.event.reason) == (E.REFUSED, "content blocked")
+    assert (reading.event.kind, reading.event.reason) == (E.FAILED, "content blocked")
     assert not reading.inline
 
 
@@ -404,7 +404,7 @@ def test_a_failure_gives_its_reason_and_a_completion_its_receipt():
     [
         ("blocked", "blocked"),
         ({"message": "blocked", "code": 3}, "blocked"),
-        ({"code": 3}, "{'code': 3}"),
+        ({"code": 3}, '{"code":3}'),
         (["a", "b"], "['a', 'b']"),
         (None, ""),
         ("", ""),
@@ -506,7 +506,7 @@ def test_a_text_is_a_result_only_of_a_model_that_is_not_known_to_make_media(body
     outcome = answer({"status": "COMPLETED", **body})
 
     text = read_result(job(state), outcome, NOW)
-    refused = read_result(job(state), outcome, NOW, wants_media=True)
+    refused = read_result(job(state), outcome, NOW, kind=ModelKind.MEDIA)
 
     assert (text.event.kind, text.kept) == (E.RESULT, b"")
     assert set(text.inline) == {0}
@@ -718,8 +718,8 @@ def readings(outcome, trouble):
     yield submitting_v1, read_submit(submitting_v1, outcome, NOW).event
     yield submitted, read_status(submitted, outcome, NOW)
     for asked in (submitted, fetching, recovering, old):
-        for wants_media in (True, False):
-            yield asked, read_result(asked, outcome, NOW, wants_media=wants_media).event
+        for kind in ModelKind:
+            yield asked, read_result(asked, outcome, NOW, kind=kind).event
     for asked in (recovering, old):
         yield asked, read_record(asked, outcome, NOW)
     confirmed = read_confirmation(ambiguous, "r-7", outcome, NOW)
@@ -772,3 +772,101 @@ def test_a_job_of_several_outputs_keeps_those_the_history_does_not_name():
         "https://cdn.test/old-1.png",
         "https://cdn.test/old-2.png",
     ]
+
+
+# ------------------------------------------------------------------ FAILED
+
+
+@pytest.mark.parametrize(
+    ("body", "reason", "passes"),
+    [
+        ({"error": "the worker ran out of memory"}, "the worker ran out of memory", True),
+        ({"error": "NSFW content detected"}, "NSFW content detected", False),
+        ({}, "the service reported FAILED without a reason", True),
+        ({"error_message": {"node": "a", "message": "no worker"}}, "no worker", True),
+        ({"error_message": {"code": 3}}, '{"code":3}', True),
+        ({"error_message": "prompt is required"}, "prompt is required", False),
+    ],
+)
+@pytest.mark.parametrize("read", [read_status, read_result])
+def test_what_failed_says_whether_it_may_pass(body, reason, passes, read):
+    made = job(S.SUBMITTED if read is read_status else S.FETCHING)
+
+    told = read(made, answer({"status": "FAILED", **body}, 422), NOW)
+
+    event = told if read is read_status else told.event
+    assert (event.kind, event.reason, event.may_pass) == (E.FAILED, reason, passes)
+
+
+@pytest.mark.parametrize("cost", [0.04, "0.04", 0, None, "free"])
+def test_what_failed_and_cost_something_all_the_same_is_not_tried_again(cost):
+    body = {"status": "FAILED", "error": "no worker", "metrics": {"cost": cost}}
+    row = {"request_id": "req-1", "model_status": "FAILED", "error": "no worker"}
+
+    told = read_status(job(S.SUBMITTED), answer(body, 422), NOW)
+    listed = read_record(job(S.RECOVERING), answer({**row, "credits_deduction": cost}), NOW)
+
+    assert told.may_pass is listed.may_pass is (cost not in (0.04, "0.04"))
+
+
+def test_a_history_that_tells_no_reason_may_hide_any():
+    row = {"request_id": "req-1", "model_status": "FAILED"}
+
+    without = read_record(job(S.RECOVERING), answer(row), NOW)
+    told = read_record(job(S.RECOVERING), answer({**row, "error": "no worker"}), NOW)
+
+    assert (without.kind, without.may_pass, told.may_pass) == (E.FAILED, False, True)
+
+
+# ------------------------------------------------------------------ what text models and others say
+
+CHAT = {"choices": [{"message": {"content": "a cup"}}], "citations": [{"url": URL}]}
+
+
+@pytest.mark.parametrize(
+    ("usage", "counted"),
+    [
+        ({"usage": {"prompt_tokens": 12, "completion_tokens": 5}}, (12, 5)),
+        ({"usage": {"input_tokens": 12, "output_tokens": 5}}, (12, 5)),
+        ({"usageMetadata": {"promptTokenCount": 12, "candidatesTokenCount": 5}}, (12, 5)),
+        ({"usage": {"prompt_tokens": 12}}, (12, None)),
+        ({"usage": {"prompt_tokens": -1, "completion_tokens": 1.5}}, (None, None)),
+        ({"usage": {"prompt_tokens": True, "completion_tokens": 2**60}}, (None, None)),
+        ({"usage": "many"}, (None, None)),
+        ({}, (None, None)),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("inside", [True, False])
+def test_tokens_are_counted_wherever_they_stand(usage, counted, inside):
+    told = json.dumps(CHAT | usage if inside else CHAT)
+    body = {"status": "COMPLETED", "output": told, **({} if inside else usage), "metrics": METRICS}
+
+    receipt = read_result(job(S.FETCHING), answer(body), NOW).event.receipt
+
+    assert (receipt.input_tokens, receipt.output_tokens) == counted
+    assert receipt.cost_usd == 0.04
+
+
+@pytest.mark.parametrize("kind", list(ModelKind))
+def test_v1_that_says_something_instead_of_media_has_no_result(kind):
+    """Some models answer a violation of their policies so, under 200."""
+    outcome = answer({"message": "Your prompt violates our policy"}, x_cost="0.04")
+
+    reading = read_submit(job(S.SUBMITTING, api=V1), outcome, NOW, kind=kind)
+
+    assert (reading.event.kind, reading.kept) == (E.REJECTED, outcome.body)
+    assert reading.event.reason.endswith("Your prompt violates our policy")
+    assert not reading.inline
+
+
+def test_outputs_keep_the_names_that_the_result_gave_them_when_the_history_names_them_anew():
+    video = {"url": URL, "last_frame_url": "https://cdn.example/frame.png"}
+    named = read_result(job(S.FETCHING), answer({"video": video}), NOW).event.outputs
+    row = {"request_id": "req-1", "model_status": "COMPLETED", "generation_url": "https://cdn.x/1"}
+
+    event = read_record(job(S.RECOVERING, outputs=named), answer(row), NOW)
+
+    assert [(output.url, output.label) for output in event.outputs] == [
+        ("https://cdn.x/1", ""), ("https://cdn.example/frame.png", "last_frame"),
+    ]  # fmt: skip
