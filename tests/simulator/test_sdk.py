@@ -151,3 +151,46 @@ async def test_the_history_is_paged_and_found_by_id(monkeypatch):
     (request_id, page, row), _ = await with_sdk(work, history_lag_s=0)
     assert [found["request_id"] for found in page["data"]] == [request_id]
     assert row["request_body"] == {"prompt": "x"}
+
+
+@pytest.mark.parametrize("style", ["openai", "anthropic", "gemini"])
+@pytest.mark.parametrize("call", ["chat", "chat_sync"])
+async def test_the_three_shapes_of_text_models_are_understood(style, call):
+    def work(client):
+        client.poll_interval = 0.02
+        return getattr(client, call)("glot-1", prompt="a cup")
+
+    settings = {"models": {"glot-1": {"shape": "chat", "chat_style": style}}, "latency_s": 0}
+    answered, _ = await with_sdk(work, **settings)
+
+    assert "to: a cup" in answered.text
+    assert 12 in answered.usage.values()
+
+
+@pytest.mark.parametrize("poll", ["poll_url", "request_id"])
+async def test_a_workflow_is_run_and_its_outputs_are_read(poll):
+    def work(client):
+        origin = client.base_url.removesuffix("/v1")
+        flows = client.pixelflows
+        flows.workflows_base = f"{origin}/workflows"
+        begun = flows.run(workflow_url=f"{origin}/workflows/v2/portrait", data={"a": 1}, poll=False)
+        if poll == "request_id":
+            return flows.poll(poll_id=begun["request_id"], poll_interval=0.05)
+        return flows.poll(poll_url=begun["poll_url"], poll_interval=0.05)
+
+    told, service = await with_sdk(work, extra_models=["workflows/v2/portrait"])
+
+    assert [node["keyname"] for node in told["output"]] == ["portrait", "mask", "caption"]
+    assert [bill.model for bill in service.ledger.bills] == ["workflows/v2/portrait"]
+
+
+async def test_a_workflow_that_failed_tells_an_object():
+    def work(client):
+        origin = client.base_url.removesuffix("/v1")
+        address = f"{origin}/workflows/v2/portrait"
+        return client.pixelflows.run(workflow_url=address, data={}, poll_interval=0.05)
+
+    settings = {"failure_probability": 1, "failure_messages": ["flagged"], "failed_status": 200}
+    told, _ = await with_sdk(work, extra_models=["workflows/v2/portrait"], **settings)
+
+    assert (told["status"], told["error_message"]["message"]) == ("FAILED", "flagged")

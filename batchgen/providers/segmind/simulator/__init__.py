@@ -7,7 +7,12 @@ bring aiohttp and Pillow.
 
 from __future__ import annotations
 
-from batchgen.providers.segmind.simulator.config import ModelSettings, OutputShape, SimulatorConfig
+from batchgen.providers.segmind.simulator.config import (
+    ChatStyle,
+    ModelSettings,
+    OutputShape,
+    SimulatorConfig,
+)
 from batchgen.providers.segmind.simulator.fault_rules import (
     CdnHost,
     Endpoint,
@@ -30,6 +35,7 @@ __all__ = [
     "Bill",
     "BillingLedger",
     "CdnHost",
+    "ChatStyle",
     "DeliveryFault",
     "Endpoint",
     "FaultKind",

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from batchgen.core.jobs.spec import WORKFLOWS
 from batchgen.providers.segmind.simulator.fault_rules import (
     FaultRule,
     Probability,
@@ -43,8 +44,25 @@ class OutputShape(StrEnum):
     """`images` is a list of objects with url, content_type, file_name and file_size."""
     VIDEO = "video"
     """An object with a url, under the name of its family: `video` for an MP4."""
+    LAST_FRAME = "last_frame"
+    """A `video` object with the address of its last frame beside its `url`."""
+    CHAT = "chat"
+    """`output` is the JSON of a text model's maker as text; on v1 that JSON is the body."""
+    NODES = "nodes"
+    """`output` is the JSON text of named outputs, as workflows answer: two pictures and a text."""
     MEDIA = "media"
     """The answer is the media itself instead of JSON."""
+
+
+class ChatStyle(StrEnum):
+    """Whose JSON a text model answers."""
+
+    OPENAI = "openai"
+    """`choices[].message.content`, and addresses under `citations`."""
+    ANTHROPIC = "anthropic"
+    """`content[].text`"""
+    GEMINI = "gemini"
+    """`candidates[].content.parts[].text`"""
 
 
 State = Annotated[str, Field(pattern="^(QUEUED|PROCESSING|COMPLETED|FAILED)$")]
@@ -64,6 +82,8 @@ class ModelSettings(BaseModel):
     latency_s: Seconds | None = None
     price_usd: Usd | None = None
     shape: OutputShape = OutputShape.URL
+    chat_style: ChatStyle = ChatStyle.OPENAI
+    """Of the shape `chat`."""
     format: Annotated[str, AfterValidator(_made)] | None = None
     """The kind of its files, by extension. None: as the shape has it, else a picture as it is asked
     for."""
@@ -72,6 +92,7 @@ class ModelSettings(BaseModel):
 
 
 _NO_SETTINGS = ModelSettings()
+_WORKFLOW = ModelSettings(shape=OutputShape.NODES)
 
 DEFAULT_FAILURE_MESSAGES = (
     "Inference failed: the worker ran out of memory",
@@ -139,7 +160,9 @@ class SimulatorConfig(BaseModel):
     models: dict[str, ModelSettings] = Field(default_factory=dict)
     """What differs for single models. Models named here are known."""
     extra_models: frozenset[str] = frozenset()
-    """Known models beside the catalogue's."""
+    """Known models beside the catalogue's, and workflows, such as `workflows/v2/portrait`."""
+    workflow_history: Literal["slug", "path", "none"] = "slug"
+    """How history calls the requests of a workflow; `none`: it does not list them."""
     unknown_models: Annotated[Literal["accept", "404"], BeforeValidator(as_text)] = "404"
     forbidden_models: frozenset[str] = frozenset()
     """Models that answer 403."""
@@ -226,7 +249,8 @@ class SimulatorConfig(BaseModel):
 
     def settings(self, slug: str) -> ModelSettings:
         """What is set for one model."""
-        return self.models.get(slug, _NO_SETTINGS)
+        others = _WORKFLOW if slug.startswith(WORKFLOWS) else _NO_SETTINGS
+        return self.models.get(slug, others)
 
     @property
     def has_second_cdn(self) -> bool:

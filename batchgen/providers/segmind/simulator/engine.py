@@ -20,6 +20,15 @@ from batchgen.providers.segmind.simulator.ledger import Bill, BillingLedger, Out
 
 BLOCKED = "Request blocked by content moderation (RAI): the prompt holds a blocked word"
 _MAX_SEED = 2**31
+_COUNTS = {
+    OutputShape.TEXT: 1,
+    OutputShape.JSON: 1,
+    OutputShape.CHAT: 1,
+    OutputShape.VIDEO: 1,
+    OutputShape.LAST_FRAME: 2,
+    OutputShape.NODES: 2,
+}
+"""How many files a job of these shapes has, whatever is set."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +119,6 @@ class Workers:
             outcome, error, latency_s = Outcome.FAILED, order.refused, 0.0
         started_at = max(now, self._free_at[0])
         settings = self._config.settings(slug)
-        single = settings.shape in (OutputShape.TEXT, OutputShape.JSON, OutputShape.VIDEO)
         return Bill(
             request_id=request_id,
             model=slug,
@@ -121,7 +129,7 @@ class Workers:
             finished_at=started_at + latency_s,
             cost_usd=self.price_usd(slug),
             seed=seed if type(seed) is int else drawn_seed,
-            output_count=1 if single else settings.outputs_per_job,
+            output_count=_COUNTS.get(settings.shape, settings.outputs_per_job),
             outcome=outcome,
             error=error,
         )

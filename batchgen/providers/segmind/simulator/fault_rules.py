@@ -21,7 +21,7 @@ class Endpoint(StrEnum):
     """The calls of the service, as the ledger counts them and fault rules name them."""
 
     SUBMIT = "submit"
-    """POST /v2/{slug}"""
+    """POST /v2/{slug} or /workflows/v2/{slug}"""
     SYNC = "sync"
     """POST /v1/{slug}"""
     POLL = "poll"

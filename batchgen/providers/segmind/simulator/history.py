@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime
 from heapq import merge
 from typing import Any
 
+from batchgen.core.jobs.spec import WORKFLOWS
 from batchgen.providers.segmind.simulator import answers
 from batchgen.providers.segmind.simulator.answers import (
     error_reply,
@@ -73,12 +74,20 @@ class History:
         """One request of ours as a row; 404 if there is none, or not yet."""
         config = self.shelf.config
         lag_s = config.history_lag_s if config.record_lag_s is None else config.record_lag_s
-        if bill is None or now < bill.accepted_at + lag_s:
+        if bill is None or not self._is_told(bill) or now < bill.accepted_at + lag_s:
             return error_reply(404, answers.UNKNOWN_REQUEST)
         return json_reply(200, self._row(bill, 0, now))
 
+    def _is_told(self, bill: Bill) -> bool:
+        config = self.shelf.config
+        return config.workflow_history != "none" or not bill.model.startswith(WORKFLOWS)
+
+    def _name(self, bill: Bill) -> str:
+        by_path = self.shelf.config.workflow_history == "path"
+        return bill.model if by_path else bill.model.removeprefix(WORKFLOWS)
+
     def _is_listed(self, bill: Bill, now: float) -> bool:
-        return bill.accepted_at + self.shelf.config.history_lag_s <= now
+        return self._is_told(bill) and bill.accepted_at + self.shelf.config.history_lag_s <= now
 
     def _status(self, bill: Bill, now: float) -> str:
         state = bill.state_at(now)
@@ -118,7 +127,7 @@ class History:
         body: Any = bill.body if self.shelf.config.history_body_as_text else bill.params()
         return {
             "request_id": bill.request_id,
-            "model_name": bill.model,
+            "model_name": self._name(bill),
             "model_status": status,
             "credits_deduction": bill.charged_usd(now) if ended else 0.0,
             "request_body": body,

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from batchgen.core.jobs.spec import Mode
+from batchgen.core.jobs.spec import WORKFLOWS, Mode
 from batchgen.core.media.formats import TEXT
 from batchgen.providers.segmind.simulator.answers import json_reply
 from batchgen.providers.segmind.simulator.config import OutputShape
 from batchgen.providers.segmind.simulator.fault_rules import FaultKind, FaultRule
 from batchgen.providers.segmind.simulator.ledger import Bill, Outcome
-from batchgen.providers.segmind.simulator.media.outputs import Render, output_fields
+from batchgen.providers.segmind.simulator.media.outputs import Render, chat_answer, output_fields
 from batchgen.providers.segmind.simulator.media.shelf import MediaIndex
 from batchgen.providers.segmind.simulator.messages import Reply
 
@@ -79,7 +79,10 @@ class ResultWriter:
             return self._failed(bill)
         model = self.shelf.catalog.get(bill.model)
         answers_json = model is not None and model.output is TEXT
-        plain = self.shelf.shape(bill.model) in (OutputShape.URL, OutputShape.MEDIA)
+        shape = self.shelf.shape(bill.model)
+        if shape is OutputShape.CHAT and bill.outcome is not Outcome.FILTERED:
+            return json_reply(200, chat_answer(self.shelf, bill), _accounting(bill, view))
+        plain = shape in (OutputShape.URL, OutputShape.MEDIA)
         if plain and not answers_json and bill.outcome is not Outcome.FILTERED:
             return self._raw(bill, view)
         return json_reply(200, self._final(bill, view), _accounting(bill, view))
@@ -94,8 +97,10 @@ class ResultWriter:
 
     def _failed(self, bill: Bill) -> Reply:
         status = 422 if bill.api is Mode.BLOCKING else self.shelf.config.failed_status
-        body = {"status": self._word("FAILED"), "error": bill.error, "metrics": _times(bill)}
-        return json_reply(status, body)
+        told: dict[str, Any] = {"error": bill.error}
+        if bill.model.startswith(WORKFLOWS):
+            told = {"error_message": {"node": "image", "message": bill.error}}
+        return json_reply(status, {"status": self._word("FAILED"), **told, "metrics": _times(bill)})
 
     def _final(self, bill: Bill, view: View) -> dict[str, Any]:
         return {

@@ -35,8 +35,10 @@ def read_route(path: str) -> Route:
     match parts:
         case ("v2", "requests", request_id, "status"):
             return Route(Endpoint.POLL, "GET", request_id)
-        case ("v2", "requests", request_id):
+        case ("v2" | "v1", "requests", request_id) | ("workflows", "request", request_id):
             return Route(Endpoint.RESULT, "GET", request_id)
+        case ("workflows", "v2", slug) if slug:
+            return Route(Endpoint.SUBMIT, "POST", f"workflows/v2/{slug}")
         case ("inference-request", "request-history", request_id):
             return Route(Endpoint.HISTORY, "GET", request_id)
         case ("v2", slug) if slug:

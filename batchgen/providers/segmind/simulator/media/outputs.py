@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from batchgen.core.media.formats import BY_EXTENSION
-from batchgen.providers.segmind.simulator.config import OutputShape
+from batchgen.providers.segmind.simulator.config import ChatStyle, OutputShape
 from batchgen.providers.segmind.simulator.fault_rules import FaultKind, FaultRule
 from batchgen.providers.segmind.simulator.ledger import Bill, Outcome
 from batchgen.providers.segmind.simulator.media.shelf import MediaIndex
@@ -75,6 +76,44 @@ def _json(shelf: MediaIndex, bill: Bill, _render: Render) -> dict[str, Any]:
     return {"output": {"answer": answer_text(shelf.ref(bill, 0)), "score": 0.5}}
 
 
+def chat_answer(shelf: MediaIndex, bill: Bill) -> dict[str, Any]:
+    """What the maker of a text model answers, with what it refers to."""
+    text = answer_text(shelf.ref(bill, 0))
+    style = shelf.config.settings(bill.model).chat_style
+    if style is ChatStyle.ANTHROPIC:
+        usage = {"input_tokens": 12, "output_tokens": len(text)}
+        return {"role": "assistant", "content": [{"type": "text", "text": text}], "usage": usage}
+    if style is ChatStyle.GEMINI:
+        counted = {"promptTokenCount": 12, "candidatesTokenCount": len(text)}
+        content = {"role": "model", "parts": [{"text": text}]}
+        return {"candidates": [{"content": content}], "usageMetadata": counted}
+    return {
+        "choices": [{"index": 0, "message": {"role": "assistant", "content": text}}],
+        "citations": [{"url": f"{shelf.origins.cdn}/assets/cited.png"}],
+        "usage": {"prompt_tokens": 12, "completion_tokens": len(text)},
+    }
+
+
+def _chat(shelf: MediaIndex, bill: Bill, _render: Render) -> dict[str, Any]:
+    return {"output": json.dumps(chat_answer(shelf, bill))}
+
+
+def _last_frame(shelf: MediaIndex, bill: Bill, _render: Render) -> dict[str, Any]:
+    film, frame = shelf.urls(bill)
+    told = {"url": film, "content_type": "video/mp4", "last_frame_url": frame}
+    return {"output": film, "video": told}
+
+
+def _nodes(shelf: MediaIndex, bill: Bill, _render: Render) -> dict[str, Any]:
+    portrait, mask = shelf.urls(bill)
+    nodes = [
+        {"keyname": "portrait", "value": portrait},
+        {"keyname": "mask", "value": {"url": mask}},
+        {"keyname": "caption", "value": answer_text(shelf.ref(bill, 0))},
+    ]
+    return {"output": json.dumps(nodes)}
+
+
 def _images(shelf: MediaIndex, bill: Bill, render: Render) -> dict[str, Any]:
     items = [
         {
@@ -110,5 +149,8 @@ _CARRIERS: Mapping[OutputShape, Carry] = {
     OutputShape.JSON: _json,
     OutputShape.IMAGES: _images,
     OutputShape.VIDEO: _named,
+    OutputShape.LAST_FRAME: _last_frame,
+    OutputShape.CHAT: _chat,
+    OutputShape.NODES: _nodes,
     OutputShape.MEDIA: _url,
 }

@@ -32,6 +32,8 @@ _DRAWN: Mapping[str, str] = {
 """The extension of a picture by what may be asked for."""
 _FORMATS: Mapping[OutputShape, str] = {
     OutputShape.VIDEO: "mp4",
+    OutputShape.LAST_FRAME: "mp4",
+    OutputShape.CHAT: "txt",
     OutputShape.TEXT: "txt",
     OutputShape.JSON: "txt",
 }
@@ -77,6 +79,8 @@ class MediaIndex:
         width, height = picture_size(params, self.config.megapixels)
         settings = self.config.settings(bill.model)
         given = settings.format or _FORMATS.get(settings.shape)
+        if settings.shape is OutputShape.LAST_FRAME and index:
+            given = "png"
         return MediaRef(
             request_id=bill.request_id,
             index=index,
