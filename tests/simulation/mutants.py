@@ -20,6 +20,7 @@ from pathlib import Path
 
 from tests.simulation import (
     mutants_of_budgets,
+    mutants_of_kinds,
     mutants_of_lookups,
     mutants_of_results,
     mutants_of_submits,
@@ -38,6 +39,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *mutants_of_results.MUTANTS,
     *mutants_of_budgets.MUTANTS,
     *mutants_of_uploads.MUTANTS,
+    *mutants_of_kinds.MUTANTS,
 )
 
 _JUDGE = """

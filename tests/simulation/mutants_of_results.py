@@ -65,8 +65,8 @@ MUTANTS = (
     Mutant(
         "no-media-is-a-fault",
         "an answer without media is asked for again, and paid for again in the end",
-        "        if refusal:\n            return _rejected(job, answer, now, call, refusal)\n",
-        "        if refusal:\n            return _no_result(job, answer, now, call, refusal)\n",
+        "            return _rejected(job, answer, now, call, read.refusal)\n",
+        "            return _no_result(job, answer, now, call, read.refusal)\n",
         tests="tests/simulation/test_cases.py -k M2",
     ),
     Mutant(

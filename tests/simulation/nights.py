@@ -20,6 +20,7 @@ from batchgen.providers.segmind.simulator import (
 from batchgen.testing.rehearsal import Interruption, Mishap, Scenario
 from tests.simulation.oddities import ODDITIES
 from tests.simulation.uploading import naming, path_of, picture
+from tests.simulation.worlds import WORLDS
 
 PRICE_USD = 0.10
 SHORT_S = 4 * 3600.0
@@ -128,6 +129,20 @@ def results_that_vanish_every_time() -> list[Scenario]:
             untold=frozenset({"generation_url"}),
             longest_process_s=SHORT_S,
         )
+    ]
+
+
+def failures_without_end() -> list[Scenario]:
+    """FAILED every time, for a reason that may pass: submitted again within `max_attempts`."""
+    return [
+        Scenario(
+            jobs(4, api),
+            service(failure_probability=1.0, failure_messages=("no worker was free",)),
+            Limits(concurrency=2, max_attempts=most),
+            longest_process_s=SHORT_S,
+        )
+        for api in Mode
+        for most in (1, 3)
     ]
 
 
@@ -276,6 +291,22 @@ def every_oddity() -> list[Scenario]:
     ]
 
 
+def every_world() -> list[Scenario]:
+    """Each kind of models alone, with and without deaths."""
+    return [
+        replace(
+            world(
+                Scenario(jobs(8), service(), Limits(concurrency=4), longest_process_s=SHORT_S),
+                random.Random(turn),
+            ),
+            interruptions=[Interruption(Mishap.KILL, step) for step in (20, 25) if turn % 2],
+            seed=turn,
+        )
+        for world in WORLDS
+        for turn in range(8)
+    ]
+
+
 NIGHTS: Mapping[str, Callable[[], Sequence[Scenario]]] = {
     night.__name__: night
     for night in (
@@ -296,5 +327,7 @@ NIGHTS: Mapping[str, Callable[[], Sequence[Scenario]]] = {
         uploads_are_dead,
         files_that_are_not_there_any_more,
         every_oddity,
+        failures_without_end,
+        every_world,
     )
 }

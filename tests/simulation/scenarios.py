@@ -22,6 +22,7 @@ from tests.simulation.oddities import with_oddities
 from tests.simulation.tightening import tighten
 from tests.simulation.uploading import with_uploads
 from tests.simulation.widening import widen
+from tests.simulation.worlds import with_worlds
 
 FAULTS_END_S = 3600.0
 """After this every fault stops, so that every job must come to its end."""
@@ -77,13 +78,14 @@ def scenario_of(seed: int) -> Scenario:
     """The scenario of a seed; equal seeds, equal scenarios.
 
     Two of three hold more troubles, six of twenty tighter budgets or a slow service, three of
-    twenty files to be uploaded, five of twenty oddities of the service and of what is before it.
+    twenty files to be uploaded, five of twenty oddities of the service and of what is before it,
+    four of twenty models that make texts or films, workflows, or failures that pass.
     """
     if seed % 20 == 19:
         return _duplicate_ids(seed)
     plain = _plain(seed)
     night = tighten(widen(plain, seed) if seed % 3 else plain, seed)
-    return with_uploads(with_oddities(night, seed), seed)
+    return with_uploads(with_worlds(with_oddities(night, seed), seed), seed)
 
 
 def _plain(seed: int) -> Scenario:
