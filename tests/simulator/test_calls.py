@@ -88,7 +88,6 @@ def test_failed_can_be_served_under_200():
         (None, "GET", "/v2/requests/nobody/status", None, 404, "not found"),
         (None, "GET", "/v2/requests/nobody", None, 404, "not found"),
         (None, "GET", "/inference-request/request-history/nobody", None, 404, "not found"),
-        (None, "GET", "/", None, 404, "Not found"),
         (None, "POST", "/upload-asset", {}, 400, "data_urls"),
         (None, "POST", "/upload-asset", {"data_urls": ["http://a"]}, 400, "data:<type>"),
         (None, "POST", "/upload-asset", {"data_urls": ["data:a/b;base64,?"]}, 400, "base64"),

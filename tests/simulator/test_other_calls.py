@@ -44,6 +44,81 @@ def test_sync_failures_and_the_gateways_patience():
     assert len(client.service.ledger.bills) == 1, "it goes on, and is billed"
 
 
+def test_a_v1_call_can_break_off_with_a_polling_error():
+    client = caller(latency_s=200, latency_jitter=0, sync_breaks_after_s=100)
+    broken = client.call("POST", "/v1/flux-kontext-dev", EDIT)
+    assert (broken.status, broken.delay_s) == (500, 100)
+    assert read(broken)["error"] == "Internal Polling Error"
+    assert len(client.service.ledger.bills) == 1, "it goes on, and is billed"
+    assert caller(sync_breaks_after_s=100).call("POST", "/v1/flux-kontext-dev", EDIT).status == 200
+
+
+def test_an_account_may_have_no_balance_record():
+    reply = caller(credits_record=False).get("/v1/get-user-credits")
+    assert (reply.status, read(reply)["error"]) == (404, "No credits found for the user")
+
+
+@pytest.mark.parametrize(
+    ("paths", "path"), [((), "/"), ((), "/v3/x"), (("/v2",), "/v2/flux-pro"), (("",), "/v1/x")]
+)
+def test_the_edge_answers_for_what_it_routes_nowhere(paths, path):
+    client = caller(unrouted_paths=paths)
+    reply = client.call("POST", path, {"prompt": "a cup"})
+    assert (reply.status, reply.body) == (400, b"Incorrect or Missing host header")
+    assert not client.service.ledger.bills
+
+
+@pytest.mark.parametrize("settings", [{}, {"storage_status": 402, "storage_message": "no room"}])
+def test_a_storage_can_be_full(settings):
+    client = caller(storage_bytes=5, **settings)
+
+    def upload(*data):
+        urls = [f"data:image/png;base64,{text}" for text in data]
+        return client.call("POST", "/upload-asset", {"data_urls": urls})
+
+    assert upload("AAEC").status == 200
+    refused = upload("AAED")
+    assert refused.status == settings.get("storage_status", 507)
+    assert settings.get("storage_message", "quota") in read(refused)["error"]
+    assert upload("AAEC").status == 200, "the same again takes no room"
+    assert upload("AQI=").status == 200
+    assert upload("AQI=", "AAED").status >= 400, "all of a call or nothing"
+
+
+SAID = [
+    (402, "Insufficient credits. You have 0.0 credits."),
+    (406, "Invalid content type"),
+    (404, "Output for this request ID 0123abcd Not Found"),
+    (500, "Internal Polling Error"),
+    (404, "Input image not found"),
+    (400, "messages: at least one message is required"),
+    (429, "rate_limit_exceeded"),
+]
+
+
+@pytest.mark.parametrize(("status", "text"), SAID)
+def test_any_answer_of_a_call_can_be_set(status, text):
+    body = {"error": text}
+    rule = {"where": "sync", "kind": "answer", "status": status, "body": body}
+    reply = caller(faults=[rule]).call("POST", "/v1/flux-kontext-dev", EDIT)
+    assert (reply.status, read(reply)) == (status, body)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Prompt is required for video generation.",
+        "Prompt is Mandatory and must be string",
+        "Reference media rejected: URL must be a valid HTTP or HTTPS URL.",
+        "content_policy_violation",
+    ],
+)
+def test_any_failure_can_be_set(text):
+    client = caller(failure_probability=1, failure_messages=[text], latency_s=0)
+    failed = client.poll(client.accepted())
+    assert (failed.status, read(failed)["error"]) == (422, text)
+
+
 def test_the_catalogue_is_listed():
     rows = read(caller().get("/inference-model-information/list"))
     assert {"flux-pro", "flux-kontext-pro"} <= {row["slug"] for row in rows}

@@ -35,8 +35,11 @@ REASONS: Mapping[int, str] = {
 
 NO_KEY = "Missing Authorization or x-api-key in header"
 BAD_KEY = "Unauthorized. API key is invalid or may have expired"
+NO_RECORD = "No credits found for the user"
+POLLING_ERROR = "Internal Polling Error"
+UNROUTED = "Incorrect or Missing host header"
 SPEND_LIMIT = "Team spend limit reached"
-WRONG_TYPE = "Wrong content type: Content-Type must be application/json"
+WRONG_TYPE = "Invalid content type"
 RATE_LIMITED = "Rate limit exceeded"
 RETIRED = "This model is retired"
 FORBIDDEN = "This account may not call this model"
@@ -70,6 +73,11 @@ def html_reply(status: int) -> Reply:
     title = f"{status} {REASONS[status]}"
     page = f"<html><head><title>{title}</title></head><body><h1>{title}</h1></body></html>"
     return Reply(status, {"content-type": HTML}, page.encode())
+
+
+def unrouted_reply() -> Reply:
+    """What the edge says of a path that it routes nowhere."""
+    return Reply(400, {"content-type": PLAIN}, UNROUTED.encode())
 
 
 def rate_limited_reply(reset: Mapping[str, str]) -> Reply:

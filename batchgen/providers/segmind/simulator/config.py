@@ -128,6 +128,8 @@ class SimulatorConfig(BaseModel):
     reserved_share: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     """What the account must hold for a job beside its price, as a share of it, from its submission
     to its end; the balance shows nothing of it."""
+    credits_record: bool = True
+    """Whether the account has a balance record; without one the credits are a 404."""
     default_price_usd: Usd = 0.05
     """The price of models that have none in the catalogue."""
 
@@ -156,6 +158,10 @@ class SimulatorConfig(BaseModel):
     """Added to the latency of a job that meets a cold worker."""
     sync_timeout_s: Seconds = 600.0
     """When the gateway gives a v1 call up (504), although the job goes on and is billed."""
+
+    sync_breaks_after_s: Seconds | None = None
+    """When a v1 call breaks off with a 500 and "Internal Polling Error", although the job goes on
+    and is billed: other clients saw it after about 100 s. None: never."""
 
     models: dict[str, ModelSettings] = Field(default_factory=dict)
     """What differs for single models. Models named here are known."""
@@ -224,6 +230,13 @@ class SimulatorConfig(BaseModel):
 
     upload_key: Literal["file_urls", "urls", "fileUrls", "url"] = "file_urls"
     """Where the answer to an upload has the addresses; `url`: the first one only, as text."""
+    storage_bytes: Annotated[int, Field(ge=0)] | None = None
+    """What the account's storage takes of uploads; None: all. What a full one really answers is
+    not known."""
+    storage_status: Annotated[int, Field(ge=400, le=599)] = 507
+    """The status of an upload for which there is no room."""
+    storage_message: str = "Storage quota exceeded. Upgrade your plan to store more files."
+    """What it says."""
     cdn_lag_s: Seconds = 0.0
     """How long after its end the files of a job are not found yet."""
     second_cdn_models: frozenset[str] = frozenset()
@@ -233,6 +246,9 @@ class SimulatorConfig(BaseModel):
     one_time_urls: bool = False
     """Whether an address of a file is good for one download; each answer has a new one."""
 
+    unrouted_paths: tuple[str, ...] = ()
+    """Beginnings of paths that the edge routes nowhere, as a wrong base URL would lead to: a 400 as
+    plain text, before anything else is looked at."""
     faults: tuple[FaultRule, ...] = ()
     """Of several rules the first that fires decides."""
 

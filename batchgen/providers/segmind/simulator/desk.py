@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 
 from batchgen.core.jobs.spec import Mode
 from batchgen.providers.segmind.catalog import Catalog
-from batchgen.providers.segmind.simulator import checks
+from batchgen.providers.segmind.simulator import answers, checks
 from batchgen.providers.segmind.simulator.answers import (
     error_reply,
     html_reply,
     json_reply,
     not_found_reply,
+    unrouted_reply,
 )
 from batchgen.providers.segmind.simulator.config import SimulatorConfig
 from batchgen.providers.segmind.simulator.engine import Order, Workers
@@ -79,8 +80,9 @@ class Router:
     def answer(self, call: ReceivedCall) -> Reply:
         """Check route, method, key and rate, in this order, and answer."""
         try:
-            if call.route.place is Endpoint.OTHER:
-                return error_reply(404, "Not found")
+            paths = self._config.unrouted_paths
+            if call.route.place is Endpoint.OTHER or call.request.path.startswith(paths):
+                return unrouted_reply()
             if call.request.method != call.route.method:
                 return html_reply(405)
             checks.check_key(self._config, call.request)
@@ -100,6 +102,9 @@ class Router:
     def _sync(self, call: ReceivedCall) -> Reply:
         bill = self._accept(call, Mode.BLOCKING)
         wait_s = bill.finished_at - call.now
+        breaks_after_s = self._config.sync_breaks_after_s
+        if breaks_after_s is not None and wait_s > breaks_after_s:
+            return replace(error_reply(500, answers.POLLING_ERROR), delay_s=breaks_after_s)
         if bill.outcome is Outcome.ENDLESS or wait_s > self._config.sync_timeout_s:
             return replace(html_reply(504), delay_s=self._config.sync_timeout_s)
         view = replace(self._view(call), now=bill.finished_at)
@@ -152,12 +157,14 @@ class Router:
         return self._history.page(call.request.query, call.now)
 
     def _credits(self, call: ReceivedCall) -> Reply:
+        if not self._config.credits_record:
+            return error_reply(404, answers.NO_RECORD)
         left_usd = max(0.0, self._engine.credits_usd(call.now))
         free_usd = min(left_usd, self._config.free_credits_usd)
         return json_reply(200, {"credits": round(left_usd - free_usd, 6), "free-credits": free_usd})
 
     def _upload(self, call: ReceivedCall) -> Reply:
-        paths = self._uploads.add(checks.read_object(call.request).params)
+        paths = self._uploads.add(checks.read_object(call.request).params, self._config)
         for path in paths:
             self._ledger.uploads[path].append(call.now)
         urls = [self._cdn + path for path in paths]
