@@ -31,6 +31,8 @@ HOUR_S = 3600.0
 LONGEST_S = 4 * HOUR_S
 """No process of a case needs so long."""
 PAGE = "<html><head><title>Please wait</title></head><body><h1>Please wait</h1></body></html>"
+NO_HOST = "Incorrect or Missing host header"
+POLLING = {"error": "Internal Polling Error"}
 CREDITS = {"error": "Insufficient credits. You have 0.0 credits."}
 
 
@@ -218,6 +220,21 @@ def _w1() -> Iterator[Case]:
     reserved = {"credits_usd": 10 * PRICE_USD, "credits_status": 402, "reserved_share": 1}
     wide = {"limits": Limits(concurrency=8)}
     yield whole("W1 reserved by running jobs", played(8, plans=wide, **reserved))
+    for body in ({"error": "please wait"}, {"message": "not for you just now"}):
+        vague = answer("submit", 406, body, after=4, count=3)
+        yield whole(f"W1 in vague words {canonical_json(body)}", played(8, vague, plans=wide))
+    later = {
+        **uploads,
+        "specs": [naming(spec, [n]) for n, spec in enumerate(jobs(3))] + jobs(6)[3:],
+    }
+    later["inputs"] = {path_of(n): picture(n) for n in range(3)}
+    for status, text in ((507, "Insufficient Storage"), (413, "your storage is full"), (402, "")):
+        refused = answer("upload", status, {"error": text}, count=1)
+        room = replace(played(6, refused), **later)
+        yield whole(f"W1 a full storage, {status}, and then room", room)
+        refused = answer("upload", status, {"error": text}, until_s=300)
+        cleared = replace(played(6, refused), **later)
+        yield whole(f"W1 a full storage, {status}", cleared, processes=4)
 
 
 def _w2() -> Iterator[Case]:
@@ -229,12 +246,18 @@ def _w2() -> Iterator[Case]:
         ("a 405 on a submit", rule("submit", "405", count=1, after=3)),
         ("a 405 on a poll", rule("poll", "405", count=1, after=3)),
         ("a 405 on a result", rule("result", "405", count=1, after=1)),
+        ("a v1 call that broke off", answer("submit", 500, POLLING, accepted=True, count=2)),
+        ("an edge that is lost on a poll", answer("poll", 400, NO_HOST, count=9, after=3)),
+        ("an edge that is lost on a result", answer("result", 400, NO_HOST, count=9, after=1)),
         ("a redirect on a submit", answer("submit", 302, headers={"location": "/x"}, count=1)),
         ("a redirect on a poll", answer("poll", 307, headers={"location": "/x"}, count=1)),
         ("a redirect on a result", answer("result", 301, headers={"location": "/x"}, count=1)),
     )
     for name, odd in once:
         yield whole(f"W2 {name}", played(12, odd))
+    for after in (0, 5):
+        lost = played(12, answer("submit", 400, NO_HOST, count=1, after=after))
+        yield whole(f"W2 an edge that is lost on submit {after}", lost, processes=2)
     for status, body in (
         (403, PAGE),
         (403, {"message": "Forbidden"}),

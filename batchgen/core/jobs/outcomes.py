@@ -38,8 +38,9 @@ class Signal(StrEnum):
     UNREADABLE = "2xx, unreadable or without what it must carry"
     REDIRECT = "3xx"
     MIDDLEMAN = "a page or code that is not the service's own"
+    UNROUTED = "400, 404 of an edge that routes the path nowhere"
     NOT_NOW = "421, 423, 425"
-    BAD_REQUEST = "400, 413, 415"
+    BAD_REQUEST = "400, 413, 415; 404 about an input"
     KEY_REFUSED = "401"
     FORBIDDEN = "403"
     NOT_FOUND = "404"
@@ -52,7 +53,8 @@ class Signal(StrEnum):
     UNPROCESSABLE = "422"
     RATE_LIMITED = "429"
     SERVER_ERROR = "500, 502, 503 and other 5xx"
-    GATEWAY_TIMEOUT = "504"
+    GATEWAY_TIMEOUT = "504; other 5xx that tell of a timeout"
+    QUOTA_REACHED = "of an upload: 402, 507, words of a full storage"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +91,14 @@ class Treatment(StrEnum):
     """Hold everything until the key is accepted again."""
     SUSPECT = "job, model or account"
     """Refused for the job, the model or the account: what passes beside it tells which."""
+    GATE_UPLOADS = "gate: uploads"
+    """Hold uploads, and so the jobs that need some: the account's storage is full."""
     GATE_HISTORY = "gate: history"
     """Hold lookups in the history; whoever needs one waits, everything else goes on."""
     GATE_CREDITS = "gate: credits"
     """Hold submits: the account is empty or at its limit."""
     HALT = "halt"
-    """Our bug or a wrong configuration: stop, resumable."""
+    """Our bug or a wrong configuration, such as a wrong base URL: stop, resumable."""
     BODY = "the body decides"
     """A body that says FAILED ends the job; any other is retried."""
     BY_AGE = "by age"
@@ -128,6 +132,7 @@ TABLE: Mapping[Signal, Mapping[CallKind, Treatment]] = {
     Signal.UNREADABLE: _row(_T.AMBIGUOUS, *_GETS_RETRY, _T.RETRY_THEN_FINAL),
     Signal.REDIRECT: _row(_T.AMBIGUOUS, *_GETS_RETRY, _T.RETRY),
     Signal.MIDDLEMAN: _row(_T.AMBIGUOUS, *_GETS_RETRY, _T.RETRY),
+    Signal.UNROUTED: _row(_T.HALT, *_GETS_RETRY, _T.RETRY),
     Signal.NOT_NOW: _row(*[_T.RETRY] * 6),
     Signal.BAD_REQUEST: _row(_T.FINAL, *_GETS_RETRY, _T.FINAL),
     Signal.KEY_REFUSED: _row(*[_T.GATE_KEY] * 3, _T.GATE_HISTORY, _T.RETRY, _T.GATE_KEY),
@@ -143,5 +148,6 @@ TABLE: Mapping[Signal, Mapping[CallKind, Treatment]] = {
     Signal.RATE_LIMITED: _row(*[_T.RETRY] * 6),
     Signal.SERVER_ERROR: _row(_T.AMBIGUOUS_OR_RETRY, *_GETS_RETRY, _T.RETRY),
     Signal.GATEWAY_TIMEOUT: _row(_T.AMBIGUOUS, *_GETS_RETRY, _T.RETRY),
+    Signal.QUOTA_REACHED: _row(_T.AMBIGUOUS, *_GETS_RETRY, _T.GATE_UPLOADS),
 }
 """signal × call → treatment."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from batchgen.core.progress.advice import STATUS_PAGE
 from batchgen.core.scheduling.gates.gates import GateKind
 
 
@@ -39,7 +40,7 @@ GATE_WORDS: Mapping[GateKind, GateWords] = {
     GateKind.SPEND_CAP: GateWords("max_spend is reached", "max_spend is reached"),
     GateKind.OUTAGE: GateWords(
         "no answer",
-        "the service does not answer; waiting for it",
+        f"the service does not answer; waiting for it, {STATUS_PAGE} may tell more",
         "the service does not answer",
         "the service answers",
     ),
@@ -48,6 +49,12 @@ GATE_WORDS: Mapping[GateKind, GateWords] = {
         "files cannot be uploaded; trying again",
         "input files cannot be uploaded",
         "files can be uploaded",
+    ),
+    GateKind.QUOTA: GateWords(
+        "upload storage full",
+        "the account's storage takes no more input files; jobs that need no upload go on",
+        "the account's storage takes no more input files",
+        "input files are taken",
     ),
     GateKind.DISK: GateWords(
         "disk full",

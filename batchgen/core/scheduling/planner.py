@@ -113,7 +113,7 @@ class _Pass:
             scheduler.prefetch,
         )
         return (
-            prefetch.to_draw(scheduler.queues, closed, limits.concurrency),
+            prefetch.to_draw(scheduler.queues, closed, limits.concurrency, scheduler.stuck_count),
             prefetch.to_draw_of(scheduler.queues, closed, limits.models),
         )
 
@@ -327,9 +327,12 @@ class _Pass:
         scheduler, desk = self.scheduler, self.scheduler.uploads
         if at_most <= 0 or not scheduler.queues[QueueKind.UPLOAD] or self._submits_wait():
             return
+        due = self._due(QueueKind.UPLOAD)
+        if scheduler.gates.holds_uploads:  # another content tells more than one that was refused
+            due = iter(sorted(due, key=lambda job: max(map(desk.tries, missing(job.body)))))
         ready = len(scheduler.queues[QueueKind.SUBMIT]) - len(self.submits.keys)
         ahead = min(at_most, self.submits.places + beyond - ready)
-        for job in self._due(QueueKind.UPLOAD):
+        for job in due:
             if ahead <= 0 or not desk.has_room:
                 return
             if job.model in scheduler.gates.closed_models:
@@ -348,7 +351,9 @@ class _Pass:
         """Start an upload, unless it is under way; False where there is no slot or no room."""
         if content in self.scheduler.uploads.under_way or content in self.uploads:
             return True
-        if not self.scheduler.uploads.takes(content, self.uploads):
+        desk = self.scheduler.uploads
+        most = self.scheduler.gates.uploads_allowed(self.now)
+        if len(desk.under_way) + len(self.uploads) >= most or not desk.takes(content, self.uploads):
             return False
         counts = self.scheduler.limits.rate_scope is RateScope.ALL
         if counts and not self.slots.take(None):

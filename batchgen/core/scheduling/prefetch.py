@@ -69,13 +69,21 @@ class Prefetch:
         still_open = self.models.keys() - closed_models
         return all(self.models[model].ended for model in still_open)
 
-    def to_draw(self, queues: JobQueues, closed_models: AbstractSet[str], concurrency: int) -> int:
-        """A stock of twice the concurrency is kept, and drawn anew when half of it is gone."""
+    def let_go(self) -> None:
+        """One that was drawn is not kept: `rewind` brings it back."""
+        if self.quota is not None:
+            self.quota += 1
+
+    def to_draw(
+        self, queues: JobQueues, closed_models: AbstractSet[str], concurrency: int, stuck: int = 0
+    ) -> int:
+        """A stock of twice the concurrency is kept, and drawn anew when half of it is gone. So many
+        that are `stuck` are none."""
         if self.others.ended:
             return 0
         apart = self.models.keys() | closed_models
         stock = queues.counts[JobState.PENDING] - sum(queues.pending[model] for model in apart)
-        return _missing(stock, 2 * concurrency)
+        return _missing(max(0, stock - stuck), 2 * concurrency)
 
     def to_draw_of(
         self, queues: JobQueues, closed_models: AbstractSet[str], concurrency: Mapping[str, int]

@@ -40,8 +40,8 @@ from batchgen.core.scheduling.learned import (
 )
 from batchgen.core.scheduling.policy import in_time
 from batchgen.core.scheduling.poll_schedule import PollScheduler
-from batchgen.core.scheduling.prefetch import Prefetch
-from batchgen.core.scheduling.queues import JobQueues, QueueKind
+from batchgen.core.scheduling.prefetch import MODEL_STOCK, Prefetch
+from batchgen.core.scheduling.queues import JobQueues, QueueKind, line_of
 from batchgen.core.scheduling.rate_limit import RATE_WINDOW_S, Rates, RateWindow
 from batchgen.core.scheduling.resolution import resolved
 from batchgen.core.scheduling.spending import Money
@@ -82,6 +82,8 @@ class SchedulerState:
     """When a submitted job was last known not to be done, by key."""
     submitted_at: deque[float] = field(default_factory=deque)
     """When submits of the last minute were decided on."""
+    let_go: int = 0
+    """Pending jobs that were let go because files cannot be uploaded now."""
     held: Counter[str] = field(default_factory=Counter)
     """Pending jobs that were let go because their model is closed, by model."""
 
@@ -319,8 +321,23 @@ class SchedulerState:
         for job in new:
             if job.model in self.gates.closed_models:
                 self.hold_back(job)
+            elif self.stuck_count >= MODEL_STOCK and line_of(job) is QueueKind.UPLOAD:
+                self.let_go += 1
+                self.prefetch.let_go()
             else:
                 self.put([redated(job, now, self.capabilities.retention_s)])
+
+    @property
+    def stuck_count(self) -> int:
+        """Jobs in memory that wait for uploads while there are none: jobs behind them that need no
+        file are drawn all the same."""
+        return len(self.queues[QueueKind.UPLOAD]) if self.gates.holds_uploads else 0
+
+    def recall_stuck(self) -> None:
+        """Draw what was let go once uploads go on, or no other job waits for one any more."""
+        if self.let_go and not self.stuck_count:
+            self.let_go = 0
+            self.prefetch.rewind(0)
 
     def hold_back(self, job: Job) -> None:
         """Let go of a pending job of a closed model; it stays pending in the record.

@@ -16,6 +16,8 @@ BYTES_AT_ONCE = 32 * 2**20
 """Files of so many bytes together may be under way: each is held in memory about four times."""
 HOPELESS_TRIES = 8
 """After so many fruitless tries it is the content's fault, if others were uploaded meanwhile."""
+_PUT_OFF = frozenset({Treatment.RETRY, Treatment.RETRY_THEN_FINAL, Treatment.GATE_UPLOADS})
+"""A storage that is full for one content is next tried with another: the limit may be its own."""
 _NOT_ITS_FAULT = frozenset({Signal.NOT_SENT, Signal.NOT_NOW, Signal.RATE_LIMITED})
 """Signals that cannot be the content's own doing."""
 
@@ -54,6 +56,11 @@ class UploadQueue:
         trouble = self.troubles.get(content)
         return 0.0 if trouble is None else trouble.due_at
 
+    def tries(self, content: Content) -> int:
+        """How often it was tried in vain."""
+        trouble = self.troubles.get(content)
+        return 0 if trouble is None else trouble.tries
+
     def begin(self, content: Content) -> None:
         """Its upload starts."""
         self.under_way.add(content)
@@ -67,7 +74,7 @@ class UploadQueue:
         treatment = TABLE[response.signal][CallKind.UPLOAD]
         if treatment is Treatment.FINAL:
             return response.reason
-        if treatment not in {Treatment.RETRY, Treatment.RETRY_THEN_FINAL}:
+        if treatment not in _PUT_OFF:
             return ""  # a gate holds it back until it opens
         trouble = self.troubles.setdefault(content, Trouble(response.at))
         trouble.tries += response.signal not in _NOT_ITS_FAULT

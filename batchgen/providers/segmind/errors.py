@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from batchgen.core.common.text import printable
@@ -48,6 +49,22 @@ are those of text models, whose makers' own JSON is what v1 answers."""
 _OWN_HEADERS = frozenset({"x-cost", "x-remaining-credits"})
 
 
+_EDGE_WORDS = ("host header", "no route matched", "default backend")
+"""What the edge says before the service (first: the one seen), or another gateway (the others), of
+a path that it routes nowhere. It says so before it passes anything on."""
+_EDGE_BYTES = 2048
+"""So much of an answer is searched for them: they may stand in no JSON."""
+
+
+_TIMEOUT_WORDS = ("polling error", "timeout", "timed out", "time-out")
+"""Of a 5xx that says that it only did not wait any longer. A v1 call breaks off so after about
+100 s ("Internal Polling Error", seen by other clients): the job goes on, and is billed."""
+
+
+_INPUT_MISSING = re.compile(r"\b(input|image|video|audio|media)\b.*\bnot found\b")
+"""Of a 404 about an input of the job, where it is not about its model."""
+
+
 _CONTENT_TYPE_WORDS = ("content-type", "content type")
 
 
@@ -65,7 +82,15 @@ _PARAMETER_WORDS = (
     "must be",
     "should be",
     "out of range",
+    "mandatory",
+    "validation error",
+    "media rejected",
+    "content_policy",
+    "content policy",
+    "moderation",
 )
+"""Words that are of the job beyond doubt. One that may be of the account as well ("required", as in
+"a subscription is required") is not here: what is vague holds submits, and others tell."""
 
 
 _FOR_GOOD = (
@@ -112,15 +137,27 @@ def _signal_of_status(status: int, answer: Answer | None) -> Signal:
         return Signal.OK
     if 300 <= status < 400:
         return Signal.REDIRECT
+    said = error_text(answer).lower() if answer else ""
     if status >= 500:
-        return _BY_STATUS.get(status, Signal.SERVER_ERROR)
+        is_impatient = any(word in said for word in _TIMEOUT_WORDS)
+        known = _BY_STATUS.get(status, Signal.SERVER_ERROR)
+        return Signal.GATEWAY_TIMEOUT if is_impatient else known
+    if status in {400, 404} and answer is not None and _is_unrouted(answer):
+        return Signal.UNROUTED
     # 1xx never reaches us as a final answer; what is left is 4xx.
     is_own = answer is not None and not OWN_KEYS.isdisjoint(answer.object())
     if not is_own and status not in _ANYBODYS:
         return Signal.MIDDLEMAN
     if status == 406:
-        return signal_of_words(error_text(answer) if answer else "")
+        return signal_of_words(said)
+    if status == 404 and _INPUT_MISSING.search(said) and "model" not in said:
+        return Signal.BAD_REQUEST
     return _BY_STATUS.get(status, Signal.MIDDLEMAN)
+
+
+def _is_unrouted(answer: Answer) -> bool:
+    begun = answer.body[:_EDGE_BYTES].lower()
+    return any(word.encode() in begun for word in _EDGE_WORDS)
 
 
 def signal_of_words(text: str) -> Signal:
@@ -138,6 +175,11 @@ def signal_of_words(text: str) -> Signal:
     if any(word in lowered for word in _PARAMETER_WORDS):
         return Signal.PARAMETER_REFUSED
     return Signal.REFUSED_UNTOLD
+
+
+def lacks_balance(answer: Answer) -> bool:
+    """Whether it says of the credits that the account has no record of any: the key is good."""
+    return answer.status == 404 and "credit" in error_text(answer).lower()
 
 
 def is_page(answer: Answer) -> bool:

@@ -137,6 +137,10 @@ def describe(signal: Signal, outcome: CallOutcome) -> str:
     text = error_text(outcome)
     if signal is Signal.UNREADABLE:
         return f"HTTP {outcome.status} with an answer that cannot be read"
+    if signal is Signal.UNROUTED:
+        said = text or printable(outcome.body[:200].decode("ascii", "replace"))
+        shown = "" if said.startswith("<") else f" ({said})"
+        return f"HTTP {outcome.status}, nothing of the service is at this address{shown}"
     if signal is Signal.MIDDLEMAN and not text:
         return f"HTTP {outcome.status} with a page that is not the service's own"
     if signal is Signal.REDIRECT:

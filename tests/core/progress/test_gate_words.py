@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import pytest
 
+from batchgen.core.progress.advice import STATUS_PAGE
 from batchgen.core.progress.gate_words import GATE_WORDS, closed_line, opened_line, short_words
 from batchgen.core.scheduling.gates.gates import GateKind as K
+
+AWAY = f"the service does not answer; waiting for it, {STATUS_PAGE} may tell more"
 
 
 @pytest.mark.parametrize(
     ("kind", "reason", "told"),
     [
-        (K.OUTAGE, "HTTP 503", "the service does not answer; waiting for it (HTTP 503)"),
-        (K.OUTAGE, "", "the service does not answer; waiting for it"),
+        (K.OUTAGE, "HTTP 503", f"{AWAY} (HTTP 503)"),
+        (K.OUTAGE, "", AWAY),
         (
             K.FILES,
             "files of cdn.example cannot be fetched: HTTP 403",

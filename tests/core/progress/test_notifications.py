@@ -72,8 +72,8 @@ def test_a_rehearsal_is_called_one():
 
 @pytest.mark.parametrize("gate", GateKind)
 def test_only_gates_that_a_person_may_open_are_told(gate):
-    told = {GateKind.KEY, GateKind.CREDITS, GateKind.OUTAGE, GateKind.UPLOADS, GateKind.FILES,
-            GateKind.DISK}  # fmt: skip
+    told = {GateKind.KEY, GateKind.CREDITS, GateKind.OUTAGE, GateKind.UPLOADS, GateKind.QUOTA,
+            GateKind.FILES, GateKind.DISK}  # fmt: skip
     notice = gate_notice("cups", str(gate), "HTTP 503")
     assert (notice is not None) == (gate in told)
     if notice:

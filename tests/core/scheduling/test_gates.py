@@ -41,6 +41,12 @@ ONE_IS_ENOUGH = [
     (C.SUBMIT, Signal.REFUSED_UNTOLD, {K.CREDITS}),
     (C.STATUS, Signal.REFUSED_UNTOLD, set()),
     (C.SUBMIT, Signal.WRONG_CONTENT_TYPE, {K.HALT}),
+    (C.SUBMIT, Signal.UNROUTED, {K.HALT}),
+    (C.STATUS, Signal.UNROUTED, set()),
+    (C.CREDITS, Signal.UNROUTED, set()),
+    (C.UPLOAD, Signal.UNROUTED, set()),
+    (C.UPLOAD, Signal.QUOTA_REACHED, {K.QUOTA}),
+    (C.CREDITS, Signal.NOT_FOUND, set()),
     (C.SUBMIT, Signal.FORBIDDEN, set()),
     (C.SUBMIT, Signal.REDIRECT, set()),
     (C.SUBMIT, Signal.WRONG_METHOD, set()),
@@ -155,6 +161,38 @@ def test_any_answer_ends_an_outage_even_a_refusal():
     assert set(gates.closed) == {K.KEY}
 
 
+@pytest.mark.parametrize(
+    ("signal", "patience_s"),
+    [(Signal.SERVER_ERROR, 7200.0), (Signal.UNROUTED, 30.0)],
+)
+def test_what_an_earlier_process_reached_is_not_waited_for_at_another_address(signal, patience_s):
+    gates = Gates()
+    gates.recall_contact()
+    without(gates, C.RESULT, signal=signal)
+
+    assert not gates.out_of_patience(NOW + patience_s - 1)
+    assert [gate.kind for gate in gates.out_of_patience(NOW + patience_s)] == [K.OUTAGE]
+
+
+def test_an_edge_that_fails_in_the_night_is_waited_for_as_any_outage():
+    gates = Gates()
+    heard(gates, C.RESULT, Signal.OK)
+    without(gates, C.RESULT, signal=Signal.UNROUTED)
+
+    assert not gates.out_of_patience(NOW + 7000.0)
+
+
+def test_no_balance_record_says_nothing_against_the_key():
+    gates = Gates()
+    heard(gates, C.SUBMIT, Signal.FORBIDDEN, job_key=1)
+    assert gates.wants_probe
+
+    for _ in range(OUTAGE_AFTER):
+        heard(gates, C.CREDITS, Signal.NOT_FOUND)
+
+    assert gates.are_open
+
+
 # ------------------------------------------------------------------ what each gate holds
 
 ANY, NONE, ONE = math.inf, 0, 1
@@ -167,6 +205,7 @@ HOLDS = [
     (K.OUTAGE, False, True, NONE, False),
     (K.HISTORY, False, False, ANY, False),
     (K.UPLOADS, False, False, ANY, False),
+    (K.QUOTA, False, False, ANY, False),
     (K.FILES, False, False, ANY, False),
     (K.DISK, False, True, NONE, True),
     (K.STORAGE, True, True, NONE, True),

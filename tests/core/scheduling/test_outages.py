@@ -33,7 +33,7 @@ def down(call, *, since_at=NOW):
 def test_these_signals_are_no_answers():
     assert {
         Signal.NOT_SENT, Signal.LOST, Signal.UNREADABLE, Signal.REDIRECT, Signal.MIDDLEMAN,
-        Signal.WRONG_METHOD, Signal.SERVER_ERROR, Signal.GATEWAY_TIMEOUT,
+        Signal.UNROUTED, Signal.WRONG_METHOD, Signal.SERVER_ERROR, Signal.GATEWAY_TIMEOUT,
     } == FRUITLESS  # fmt: skip
 
 

@@ -25,7 +25,7 @@ from batchgen.core.scheduling.doubts.lookups import Lookups
 from batchgen.core.scheduling.effects import CALLS
 from batchgen.core.scheduling.effects import EffectKind as F
 from batchgen.core.scheduling.gates.file_hosts import hosts_of
-from batchgen.core.scheduling.gates.gates import GateKind, Gates
+from batchgen.core.scheduling.gates.gates import AT_REST, GateKind, Gates
 from batchgen.core.scheduling.gates.outages import OUTAGE_AFTER
 from batchgen.core.scheduling.gates.refusals import MODEL_PAUSE_S
 from batchgen.core.scheduling.planner import PlannedEffects, plan
@@ -620,7 +620,30 @@ def test_before_an_empty_account_ends_the_run_one_submit_asks_again():
     made.apply([apply(made.jobs[1], event(E.NOT_ACCEPTED, **told))])
     made.queues.release(1)
 
-    assert plan(made, NOW).verdict is Verdict.STOP
+    ended = plan(made, NOW)
+    assert ended.verdict is Verdict.STOP
+    assert AT_REST in ended.gate.reason
+
+
+def test_a_vague_refusal_ends_the_run_after_one_more_submit_as_well():
+    """Nobody knows what it was about: a while later, and with nothing else under way, one asks."""
+    gates = Gates()
+    gates.observe(Response(C.SUBMIT, Signal.REFUSED_UNTOLD, NOW, "no"), "flux-pro", 3)
+    made = scheduler([job(key=1), job(key=2)], gates=gates)
+    waiting = plan(made, NOW)
+    assert (waiting.verdict, waiting.effects) == (Verdict.GO_ON, ())
+
+    later = waiting.wake_at
+    (probe,) = plan(made, later).effects
+    assert probe.kind is F.SUBMIT
+    made.apply([apply(made.jobs[1], event(E.INTENDED, later))])
+    made.start(probe, later)
+    told = {"call": C.SUBMIT, "signal": Signal.REFUSED_UNTOLD, "reason": "no"}
+    made.apply([apply(made.jobs[1], event(E.NOT_ACCEPTED, later, **told))])
+    made.queues.release(1)
+
+    ended = plan(made, later)
+    assert (ended.verdict, ended.gate.reason) == (Verdict.STOP, f"no ({AT_REST})")
 
 
 @pytest.mark.parametrize("kind", [K.CREDITS, K.OUTAGE, K.KEY, K.TIME, K.HALT])

@@ -1,5 +1,7 @@
 """What an upload brought: an address, another try, a gate, or the end of the jobs that need it."""
 
+from dataclasses import replace
+
 import pytest
 
 from batchgen.core.jobs.backoff import MAX_BACKOFF_S
@@ -10,11 +12,13 @@ from batchgen.core.jobs.outcomes import TABLE, CallKind, Response, Signal, Treat
 from batchgen.core.jobs.placeholders import Content, Uploaded
 from batchgen.core.jobs.policies import Limits, RateScope
 from batchgen.core.scheduling.completion import Verdict
-from batchgen.core.scheduling.effects import EffectKind
-from batchgen.core.scheduling.gates.gates import GateKind
+from batchgen.core.scheduling.effects import EffectKind, UploadOutcome
+from batchgen.core.scheduling.gates.gates import GateKind, Gates, Patience
 from batchgen.core.scheduling.gates.refusals import MODEL_PAUSE_S
 from batchgen.core.scheduling.planner import plan
 from batchgen.core.scheduling.policy import PATIENCE
+from batchgen.core.scheduling.prefetch import MODEL_STOCK
+from batchgen.core.scheduling.queues import QueueKind
 from batchgen.core.scheduling.rate_limit import RateWindow
 from batchgen.core.scheduling.spending import Money
 from batchgen.core.scheduling.uploads import (
@@ -188,7 +192,7 @@ def test_a_fault_is_put_off_and_a_gate_is_not():
 
 @pytest.mark.parametrize("signal", Signal)
 def test_every_signal_has_a_treatment_that_uploads_know(signal):
-    gates = {Treatment.GATE_KEY, Treatment.GATE_CREDITS, Treatment.HALT}
+    gates = {Treatment.GATE_KEY, Treatment.GATE_UPLOADS, Treatment.GATE_CREDITS, Treatment.HALT}
     known = {Treatment.PROCEED, Treatment.FINAL, Treatment.RETRY, Treatment.RETRY_THEN_FINAL}
     assert TABLE[signal][CallKind.UPLOAD] in known | gates
 
@@ -329,6 +333,115 @@ def test_a_run_whose_jobs_all_wait_for_dead_uploads_stops():
     decided = plan(made, NOW + 3600.0)
     assert decided.verdict is Verdict.STOP
     assert decided.gate.kind is GateKind.UPLOADS
+
+
+FULL = Response(CallKind.UPLOAD, Signal.QUOTA_REACHED, NOW, "HTTP 507: full")
+
+
+def full(jobs, *letters, at=NOW, **parts):
+    """The storage refused these contents."""
+    made = scheduler(jobs, **parts)
+    for letter in letters:
+        refuse(made, letter, at)
+    return made
+
+
+def refuse(made, letter, at):
+    response = replace(FULL, at=at)
+    assert made.digest([UploadOutcome(content(letter), response=response)], at) == ([], [])
+
+
+def test_a_full_storage_holds_the_jobs_that_need_uploads_and_no_others():
+    made = full([naming(1, "a"), naming(2, "b"), job(key=3)], "a")
+
+    assert set(made.gates.closed) == {GateKind.QUOTA}
+    assert asked(made) == ("", [3])
+    assert plan(scheduler([job(key=3)], gates=made.gates), NOW).verdict is Verdict.GO_ON
+
+
+def test_a_full_storage_is_asked_again_with_one_file_and_another_one_first():
+    """What is called a full storage may be a limit on the one file that was refused."""
+    made = full([naming(1, "a"), naming(2, "b")], "a")
+    at = plan(made, NOW).wake_at
+
+    (probe,) = plan(made, at).effects
+    assert probe.content == content("b")
+    made.uploads.begin(probe.content)
+    assert plan(made, at).effects == ()
+
+
+def test_a_full_storage_is_asked_ever_more_rarely():
+    made = full([naming(1, "a")], "a")
+    waits = [made.gates.closed[GateKind.QUOTA].probe_at - NOW]
+    for _ in range(6):
+        at = made.gates.closed[GateKind.QUOTA].probe_at
+        refuse(made, "a", at)
+        waits.append(made.gates.closed[GateKind.QUOTA].probe_at - at)
+
+    assert waits == [60.0, 120.0, 240.0, 480.0, 960.0, 1800.0, 1800.0]
+    hasty = full([naming(1, "a")], "a", gates=Gates(Patience(outage_s=2.0)))
+    assert hasty.gates.closed[GateKind.QUOTA].probe_at == NOW + 2.0
+
+
+def test_what_left_before_the_storage_was_known_as_full_is_no_probe():
+    made = full([naming(1, "a", "b", "c")], "a", "b", "c")
+
+    assert made.gates.closed[GateKind.QUOTA].probes == 0
+
+
+def test_a_run_that_only_a_full_storage_keeps_ends_once_it_was_asked_again():
+    made = full([naming(1, "a"), naming(2, "b")], "a")
+    assert plan(made, NOW).verdict is Verdict.GO_ON
+    refuse(made, "b", made.gates.closed[GateKind.QUOTA].probe_at)
+
+    decided = plan(made, NOW + 61.0)
+    assert (decided.verdict, decided.gate.kind) == (Verdict.STOP, GateKind.QUOTA)
+    busy = scheduler([naming(1, "a"), job(JobState.SUBMITTED, 2)], gates=made.gates)
+    assert plan(busy, NOW + 61.0).verdict is Verdict.GO_ON
+
+
+def test_space_opens_the_gate():
+    made = full([naming(1, "a"), naming(2, "b")], "a")
+    response = Response(CallKind.UPLOAD, Signal.OK, NOW)
+    made.digest([UploadOutcome(content("b"), url="https://x/b.png", response=response)], NOW)
+
+    assert made.gates.are_open
+
+
+def test_a_file_that_alone_is_refused_for_space_is_given_up_in_the_end():
+    """The limit may be one on single files, whatever it is called."""
+    desk = UploadQueue(last_success_at=NOW + 1.0)
+    reasons = [desk.failed(A, replace(FULL, at=NOW + n)) for n in range(HOPELESS_TRIES)]
+
+    assert reasons == [""] * (HOPELESS_TRIES - 1) + ["HTTP 507: full"]
+
+
+@pytest.mark.parametrize("kind", [GateKind.QUOTA, GateKind.UPLOADS])
+@pytest.mark.parametrize("limit", [None, 200])
+def test_jobs_that_wait_for_uploads_keep_none_behind_them_from_being_drawn(kind, limit):
+    made = scheduler(all_drawn=False, limits=Limits(concurrency=4))
+    made.prefetch.quota = limit
+    made.gates.close(kind, "full", NOW)
+    record = [naming(key, "a") for key in range(1, 151)] + [job(key=key) for key in range(151, 160)]
+
+    def draw():
+        decided, after = plan(made, NOW), made.prefetch.others.last_key
+        count = made.prefetch.allowed(decided.draw)
+        made.drew(None, [row for row in record if row.key > after][:count], count, NOW)
+        return count
+
+    while draw():
+        pass
+
+    assert len(made.queues[QueueKind.UPLOAD]) == MODEL_STOCK
+    assert asked(made)[1] == [151, 152, 153, 154]
+    made.gates.open(kind)
+    made.recall_stuck()
+    for key in tuple(made.jobs):  # submitted, and done
+        made.queues.drop(key)
+    record[:] = record[MODEL_STOCK:150]
+    draw()
+    assert min(made.jobs) == MODEL_STOCK + 1
 
 
 def test_what_is_under_way_is_brought_to_its_end_first():

@@ -38,6 +38,7 @@ WRITTEN_OUT = {
     Signal.UNREADABLE: (T.AMBIGUOUS, *GETS, T.RETRY_THEN_FINAL),
     Signal.REDIRECT: (T.AMBIGUOUS, *GETS, T.RETRY),
     Signal.MIDDLEMAN: (T.AMBIGUOUS, *GETS, T.RETRY),
+    Signal.UNROUTED: (T.HALT, *GETS, T.RETRY),
     Signal.NOT_NOW: (T.RETRY, *GETS, T.RETRY),
     Signal.BAD_REQUEST: (T.FINAL, *GETS, T.FINAL),
     Signal.KEY_REFUSED: (
@@ -67,6 +68,7 @@ WRITTEN_OUT = {
     Signal.RATE_LIMITED: (T.RETRY, T.RETRY, T.RETRY, T.RETRY, T.RETRY, T.RETRY),
     Signal.SERVER_ERROR: (T.AMBIGUOUS_OR_RETRY, *GETS, T.RETRY),
     Signal.GATEWAY_TIMEOUT: (T.AMBIGUOUS, *GETS, T.RETRY),
+    Signal.QUOTA_REACHED: (T.AMBIGUOUS, *GETS, T.GATE_UPLOADS),
 }
 CELLS = [
     (signal, call, treatment)
@@ -90,7 +92,7 @@ def test_the_table_has_no_other_cells():
 def test_nothing_but_a_sure_refusal_lets_a_submit_be_repeated_without_asking():
     """The one rule about money: unclear answers never lead to another POST by themselves."""
     unclear = {Signal.LOST, Signal.UNREADABLE, Signal.GATEWAY_TIMEOUT, Signal.SERVER_ERROR,
-               Signal.MIDDLEMAN, Signal.REDIRECT}  # fmt: skip
+               Signal.MIDDLEMAN, Signal.REDIRECT, Signal.QUOTA_REACHED}  # fmt: skip
     ambiguous = {T.AMBIGUOUS, T.AMBIGUOUS_OR_RETRY}
 
     assert {signal for signal in Signal if TABLE[signal][CallKind.SUBMIT] in ambiguous} == unclear

@@ -33,6 +33,9 @@ class GateKind(StrEnum):
     """The account's history does not answer; holds back nothing by itself."""
     UPLOADS = "uploads"
     """Input files cannot be uploaded; holds back nothing but the jobs that need them."""
+    QUOTA = "upload quota"
+    """The account's storage takes no more input files; holds back nothing but the jobs that need
+    uploads."""
     FILES = "files"
     """A host does not bring the files; holds back the models whose files it holds."""
     DISK = "disk"
@@ -84,6 +87,7 @@ class Gate:
     is_vague: bool = False
 
 
+AT_REST = "refused again while nothing else ran"
 DISK_CHECK_S = 5.0
 """Between two looks at the free space."""
 CHECK_S = 30.0
@@ -91,6 +95,8 @@ CHECK_S = 30.0
 _REFUSED_KEY = frozenset({Signal.KEY_REFUSED, Signal.FORBIDDEN})
 _MAX_PROBE_DELAY_S = 60.0
 _FIRST_CREDITS_PROBE_S, _MAX_CREDITS_PROBE_S = 60.0, 600.0
+_FIRST_QUOTA_PROBE_S, _MAX_QUOTA_PROBE_S = 60.0, 1800.0
+"""A probe of the storage sends a whole file."""
 
 _HOSTS = {CallKind.HISTORY: Host.HISTORY, CallKind.UPLOAD: Host.UPLOAD}
 """Where calls go that do not go to the API itself."""
@@ -103,7 +109,7 @@ _NO_UPLOADS = FRUITLESS | {
     Signal.REFUSED_UNTOLD,
 }
 """An upload has no parameters, and names nothing: what is refused so is its door."""
-_HOLDING_NOTHING = frozenset({GateKind.HISTORY, GateKind.UPLOADS, GateKind.FILES})
+_HOLDING_NOTHING = frozenset({GateKind.HISTORY, GateKind.UPLOADS, GateKind.QUOTA, GateKind.FILES})
 _PROBED_BY_SUBMITS = frozenset({GateKind.KEY, GateKind.CREDITS, GateKind.OUTAGE})
 _WITH_KEY = frozenset({CallKind.SUBMIT, CallKind.STATUS, CallKind.RESULT, CallKind.UPLOAD})
 """Calls that a job needs, and whose success shows that the key is good."""
@@ -124,6 +130,10 @@ class Gates:
     _fruitless: dict[Host, list[int]] = field(default_factory=dict)
     """The jobs that a host beside the API failed for in a row; 0 for none."""
     _reached: set[Host] = field(default_factory=set)
+    _was_reached: bool = False
+    """Whether an earlier process reached the API, as far as is known."""
+    _is_unrouted: bool = False
+    """Whether the edge said last that it routes the path of a call nowhere."""
     well_at: float = 0.0
     """When the API answered last, and did not refuse the key."""
     quiet_since: float | None = None
@@ -150,24 +160,33 @@ class Gates:
 
     def recall_contact(self) -> None:
         """An earlier process reached the API, and left results there: they are waited for as long
-        as if it had been this one."""
-        self._reached.add(Host.API)
+        as if it had been this one; but not at an address that routes nothing there."""
+        self._was_reached = True
 
     def observe(self, response: Response, model: str = "", job_key: int = 0) -> None:
         """Learn from what came of a call about a model and a job, if it was about one."""
         host = _HOSTS.get(response.call, Host.API)
+        treatment = TABLE[response.signal][response.call]
         if host is not Host.API:
             self._observe_beside(host, response, job_key)
         else:
             self.outages.observe(response, job_key)
             if not self.are_open:
                 self._sync_outage()
-            if response.signal in FRUITLESS:
+            if response.signal is Signal.UNROUTED:
+                self._is_unrouted = True
+            elif response.signal not in FRUITLESS:
+                self._take_contact(response)
+            if response.signal in FRUITLESS and treatment is not Treatment.HALT:
                 return
-            self._reached.add(host)
-            if response.signal not in _REFUSED_KEY:
-                self.well_at, self.quiet_since = response.at, None
-        self._treat(TABLE[response.signal][response.call], response, model, job_key)
+        self._treat(treatment, response, model, job_key)
+
+    def _take_contact(self, response: Response) -> None:
+        """The API answered."""
+        self._reached.add(Host.API)
+        self._is_unrouted = False
+        if response.signal not in _REFUSED_KEY:
+            self.well_at, self.quiet_since = response.at, None
 
     def _observe_beside(self, host: Host, response: Response, job_key: int) -> None:
         """Hosts beside the API have one gate each."""
@@ -206,6 +225,8 @@ class Gates:
             self._doubt_key(response)
         elif treatment is Treatment.GATE_CREDITS:
             self._refuse_credits(response)
+        elif treatment is Treatment.GATE_UPLOADS:
+            self._refuse_uploads(response)
         elif treatment is Treatment.SUSPECT:
             self._suspect(response, model, job_key)
         elif treatment is Treatment.HALT:
@@ -215,6 +236,8 @@ class Gates:
         gate = self.closed.get(GateKind.CREDITS)
         if gate is not None and call in {gate.call, CallKind.SUBMIT}:
             self.open(GateKind.CREDITS)
+        if call is CallKind.UPLOAD:
+            self.open(GateKind.QUOTA)
         if call not in _WITH_KEY:
             return
         self._key_worked = True
@@ -259,8 +282,21 @@ class Gates:
             closed = self.closed[GateKind.CREDITS]
             self.closed[GateKind.CREDITS] = replace(closed, probe_at=at, is_vague=is_vague)
         elif response.at >= gate.probe_at or gate.probed_idle:
+            if gate.probed_idle:  # it was not for credits that are reserved for what runs
+                reason = f"{response.reason} ({AT_REST})"
+                self.closed[GateKind.CREDITS] = replace(gate, reason=reason)
             delay_s = min(_MAX_CREDITS_PROBE_S, _FIRST_CREDITS_PROBE_S * 2.0 ** (gate.probes + 1))
             self.put_off(GateKind.CREDITS, response.at + delay_s)
+
+    def _refuse_uploads(self, response: Response) -> None:
+        gate = self.closed.get(GateKind.QUOTA)
+        if gate is None:
+            self.close(GateKind.QUOTA, response.reason, response.at, response.call)
+            first_s = min(_FIRST_QUOTA_PROBE_S, self.patience.outage_s)
+            self.put_off(GateKind.QUOTA, response.at + first_s, probes=0)
+        elif response.at >= gate.probe_at:  # not one that left before the storage was known as full
+            delay_s = min(_MAX_QUOTA_PROBE_S, _FIRST_QUOTA_PROBE_S * 2.0 ** (gate.probes + 1))
+            self.put_off(GateKind.QUOTA, response.at + delay_s)
 
     def _suspect(self, response: Response, model: str, job_key: int) -> None:
         self.refusals.refuse_job(job_key, response.at)
@@ -343,9 +379,21 @@ class Gates:
         at_rest = idle and not (credits_gate.probed_idle or credits_gate.is_vague)
         return int(now >= credits_gate.probe_at or at_rest)
 
+    def uploads_allowed(self, now: float) -> float:
+        """How many uploads may be under way: any number, none, or one as a probe."""
+        gate = self.closed.get(GateKind.QUOTA)
+        if gate is None:
+            return math.inf
+        return int(now >= gate.probe_at)
+
+    @property
+    def holds_uploads(self) -> bool:
+        """Whether input files are not uploaded, or in vain."""
+        return GateKind.QUOTA in self.closed or GateKind.UPLOADS in self.closed
+
     def probes_at(self) -> list[float]:
         """When calls may be tried at closed gates, or the wait at one is over."""
-        kinds = (GateKind.KEY, GateKind.CREDITS, GateKind.OLDER)
+        kinds = (GateKind.KEY, GateKind.CREDITS, GateKind.QUOTA, GateKind.OLDER)
         gates = [self.closed[kind].probe_at for kind in kinds if kind in self.closed]
         return gates + [outage.probe_at for outage in self.outages.down.values()]
 
@@ -398,7 +446,11 @@ class Gates:
         return limit is not None and now - gate.since_at >= limit
 
     def without_uploads(self, now: float) -> Gate | None:
-        """The gate, if files could not be uploaded for so long that nobody waits for it alone."""
+        """The gate, if files could not be uploaded for so long that nobody waits for it alone; a
+        full storage was probed, and nothing that this run does makes room."""
+        quota = self.closed.get(GateKind.QUOTA)
+        if quota is not None and quota.probes:
+            return quota
         gate = self.closed.get(GateKind.UPLOADS)
         gave_up = gate is not None and now - gate.since_at >= self._outage_s(Host.UPLOAD)
         return gate if gave_up else None
@@ -410,7 +462,8 @@ class Gates:
         return gate if gave_up else None
 
     def _outage_s(self, host: Host) -> float:
-        reached = host in self._reached
+        recalled = host is Host.API and self._was_reached and not self._is_unrouted
+        reached = recalled or host in self._reached
         return self.patience.outage_s if reached else self.patience.first_contact_s
 
     def _limit_s(self, kind: GateKind) -> float | None:

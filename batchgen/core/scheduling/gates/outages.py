@@ -24,6 +24,7 @@ FRUITLESS = frozenset(
         Signal.UNREADABLE,
         Signal.REDIRECT,
         Signal.MIDDLEMAN,
+        Signal.UNROUTED,
         Signal.WRONG_METHOD,
         Signal.SERVER_ERROR,
         Signal.GATEWAY_TIMEOUT,
