@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from batchgen.core.jobs.job import JobState, retry_option
+from batchgen.core.progress.advice import advice_of
 
 RUN_AGAIN = "batchgen run MANIFEST"
 """What resumes a run whose manifest is not known."""
@@ -59,6 +60,7 @@ def _failures(
             "reason": reason,
             "count": count,
             "example": example,
+            "advice": advice_of(reason),
             "command": next_command(run, state, again),
         }
         for state, reason, count, example in rows

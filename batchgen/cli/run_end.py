@@ -16,6 +16,7 @@ from batchgen.cli.show.summary import print_epilogue, print_failures
 from batchgen.core.common.exit_codes import ExitCode
 from batchgen.core.common.formatting import usd
 from batchgen.core.jobs.job import JobState
+from batchgen.core.progress.advice import MAKE_ROOM, STATUS_PAGE, TOP_UP, advice_of
 from batchgen.core.progress.notifications import Facts
 from batchgen.core.progress.tally import duration
 from batchgen.core.scheduling.gates.gates import GateKind
@@ -33,11 +34,15 @@ if TYPE_CHECKING:
 
 _REMEDIES = {
     GateKind.KEY: "check SEGMIND_API_KEY; `batchgen doctor {}` tells whether it is accepted",
-    GateKind.CREDITS: "top up the account, or raise its spend limit",
+    GateKind.CREDITS: TOP_UP,
+    GateKind.QUOTA: MAKE_ROOM,
+    GateKind.OUTAGE: f"see {STATUS_PAGE}; `batchgen doctor {{}}` looks at the way there",
     GateKind.STORAGE: "mend that first: permissions, a file in the way, or the disk",
     GateKind.SPEND_CAP: "raise budget.max_spend in the manifest, or give --max-spend",
 }
 """What a person has to do before the run can go on."""
+_TOLD_BY_WORDS = frozenset({GateKind.KEY, GateKind.OUTAGE, GateKind.UPLOADS, GateKind.HALT})
+"""Gates whose reason may say more about that than the gate itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +127,9 @@ def _print_stop(request: RunRequest, session: Session, gate: Gate, active: list[
     unclear_count = sum(job.state is JobState.AMBIGUOUS for job in active)
     if unclear_count:
         say(f"{unclear_count} submit(s) without an answer: the next run asks the history for them")
+    advice = advice_of(gate.reason) if gate.kind in _TOLD_BY_WORDS else ""
+    if advice:
+        say(advice)
     if gate.kind in _REMEDIES:
         say(_REMEDIES[gate.kind].format(shlex.quote(str(request.manifest))))
     say(f"resume: {_again(request)}")

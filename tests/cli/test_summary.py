@@ -57,7 +57,11 @@ def test_failures_stand_beside_the_command_that_deals_with_them(place, simulate)
 def test_files_that_are_left_are_fetched_by_the_next_run_and_not_by_a_retry(tmp_path, capsys):
     """`retry --failed` means lost jobs as well, which are paid for again."""
     states = ("unfetched", "lost", "rejected")
-    told = {"failures": [{"state": s, "reason": s, "count": 1, "example": s} for s in states]}
+    told = {
+        "failures": [
+            {"state": s, "reason": s, "count": 1, "example": s, "advice": ""} for s in states
+        ]
+    }
     (tmp_path / "rejected").mkdir()
     print_failures(told, tmp_path, "batchgen run x.yaml")
     assert capsys.readouterr().out.splitlines()[-4:] == [

@@ -11,8 +11,10 @@ from batchgen.core.common.exit_codes import ExitCode
 from batchgen.core.common.formatting import size_text
 from batchgen.core.jobs.outcomes import Signal
 from batchgen.core.net.http import Answer
+from batchgen.core.progress.advice import STATUS_PAGE, TOP_UP, advice_of
 from batchgen.core.progress.tally import duration
-from batchgen.providers.segmind.errors import error_text, signal_of
+from batchgen.providers.segmind.errors import lacks_balance, signal_of
+from batchgen.providers.segmind.treatments import describe
 
 _KEY = re.compile(r"SG_[0-9A-Fa-f]{16}")
 SKEW_WARNED_S = 30.0
@@ -70,12 +72,16 @@ def key_shape(variable: str, key: str) -> Diagnosis:
 
 def answered(answer: Answer) -> Diagnosis:
     """What the service makes of the key."""
-    signal, said = signal_of(answer), error_text(answer)
-    told = f"HTTP {answer.status}" + (f": {said}" if said else "")
+    signal = signal_of(answer)
+    told = describe(signal, answer)
     if signal is Signal.OK:
         return Diagnosis("account", Level.OK, "the key is accepted")
+    if lacks_balance(answer):
+        what = f"the key is accepted; the account has no balance record ({told})"
+        remedy = "top up at Segmind, in the workspace (team) that the key is of"
+        return Diagnosis("account", Level.WARN, what, remedy)
     if signal is Signal.KEY_REFUSED:
-        remedy = "make a key in the Segmind console, and set it anew"
+        remedy = advice_of(told)
         return Diagnosis("account", Level.FAIL, f"the key is refused ({told})", remedy)
     if signal is Signal.FORBIDDEN:
         remedy = "look into the Segmind console: the key may belong to another team or plan"
@@ -83,7 +89,9 @@ def answered(answer: Answer) -> Diagnosis:
     if signal is Signal.RATE_LIMITED:
         remedy = "somebody else works with this key: lower --rpm, or wait for a minute"
         return Diagnosis("account", Level.WARN, f"the account is rate limited ({told})", remedy)
-    remedy = "see the status page of Segmind, and whether SEGMIND_BASE_URL is right"
+    remedy = f"see {STATUS_PAGE}, and whether SEGMIND_BASE_URL is right"
+    if signal is Signal.UNROUTED:
+        remedy = advice_of(told)
     return Diagnosis("account", Level.FAIL, f"the service does not say yes ({told})", remedy)
 
 
@@ -93,7 +101,7 @@ def credits_left(credits_usd: float | None, pending_usd: float = 0.0) -> Diagnos
         what = "the service did not say how many credits there are"
         return Diagnosis("credits", Level.WARN, what, "look into the Segmind console")
     if credits_usd <= 0:
-        return Diagnosis("credits", Level.FAIL, "the account is empty", "top it up at Segmind")
+        return Diagnosis("credits", Level.FAIL, "the account is empty", TOP_UP)
     held = f"${credits_usd:,.2f}"
     if credits_usd < pending_usd:
         what = f"{held} are there, and the jobs that wait are reckoned at ${pending_usd:,.2f}"

@@ -50,6 +50,8 @@ def print_failures(told: dict[str, Any], run: Path, again: str, *, with_list: bo
         such = f"such as {one['example']}" if one["count"] > 1 else one["example"]
         where = f" ({such})" if one["example"] else ""
         click.echo(f"  {one['state']} × {one['count']}: {one['reason']:.200}{where}")
+        if one["advice"]:
+            click.echo(f"    → {one['advice']}")
     if len(failures) > _MOST_REASONS:
         click.echo(f"  and {len(failures) - _MOST_REASONS} other reasons")
     if failures and with_list:
