@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from statistics import median
 from typing import TYPE_CHECKING
 
 from batchgen.app.service import REHEARSAL_NAME
 from batchgen.core.common.formatting import size_text, usd
 from batchgen.core.forecast.diff import JobDiff
+from batchgen.core.progress.advice import storage_warning
 from batchgen.core.progress.tally import duration
 
 if TYPE_CHECKING:
     from batchgen.app.plan import RunPlan
 
+V1_LATENCY_S = 60.0
+"""Models that take longer are not for v1, says the documentation."""
 _NAMED = 5
 
 
@@ -28,11 +32,25 @@ def warnings(plan: RunPlan) -> Iterator[str]:
             f"about {fitting:,} of {plan.forecast.submits:,} jobs fit into max_duration {longest}; "
             "the same command then goes on with the others"
         )
+    if storage := storage_warning(*plan.uploads):
+        yield storage
+    yield from _warnings_of_v1(plan)
     needed = plan.forecast.state_bytes + (
         0 if plan.directory.bucket else plan.forecast.output_bytes
     )
     if plan.free_bytes is not None and needed > plan.free_bytes:
         yield f"the disk has less space ({size_text(plan.free_bytes)}) than all this may need"
+
+
+def _warnings_of_v1(plan: RunPlan) -> Iterator[str]:
+    """Jobs that a v1 call may not be there to see the end of."""
+    for slug, model in plan.forecast.models.items():
+        typical_s = median(plan.latencies.quantiles(slug))
+        if model.blocking and typical_s > V1_LATENCY_S:
+            yield (
+                f"{slug} takes about {duration(typical_s)}, and a v1 call breaks off after about "
+                "100 s, billed all the same: set `api: v2`"
+            )
 
 
 def is_rehearsal(plan: RunPlan) -> bool:

@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from batchgen.app import service as services
+from batchgen.app.console import say
 from batchgen.app.ingest import OnProgress
 from batchgen.app.manifest_file import ManifestFile
 from batchgen.app.options import RunOptions
@@ -15,6 +16,7 @@ from batchgen.app.session import Session, opened, refuse_unknown_prices
 from batchgen.app.stopping import Stopping
 from batchgen.core.common.exit_codes import ExitCode
 from batchgen.core.jobs.job import JobState, Totals
+from batchgen.core.progress.advice import storage_warning
 from batchgen.observe.progress import ProgressDisplay
 from batchgen.ports import Progress
 from batchgen.runner.runner import RunEnd
@@ -99,6 +101,9 @@ async def opened_run(
         )
         if stopping is not None:
             session.stopping = stopping
+        _, to_upload = await session.state.uploads()
+        if options.limit is None and (warning := storage_warning(*to_upload)):
+            say(f"warning: {warning}")
         if options.needs_prices(manifest.manifest):
             refuse_unknown_prices(session.state)
         if service is None:

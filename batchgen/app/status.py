@@ -89,6 +89,7 @@ def _report(path: str, overview: Any) -> dict[str, Any]:
         "reserved_usd": round(overview.totals.reserved_usd, 6),
         "files": overview.file_count,
         "bytes": overview.byte_count,
+        "uploads": {"files": overview.uploaded_count, "bytes": overview.uploaded_bytes},
         "done_per_minute": round(rate, 2),
         "left": left,
         "next_deadline_at": service.capabilities.deadline_at(overview.oldest_unfetched_at),

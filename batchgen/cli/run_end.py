@@ -12,7 +12,7 @@ import click
 from batchgen.app.console import say
 from batchgen.app.summary import epilogue_of
 from batchgen.cli.common import print_json
-from batchgen.cli.show.summary import print_epilogue, print_failures
+from batchgen.cli.show.summary import print_epilogue, print_failures, uploads_text
 from batchgen.core.common.exit_codes import ExitCode
 from batchgen.core.common.formatting import usd
 from batchgen.core.jobs.job import JobState
@@ -60,10 +60,12 @@ async def finish(request: RunRequest, run: OpenRun, outcome: RunOutcome) -> None
     tally = session.tally
     active = await session.state.active()
     tally.spent_usd = totals.settled_usd
+    uploaded, _ = await session.state.uploads()
     told = {
         **_summary(session, outcome),
         "reserved_usd": round(totals.reserved_usd, 6),
         "elapsed_s": round(session.clock.now() - run.began_at, 3),
+        "uploads": {"files": uploaded[0], "bytes": uploaded[1]},
         **_epilogue(session.directory.path, _again(request)),
     }
     if request.as_json:
@@ -108,6 +110,8 @@ def _print(request: RunRequest, session: Session, told: dict[str, Any]) -> None:
     took = duration(told["elapsed_s"])
     click.echo(f"{', '.join(parts)}; {usd(tally.spent_usd)} spent; took {took}")
     print_epilogue(told)
+    if told["uploads"]["files"]:
+        click.echo(f"uploaded: {uploads_text(told['uploads'])}")
     click.echo(f"files: {session.directory.place}")
     print_failures(told, session.directory.path, _again(request))
 

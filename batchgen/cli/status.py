@@ -63,7 +63,7 @@ def command(run: str, *, failed: bool, watch: bool, as_json: bool) -> int:
 
 
 def _print(report: dict[str, Any], run: Path, again: str) -> None:
-    from batchgen.cli.show.summary import print_epilogue, print_failures
+    from batchgen.cli.show.summary import print_epilogue, print_failures, uploads_text
 
     counts = report["counts"]
     click.echo(f"{report['run']}: {counts['done']} of {report['jobs']} jobs done")
@@ -76,6 +76,8 @@ def _print(report: dict[str, Any], run: Path, again: str) -> None:
         ("reserved", usd(report["reserved_usd"])),
         ("files", f"{report['files']} ({size_text(report['bytes'])})"),
     ]
+    if report["uploads"]["files"]:
+        rows.append(("uploaded", uploads_text(report["uploads"])))
     if report["outputs"] != f"{report['run']}/outputs":
         rows.append(("files are in", report["outputs"]))
     rows += _pace_rows(report)

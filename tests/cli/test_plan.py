@@ -1,6 +1,7 @@
 """`batchgen plan` beside runs: before one, after a taste, after an edit, and beside one at work."""
 
 import json
+from contextlib import closing
 
 import pytest
 
@@ -258,3 +259,20 @@ def test_an_empty_state_is_a_run_without_jobs(place):
     (place.path / "runs/empty").mkdir(parents=True)
     connect(place.path / "runs/empty/state.db", create=True).close()
     assert standings(planned(place, manifest)) == {"new": 2}
+
+
+def test_v1_for_a_model_that_takes_long_is_warned_of(place, simulate):
+    there = place.at(simulate())
+    manifest = there.manifest(3)
+    there.inside("run", manifest, "--limit", "1")
+    assert planned(there, manifest)["warnings"] == []
+    state = there.path / "runs/batch/state.db"
+    slow = json.dumps({"flux-kontext-dev": [134.0] * 40})
+    with closing(connect(state, create=False)) as connection:
+        connection.execute("UPDATE notes SET value = ? WHERE name = 'latencies'", (slow,))
+
+    (told,) = planned(there, manifest)["warnings"]
+    assert "flux-kontext-dev takes about 2 min 14 s, and a v1 call breaks off" in told
+    assert "`api: v2`" in told
+    queued = there.manifest(3, defaults={"model": "flux-kontext-dev"})
+    assert not any("v1" in warning for warning in planned(there, queued)["warnings"])

@@ -4,6 +4,7 @@ them."""
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,16 @@ import click
 
 from batchgen.app.summary import next_command
 from batchgen.cli.common import indented, table
-from batchgen.core.common.formatting import usd
+from batchgen.core.common.formatting import size_text, usd
 from batchgen.core.jobs.job import GROUPS, STATES, JobState
 from batchgen.system.run_directory import RunDirectory
 
 _MOST_REASONS = 8
+
+
+def uploads_text(uploads: Mapping[str, int]) -> str:
+    """How many input files were uploaded, and how much that is."""
+    return f"{uploads['files']:,} input file(s) ({size_text(uploads['bytes'])})"
 
 
 def print_epilogue(told: dict[str, Any]) -> None:

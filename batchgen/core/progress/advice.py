@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from batchgen.core.common.formatting import size_text
+
 STATUS_PAGE = "https://status.segmind.com"
 """Where the service tells of its own outages."""
 PLANS = "Flexible 1 GB, Pro 10 GB, Business 100 GB, Scale 1 TB"
@@ -22,6 +24,21 @@ MAKE_ROOM = (
     f"free space in the Segmind console, take a larger plan ({PLANS}), or give URLs instead of "
     "local files"
 )
+STORED_BYTES = 10**9
+"""What the smallest plan stores."""
+
+
+def storage_warning(count: int, total: int) -> str:
+    """What is said where so many files, of so many bytes together, are to be uploaded; empty where
+    any plan has room for them."""
+    if total <= STORED_BYTES:
+        return ""
+    return (
+        f"{count:,} input files of {size_text(total)} are to be uploaded, and plans carry a "
+        f"storage quota: {PLANS}; a run goes on without the jobs that find no room"
+    )
+
+
 _LOST_HEADER = (
     "the key got lost on its way: look for a proxy (HTTPS_PROXY) or a SEGMIND_BASE_URL that drops "
     "the header x-api-key, or redirects"

@@ -28,6 +28,26 @@ def write_uploads(connection: sqlite3.Connection, uploaded: Sequence[Uploaded]) 
         )
 
 
+def uploaded_so_far(connection: sqlite3.Connection) -> tuple[int, int]:
+    """Count and bytes of the contents that this run uploaded."""
+    return _sums(connection, "SELECT count(*), coalesce(sum(size), 0) FROM uploads")
+
+
+def still_to_upload(connection: sqlite3.Connection) -> tuple[int, int]:
+    """Count and bytes of the contents that jobs name and that are not uploaded: at most these."""
+    return _sums(
+        connection,
+        "SELECT count(*), coalesce(sum(size), 0) FROM (SELECT sha256, max(size) AS size "
+        "FROM inputs WHERE sha256 NOT IN (SELECT sha256 FROM uploads) GROUP BY sha256)",
+    )
+
+
+def _sums(connection: sqlite3.Connection, query: str) -> tuple[int, int]:
+    with closing(connection.execute(query)) as rows:
+        count, total = rows.fetchone()
+    return int(count), int(total)
+
+
 def placed_job(connection: sqlite3.Connection, job: Job) -> Job:
     """A job as it is sent: contents that were uploaded by their addresses."""
     if MARK not in job.body:

@@ -13,6 +13,7 @@ from urllib.parse import quote
 from batchgen.core.jobs.job import Totals
 from batchgen.core.progress.reasons import Told
 from batchgen.errors import StateError
+from batchgen.store.sqlite.inputs import uploaded_so_far
 from batchgen.store.sqlite.ledger import Ledger
 from batchgen.store.sqlite.schema import TOKENS_SINCE, VERIFIED_SINCE, check_header, is_begun
 from batchgen.store.sqlite.states import AWAITS_RESULT, IS_PROBLEM, is_done
@@ -35,6 +36,8 @@ class Overview:
     dropped_count: int
     file_count: int
     byte_count: int
+    uploaded_count: int
+    uploaded_bytes: int
     oldest_unfetched_at: float | None
     first_intent_at: float | None
     last_change_at: float | None
@@ -83,6 +86,7 @@ class JobQueries:
         one = self._one
         with self._guarded():
             totals = Ledger(self._connection).totals()
+        uploaded_count, uploaded_bytes = self._uploaded()
         return Overview(
             counts=totals.counts,
             attempts=dict(self._rows("SELECT state, count(*) FROM attempts GROUP BY state")),
@@ -90,6 +94,8 @@ class JobQueries:
             dropped_count=one("SELECT count(*) FROM jobs WHERE listed = 0 AND attempt = 0"),
             file_count=one("SELECT count(*) FROM outputs WHERE name IS NOT NULL"),
             byte_count=one("SELECT coalesce(sum(size), 0) FROM outputs WHERE name IS NOT NULL"),
+            uploaded_count=uploaded_count,
+            uploaded_bytes=uploaded_bytes,
             oldest_unfetched_at=one(f"SELECT min(sent_at) FROM jobs WHERE {AWAITS_RESULT}"),
             first_intent_at=one("SELECT min(intent_at) FROM attempts"),
             last_change_at=one("SELECT max(changed_at) FROM jobs WHERE changed_at > 0"),
@@ -98,6 +104,13 @@ class JobQueries:
             ),
             notes=self.notes(),
         )
+
+    def _uploaded(self) -> tuple[int, int]:
+        """Count and bytes of uploaded contents; states of earlier versions have no such table."""
+        if not self._one("SELECT count(*) FROM sqlite_master WHERE name = 'uploads'"):
+            return 0, 0
+        with self._guarded():
+            return uploaded_so_far(self._connection)
 
     def reasons(self) -> Iterator[Told]:
         """Why jobs failed, are unknown or lost; the commonest first."""

@@ -22,6 +22,7 @@ from batchgen.store.ballast import Ballast
 from batchgen.store.checkpoints import CHECKPOINT_S, Checkpoints, checkpoint
 from batchgen.store.sqlite.faults import typed_errors
 from batchgen.store.sqlite.importer import SqliteImporter
+from batchgen.store.sqlite.inputs import still_to_upload, uploaded_so_far
 from batchgen.store.sqlite.ledger import Ledger
 from batchgen.store.sqlite.lock import RunLock
 from batchgen.store.sqlite.older import RECORDED_NOTE
@@ -222,6 +223,13 @@ class SqliteState:
     async def outlook(self) -> Outlook:
         """See `JobStore.outlook`."""
         return await self._in_thread(self.ledger.outlook)
+
+    async def uploads(self) -> tuple[tuple[int, int], tuple[int, int]]:
+        """Count and bytes of what was uploaded, and of what is still to be."""
+        connection = self.ledger.connection
+        return await self._in_thread(
+            lambda: (uploaded_so_far(connection), still_to_upload(connection))
+        )
 
     async def totals(self) -> Totals:
         """See `JobStore.totals`."""

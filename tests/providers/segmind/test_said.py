@@ -9,7 +9,7 @@ from __future__ import annotations
 import pytest
 
 from batchgen.core.jobs.outcomes import TABLE, CallKind, Signal, Treatment
-from batchgen.core.progress.advice import advice_of
+from batchgen.core.progress.advice import advice_of, storage_warning
 from batchgen.providers.segmind.errors import lacks_balance, signal_of
 from batchgen.providers.segmind.treatments import describe
 from batchgen.providers.segmind.uploads import read_upload
@@ -167,3 +167,8 @@ def test_what_is_no_full_storage(status, body, signal):
 )
 def test_no_advice_where_there_is_none_or_the_reason_gives_it(reason):
     assert advice_of(reason) == ""
+
+
+@pytest.mark.parametrize(("total", "is_much"), [(0, False), (10**9, False), (10**9 + 1, True)])
+def test_more_than_the_smallest_plan_stores(total, is_much):
+    assert ("Flexible 1 GB" in storage_warning(3, total)) is is_much
