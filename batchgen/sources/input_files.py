@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import os
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,12 +17,14 @@ from batchgen.core.catalog.validation import quoted
 from batchgen.core.jobs.placeholders import MAX_INPUT_BYTES
 from batchgen.core.jobs.spec import InputFile
 from batchgen.core.manifest.expansion.input_files import InputError
-from batchgen.core.media.formats import SNIFF_BYTES, sniff
+from batchgen.core.media.formats import SNIFF_BYTES, MediaType, is_whole, kind_of
+from batchgen.core.media.wholeness import ReadAt, has_png_end
 from batchgen.ports import InputLostError, KnownFiles
 
 _REMEMBERED = 20_000
 """Files of one manifest that are kept in memory: jobs that follow each other share theirs."""
 _RELATIVE = "mend the path: it is relative to the folder of the manifest"
+_CUT = "by its own structure it ends early"
 _OTHER_WAYS = "or give an http(s) URL or a data: URI"
 
 
@@ -117,19 +120,26 @@ class FileInputs:
         may_be_known = state is not None and state.has_size(seen.size)
         try:
             with (self._folder / path).open("rb") as file:
-                head = file.read(SNIFF_BYTES)
-                digest = hashlib.sha256(head)
                 if self._lazily and not may_be_known:
+                    digest = hashlib.sha256(file.read(SNIFF_BYTES))
                     digest.update(f"\0unread\0{path}\0{seen.stamp}".encode("utf-8", "replace"))
+                    kind, is_cut = _inspected(seen.size, _reader_of(file.fileno()), lazily=True)
                 else:
-                    while block := file.read(2**20):
-                        digest.update(block)
+                    data = file.read(seen.size + 1)
+                    digest = hashlib.sha256(data)
+                    kind, is_cut = _inspected(len(data), _reader_in(data))
             unchanged = self._seen(path) == seen
         except OSError as error:
             raise _unreadable(path, error) from error
         if not unchanged:
             raise InputError(f"{quoted(path)} changes while it is read", "wait until it is whole")
-        return InputFile(path, seen.size, _media_type(path, head), digest.hexdigest(), seen.stamp)
+        if kind is None:
+            what = f"{quoted(path)} is no picture, film or sound, as its bytes tell"
+            raise InputError(what, "give a media file, such as PNG, JPEG, WebP, MP4 or WAV")
+        if is_cut:
+            what = f"{quoted(path)} is cut: {_CUT}"
+            raise InputError(what, f"copy it again, or save it anew, {_OTHER_WAYS}")
+        return InputFile(path, seen.size, kind.mime, digest.hexdigest(), seen.stamp)
 
     def _remember(self, file: InputFile) -> None:
         self._remembered[file.path] = file
@@ -168,6 +178,12 @@ class InputReader:
                 f"the file {quoted(file.path)} was changed since it was looked at: run again to "
                 "take it as it is now"
             )
+        # The state may know it from a version that did not look.
+        if _inspected(len(data), _reader_in(data))[1]:
+            raise InputLostError(
+                f"the file {quoted(file.path)} is cut: {_CUT}; put a whole one in its place, and "
+                "run again"
+            )
         return base64.b64encode(data).decode("ascii")
 
 
@@ -175,12 +191,22 @@ def _is_same(file: InputFile, seen: _FileStat) -> bool:
     return (file.size, file.stamp) == (seen.size, seen.stamp)
 
 
-def _media_type(path: str, head: bytes) -> str:
-    kind = sniff(head)
-    if kind is None:
-        what = f"{quoted(path)} is no picture, film or sound, as its first bytes tell"
-        raise InputError(what, "give a media file, such as PNG, JPEG, WebP, MP4 or WAV")
-    return kind.mime
+def _inspected(
+    size: int, read_at: ReadAt, *, lazily: bool = False
+) -> tuple[MediaType | None, bool]:
+    """What a file is, None for no media, and whether it ends early; `lazily`, with few reads."""
+    kind = kind_of(size, read_at)
+    if kind is None or (lazily and has_png_end(size, read_at)):
+        return kind, False
+    return kind, not is_whole(kind, size, read_at)
+
+
+def _reader_of(descriptor: int) -> ReadAt:
+    return lambda offset, count: os.pread(descriptor, count, offset)
+
+
+def _reader_in(data: bytes) -> ReadAt:
+    return lambda offset, count: data[offset : offset + count]
 
 
 def _unreadable(path: str, error: Exception) -> InputError:

@@ -12,11 +12,7 @@ import pytest
 import batchgen
 from tests.api.conftest import FREE, V1
 from tests.cli.processes import Place, environment, until
-
-PNG = bytes.fromhex(
-    "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c489"
-    "0000000d49444154789c6360f8cf00000301010018dd8db00000000049454e44ae426082"
-)
+from tests.helpers.finished import png
 
 
 def batch_of(count, name="cups", **parts):
@@ -167,7 +163,7 @@ async def test_a_later_row_that_cannot_be_is_told_before_anything_is_submitted(t
 def test_a_path_is_a_local_file_and_uploaded_once(talk, simulate):
     simulator = talk(simulate())
     Path("in").mkdir()
-    Path("in/cat.png").write_bytes(PNG)
+    Path("in/cat.png").write_bytes(png(1))
     batch = batchgen.Batch("local", folder="in", defaults=V1, budget=FREE)
     params = {"prompt": "local {n}", "input_image": Path("cat.png")}
     batch.add(id="cat-{n}", matrix={"n": [1, 2]}, params=params)

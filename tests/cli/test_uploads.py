@@ -1,12 +1,15 @@
 """Local pictures as inputs, from the command line to the service: each uploaded once."""
 
 import json
+import os
+import re
 import signal
 
 import pytest
 
 from tests.cli.processes import until
 from tests.cli.verdicts import judge
+from tests.helpers.finished import png
 
 PICTURES = 24
 MANIFEST = """version: 1
@@ -25,7 +28,7 @@ jobs:
 
 
 def photo(number):
-    return b"\x89PNG\r\n\x1a\n" + f"photo {number}".encode() * 400
+    return png(number, 3_000)
 
 
 @pytest.fixture
@@ -111,6 +114,10 @@ def test_a_picture_that_changes_on_the_way_is_told_and_taken_as_it_is_by_the_nex
     assert ended.code == 0, ended.text
     assert ended.json["counts"] == {"done": 2}
     assert len(service.ledger()["uploads"]) == len(before) + 1
+    size = sum(map(len, (photo(0), photo(77))))
+    assert ended.json["uploads"] == {"files": 2, "bytes": size}
+    assert there.inside("status", "runs/inputs", "--json").json["uploads"] == ended.json["uploads"]
+    assert re.search(r"uploaded +2 input file", there.inside("status", "runs/inputs").out)
 
     (photos / "p00.png").write_bytes(photo(78))
     refused = there.inside("run", manifest)
@@ -142,3 +149,77 @@ def test_a_file_that_the_service_refuses_fails_its_job_alone(place, photos, simu
     assert "is not uploaded: HTTP 400" in reasons
     assert there.inside("retry", manifest, "--failed", data=b"y\n").code == 0
     assert there.inside("run", manifest, "--json").json["counts"] == {"done": 2}
+
+
+BESIDE = (
+    SMALL
+    + """  - {id: c, params: {prompt: small c, input_image: photos/p02.png}}
+  - {id: plain, params: {prompt: small, input_image: "https://example.com/in.png"}}
+"""
+)
+
+
+@pytest.mark.processes
+def test_a_full_storage_holds_the_jobs_that_need_uploads_and_ends_the_run(place, photos, simulate):
+    full = simulate(storage_bytes=len(photo(0)))
+    there = place.at(full)
+    manifest = there.write("inputs.yaml", BESIDE)
+
+    ended = there.call("run", manifest, "--patience", "1")
+
+    assert ended.code == 3
+    assert re.match(r"2 pending, 2 done", ended.out)
+    assert ended.err.count("takes no more input files") == 1
+    assert "stopped: HTTP 507: Storage quota exceeded" in ended.err
+    assert "free space in the Segmind console" in ended.err
+    assert f"resume: batchgen run {manifest}" in ended.err
+    assert full.ledger()["requests"]["upload"].get("507", 0) <= 3
+    status = there.inside("status", "runs/inputs", "--json").json
+    assert status["uploads"] == {"files": 1, "bytes": len(photo(0))}
+    assert status["failures"] == []
+
+    roomy = place.at(simulate(seed=5)).inside("run", manifest, "--json")
+    assert roomy.json["counts"] == {"done": 4}
+
+
+@pytest.mark.processes
+def test_an_input_that_ends_early_is_refused_before_anything_is_made(place, photos, simulate):
+    there = place.at(simulate())
+    (photos / "p01.png").write_bytes(photo(1)[:-20])
+    manifest = there.write("inputs.yaml", SMALL)
+
+    for command in ("plan", "run"):
+        ended = there.call(command, manifest)
+        assert ended.code == 2
+        assert 'jobs[1].params.input_image: "photos/p01.png" is cut' in ended.err
+        assert "copy it again" in ended.err
+    assert not (there.path / "runs").exists()
+
+    (photos / "p01.png").write_bytes(photo(1))
+    assert there.inside("run", manifest, "--json").json["counts"] == {"done": 2}
+
+
+def sparse_png(path, size):
+    """A whole PNG of so many bytes, most of which stand nowhere."""
+    with path.open("wb") as file:
+        file.write(b"\x89PNG\r\n\x1a\n" + (size - 32).to_bytes(4, "big") + b"IDAT")
+        os.truncate(path, size - 12)
+        file.seek(size - 12)
+        file.write(bytes(4) + b"IEND\xaeB`\x82")
+
+
+def test_more_than_the_smallest_plan_stores_is_told_before_and_when_a_run_begins(place, simulate):
+    there = place.at(simulate())
+    folder = there.path / "photos"
+    folder.mkdir()
+    for number in range(33):
+        sparse_png(folder / f"{number}.png", 32 * 2**20 - number)
+    text = SMALL.partition("jobs:")[0] + "jobs:\n  - from: photos/*.png\n    params: "
+    manifest = there.write("inputs.yaml", text + '{prompt: big, input_image: "{path}"}\n')
+
+    told = "\n".join(there.inside("plan", manifest, "--json").json["warnings"])
+    ran = there.inside("run", manifest, "--max-spend", "0")
+
+    assert "storage quota: Flexible 1 GB" in told
+    assert "warning: 33 input files of 1.1 GB are to be uploaded" in ran.err
+    assert ran.code == 3

@@ -30,7 +30,7 @@ from batchgen.providers.segmind.provider import CAPABILITIES
 NOW = 1_800_000_000.0
 """An instant in 2027; the hour around it has nothing special."""
 
-PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 56 + b"\0\0\0\0IEND\xaeB`\x82"
+PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 60 + b"\0\0\0\0IEND\xaeB`\x82"
 """Bytes that begin and end as a PNG does; long enough to pass for media in base64."""
 
 WITH_ID = frozenset({JobState.SUBMITTED, JobState.FETCHING, JobState.RECOVERING})

@@ -10,9 +10,10 @@ import pytest
 
 from batchgen.core.jobs.events import EventKind as E
 from batchgen.core.jobs.placeholders import MAX_INPUT_BYTES, Content, Uploaded
-from batchgen.core.jobs.spec import JobSpec
+from batchgen.core.jobs.spec import InputFile, JobSpec
 from batchgen.core.manifest.expansion.input_files import InputError
 from batchgen.ports import InputLostError
+from batchgen.providers.segmind.simulator.media.tiny import tiny_mp4
 from batchgen.sources.input_files import FileInputs, InputReader
 from batchgen.store.sqlite.importer import import_jobs
 from batchgen.store.sqlite.inputs import KnownInputs, open_known_inputs
@@ -109,10 +110,44 @@ def test_what_cannot_be_an_input_is_told_with_a_remedy(folder, prepare, path, wh
     assert path.split("/")[-1] not in caught.value.remedy
 
 
+CUT = {
+    "png": PNG[:-8],
+    "jpg": b"\xff\xd8\xff\xe0\0\x10JFIF" + bytes(400),
+    "webp": b"RIFF\xff\xff\0\0WEBPVP8 " + bytes(400),
+    "mp4": tiny_mp4("cut")[:-1],
+    "wav": b"RIFF\xff\xff\0\0WAVEfmt " + bytes(400),
+}
+
+
+@pytest.mark.parametrize("data", CUT.values(), ids=CUT)
+@pytest.mark.parametrize("lazily", [True, False])
+def test_a_file_that_ends_early_is_refused_wherever_it_is_looked_at(folder, lazily, data):
+    write(folder, data)
+
+    with pytest.raises(InputError) as caught:
+        FileInputs(folder, lazily=lazily).look(PATH)
+
+    assert caught.value.what == f'"{PATH}" is cut: by its own structure it ends early'
+    assert "copy it again" in caught.value.remedy
+
+
+@pytest.mark.parametrize("more", [b"\0" * 9, b"notes of a camera"])
+def test_what_stands_behind_the_end_of_a_whole_file_is_no_fault(folder, more):
+    write(folder, PNG + more)
+
+    assert FileInputs(folder).look(PATH).media_type == "image/png"
+
+
+def test_a_binary_stl_is_told_by_its_length(folder):
+    write(folder, bytes(80) + b"\x01\0\0\0" + bytes(50))
+
+    assert FileInputs(folder).look(PATH).media_type == "model/stl"
+
+
 def unread(folder):
     """Make any read of the file show: other bytes under the same stamp, as far as we can set it."""
     before = (folder / PATH).stat()
-    write(folder, b"\x89PNG\r\n\x1a\n" + b"x" * (len(PNG) - 8))
+    write(folder, PNG[:-1] + b"x")
     os.utime(folder / PATH, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
@@ -191,6 +226,15 @@ async def test_a_file_that_is_not_what_it_was_is_not_uploaded(folder, change, wh
     change(folder)
     with pytest.raises(InputLostError, match=what):
         await InputReader(folder).encoded(found)
+
+
+async def test_a_cut_file_that_an_earlier_version_took_is_not_uploaded(folder):
+    write(folder, CUT["png"])
+    digest = hashlib.sha256(CUT["png"]).hexdigest()
+    known = InputFile(PATH, len(CUT["png"]), "image/png", digest, "stamp")
+
+    with pytest.raises(InputLostError, match=rf'"{PATH}" is cut.*run again'):
+        await InputReader(folder).encoded(known)
 
 
 # ------------------------------------------------------------------ in the state

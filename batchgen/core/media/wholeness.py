@@ -81,6 +81,12 @@ def png_end(size: int, read_at: ReadAt) -> bool:
     return False
 
 
+def has_png_end(size: int, read_at: ReadAt) -> bool:
+    """Whether the last chunk of a PNG stands at the very end: one read, where `png_end` needs one a
+    chunk. It tells that nothing is missing there."""
+    return read_at(max(0, size - 12), 12) == b"\0\0\0\0IEND\xaeB`\x82"
+
+
 def gif_end(size: int, read_at: ReadAt) -> bool:
     """From block to block up to the trailer."""
     read = _buffered(read_at)
