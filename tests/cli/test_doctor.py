@@ -65,6 +65,29 @@ def test_what_the_service_says_against_it(place, simulate, settings, name, level
     assert KEY not in ended.text
 
 
+@pytest.mark.processes
+def test_an_account_without_a_balance_record(place, simulate):
+    """The key is good; what is missing is money, or the right workspace."""
+    ended = place.at(simulate(credits_record=False)).call("doctor")
+    assert ended.code == 0
+    assert "the key is accepted; the account has no balance record" in ended.out
+    assert "top up at Segmind, in the workspace" in ended.out
+
+
+def test_an_address_with_nothing_of_the_service(place, simulate):
+    told = lines(place.at(simulate(unrouted_paths=["/"])).inside("doctor", "--json"))["account"]
+    assert told["level"] == "fail"
+    assert "nothing of the service is at this address" in told["what"]
+    assert "unset SEGMIND_BASE_URL" in told["remedy"]
+
+
+def test_a_key_that_gets_lost_on_its_way(place, simulate):
+    lost = {"error": "Missing Authorization or x-api-key in header"}
+    rule = {"where": "credits", "kind": "answer", "status": 401, "body": lost}
+    told = lines(place.at(simulate(faults=[rule])).inside("doctor", "--json"))["account"]
+    assert "lost on its way" in told["remedy"]
+
+
 def test_nobody_listens(place):
     with closing(socket()) as taken:
         taken.bind(("127.0.0.1", 0))  # and never listens

@@ -28,9 +28,39 @@ def test_a_key_that_is_refused(place, simulate):
     assert wrong.code == 3
     assert "the API key is refused" in wrong.err
     assert "check SEGMIND_API_KEY" in wrong.err
+    assert "the key is wrong or has expired" in wrong.err
     assert f"resume: batchgen run {manifest}\n" in wrong.err
     assert service.bills() == []
     assert_resumes(place.at(service), service, manifest, 2)
+
+
+LOST = {"error": "Missing Authorization or x-api-key in header", "status_code": 401}
+
+
+@pytest.mark.parametrize("place_", ["any", "sync"])
+def test_a_key_that_gets_lost_on_its_way(place, simulate, place_):
+    service = simulate(
+        faults=[{"where": place_, "kind": "answer", "status": 401, "body": LOST}],
+    )
+    ended = place.at(service).inside("run", place.manifest(2), "--patience", "1")
+    assert ended.code == 3
+    assert "the key got lost on its way: look for a proxy" in ended.err
+    assert "has expired" not in ended.err
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize("api", ["v1", "v2"])
+def test_a_wrong_base_url(place, simulate, api):
+    """The edge knows no such path: that is no fault of a job, and no submit is in doubt."""
+    service = simulate(unrouted_paths=[f"/{api}/"])
+    there = place.at(service)
+    manifest = there.manifest(8, defaults={"model": "flux-kontext-dev", "api": api})
+    ended = there.call("run", manifest, "--json", "--concurrency", "2")
+    assert ended.code == 3
+    assert ended.json["counts"] == {"pending": 8}
+    assert "nothing of the service is at this address" in ended.json["reason"]
+    assert "unset SEGMIND_BASE_URL, or set it to the origin https://api.segmind.com" in ended.err
+    assert service.ledger()["requests"]["sync" if api == "v1" else "submit"] == {"400": 2}
 
 
 def test_a_key_that_is_refused_in_the_middle(place, simulate):
@@ -54,6 +84,7 @@ def test_credits_that_are_gone(place, simulate):
     assert ended.code == 3
     assert ended.json["verdict"] == "stop"
     assert "credits" in ended.json["reason"].lower()
+    assert "refused again while nothing else ran" in ended.json["reason"]
     assert "no credits" in ended.err
     assert len(service.bills()) == 2
     service.add_credits(1)
