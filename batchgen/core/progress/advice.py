@@ -48,7 +48,7 @@ _BAD_KEY = (
 )
 _NOWHERE = (
     "nothing of Segmind is at that address: unset SEGMIND_BASE_URL, or set it to the origin "
-    "https://api.segmind.com"
+    "https://api.segmind.com; where it is not set, a proxy or a name server leads elsewhere"
 )
 _WRONG_TYPE = (
     "batchgen sends JSON, and says so: look for a proxy that changes requests, with "

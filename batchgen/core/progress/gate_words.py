@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from batchgen.core.progress.advice import STATUS_PAGE
+from batchgen.core.progress.advice import MAKE_ROOM, STATUS_PAGE
 from batchgen.core.scheduling.gates.gates import GateKind
 
 
@@ -52,7 +52,8 @@ GATE_WORDS: Mapping[GateKind, GateWords] = {
     ),
     GateKind.QUOTA: GateWords(
         "upload storage full",
-        "the account's storage takes no more input files; jobs that need no upload go on",
+        "the account's storage takes no more input files; jobs that need no upload go on; "
+        f"{MAKE_ROOM}",
         "the account's storage takes no more input files",
         "input files are taken",
     ),

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from batchgen.core.common.exit_codes import ExitCode
 from batchgen.core.jobs.job import ENDED, GROUPS, JobState, StateGroup, states_of
 from batchgen.core.manifest.notice_kinds import NoticeKind
+from batchgen.core.progress.advice import advice_of
 from batchgen.core.progress.gate_words import gate_words
 from batchgen.core.progress.tally import duration
 from batchgen.core.scheduling.spending import WARNING_SHARE
@@ -94,7 +95,8 @@ def gate_notice(name: str, gate: str, reason: str) -> Notice | None:
     words = gate_words(gate)
     if words is None or not words.message:
         return None
-    body = f"the run waits{f': {reason}' if reason else ''}"
+    advice = advice_of(reason)
+    body = f"the run waits{f': {reason}' if reason else ''}" + (f"\n{advice}" if advice else "")
     return Notice(NoticeKind.DECISION, f"{name}: {words.message}", body)
 
 

@@ -81,6 +81,12 @@ def test_only_gates_that_a_person_may_open_are_told(gate):
         assert "HTTP 503" in notice.body
 
 
+def test_a_gate_is_told_with_what_opens_it():
+    notice = gate_notice("cups", str(GateKind.QUOTA), "HTTP 507: Storage quota exceeded")
+    assert notice.title == "cups: the account's storage takes no more input files"
+    assert "free space in the Segmind console" in notice.body
+
+
 def test_other_messages_say_what_to_do():
     assert "batchgen retry runs/x --unknown" in unknown_notice("cups", "runs/x").body
     told = budget_notice("cups", "warning: 8.00 of max_spend 10.00 USD are spent or reserved")

@@ -417,7 +417,7 @@ def test_a_file_that_alone_is_refused_for_space_is_given_up_in_the_end():
 
 
 @pytest.mark.parametrize("kind", [GateKind.QUOTA, GateKind.UPLOADS])
-@pytest.mark.parametrize("limit", [None, 200])
+@pytest.mark.parametrize("limit", [None, 75])
 def test_jobs_that_wait_for_uploads_keep_none_behind_them_from_being_drawn(kind, limit):
     made = scheduler(all_drawn=False, limits=Limits(concurrency=4))
     made.prefetch.quota = limit
