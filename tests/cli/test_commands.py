@@ -96,6 +96,7 @@ def test_a_run_says_what_came_of_it(place, service):
         "counts": {"done": 3},
         "spent_usd": 0.12,
         "reserved_usd": 0,
+        "uploads": {"files": 0, "bytes": 0},
         "outputs": "runs/plain/outputs",
         "models": {"flux-kontext-dev": {"jobs": 3, "done": 3, "spent_usd": 0.12}},
         "texts": [],
