@@ -10,6 +10,7 @@ from typing import Any
 
 from batchgen.core.common.exit_codes import ExitCode
 from batchgen.core.jobs.job import ENDED, PROBLEMS, JobState
+from batchgen.core.progress.held_words import HeldModel
 from batchgen.errors import Problem
 from batchgen.store.sqlite.results import EndedJob, ResultQueries
 from batchgen.system.run_directory import RunDirectory
@@ -150,8 +151,8 @@ class Summary:
     """How a run ended, and views of what it left.
 
     `verdict` is `complete`, or `stop` for `reason`, and then it is resumable. `counts` are jobs by
-    state, none of them zero; money in USD, that of earlier runs included. `exit_code` is that of
-    `batchgen run`. `notices` are warnings about the manifest.
+    state, none of them zero, and `held` those on hold; money in USD, that of earlier runs included.
+    `exit_code` is that of `batchgen run`. `notices` are warnings about the manifest.
     """
 
     run: Path
@@ -162,6 +163,8 @@ class Summary:
     spent_usd: float
     outputs: str
     notices: tuple[Problem, ...] = ()
+    held: tuple[HeldModel, ...] = ()
+    """Models that take no jobs: how many of theirs are on hold, why, and what to do."""
     directory: RunDirectory = field(default=RunDirectory(Path()), repr=False)
     """Where all that stands; for batchgen itself."""
 

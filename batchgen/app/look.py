@@ -43,6 +43,7 @@ def snapshot_of(
         waiting_for=tuple(waiting_for),
         deadline_at=deadline_at,
         bytes_per_s=reader.bytes_per_s(now),
+        held_count=overview.held_count,
     )
 
 

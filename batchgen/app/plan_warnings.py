@@ -7,10 +7,12 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from batchgen.app.service import REHEARSAL_NAME
+from batchgen.app.summary import held_models
 from batchgen.core.common.formatting import size_text, usd
 from batchgen.core.forecast.diff import JobDiff
 from batchgen.core.progress.advice import storage_warning
 from batchgen.core.progress.tally import duration
+from batchgen.core.scheduling.gates.holds import HELD_NOTE, HeldJobs, holds_of
 
 if TYPE_CHECKING:
     from batchgen.app.plan import RunPlan
@@ -64,12 +66,27 @@ def _warnings_of_record(plan: RunPlan) -> Iterator[str]:
             f"{plan.directory.path} is a rehearsal: its prices and latencies are the look-alike's, "
             "and a real run needs another --run-dir"
         )
+    yield from _held_models(plan)
     contested = plan.forecast.standings[JobDiff.CONTESTED]
     if contested:
         yield (
             f"{contested:,} job(s) were changed after they may have been paid for: nothing runs "
             f"until --on-change keep (free) or rerun ({_rerun_text(plan)} more) decides"
         )
+
+
+def _held_models(plan: RunPlan) -> Iterator[str]:
+    """Models that took no jobs the last time, and have jobs again."""
+    if plan.prospect is None:
+        return
+    models = plan.forecast.models
+    holds = holds_of(plan.prospect.notes.get(HELD_NOTE))
+    held = [
+        HeldJobs(model, hold, models[model].submits)
+        for model, hold in holds.items()
+        if model in models and models[model].submits
+    ]
+    yield from (one.text for one in held_models(held, plan.prospect.notes, plan.manifest.path.name))
 
 
 def _rerun_text(plan: RunPlan) -> str:

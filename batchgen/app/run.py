@@ -17,6 +17,7 @@ from batchgen.app.stopping import Stopping
 from batchgen.core.common.exit_codes import ExitCode
 from batchgen.core.jobs.job import JobState, Totals
 from batchgen.core.progress.advice import storage_warning
+from batchgen.core.progress.held_words import HeldModel, with_held
 from batchgen.observe.progress import ProgressDisplay
 from batchgen.ports import Progress
 from batchgen.runner.runner import RunEnd
@@ -26,13 +27,22 @@ from batchgen.runner.runner import RunEnd
 class RunOutcome:
     """How a run ended. `code` also tells of dataset files that could not be written.
 
-    `counts` are jobs by state, without those states that no job is in.
+    `counts` are jobs by state, without those states that no job is in; pending ones of the `held`
+    models are on hold.
     """
 
     end: RunEnd
     code: ExitCode
     totals: Totals
     counts: Mapping[JobState, int]
+    held: tuple[HeldModel, ...] = ()
+
+    @property
+    def told_counts(self) -> dict[str, int]:
+        """The counts, with the jobs on hold apart from the pending ones."""
+        held_count = sum(one.jobs for one in self.held)
+        told = with_held({state: self.counts.get(state, 0) for state in JobState}, held_count)
+        return {state: count for state, count in told.items() if count}
 
     @property
     def reason(self) -> str:
@@ -75,7 +85,7 @@ class OpenRun:
         title = session.manifest.manifest.name
         if not await write_metadata(session.directory, session.state, title):
             code = max(code, ExitCode.STOPPED)
-        return RunOutcome(end, code, totals, counts)
+        return RunOutcome(end, code, totals, counts, await session.held())
 
 
 @asynccontextmanager

@@ -25,9 +25,11 @@ from batchgen.core.forecast.run_settings import SETTINGS_NOTE
 from batchgen.core.jobs.job import JobState, Totals
 from batchgen.core.jobs.policies import Limits, OnExpired, RateScope, WhenAbsent
 from batchgen.core.progress.eta import SnapshotReader
+from batchgen.core.progress.held_words import HeldModel, in_words
 from batchgen.core.progress.tally import Tally
 from batchgen.core.scheduling.completion import exit_code
 from batchgen.core.scheduling.gates.gates import GateKind, Gates
+from batchgen.core.scheduling.gates.holds import HELD_NOTE, dump
 from batchgen.core.scheduling.latency import DEFAULT_LATENCY_S, Latencies
 from batchgen.core.scheduling.learned import (
     CLOCKS_NOTE,
@@ -115,6 +117,8 @@ class Session:
             end = await self._adopt(ports, options, service.speed)
             if end is None:
                 end = await self._work(ports, await self._board(options, service.speed))
+            for one in await self.held():
+                log.said("jobs_held", one.text, {"model": one.model, "jobs": one.jobs})
             log.said("run_ended", end.gate.reason if end.gate else "", {"verdict": end.verdict})
             return end
 
@@ -212,9 +216,15 @@ class Session:
         )
         note = self.state.note
         scheduler.load(await note(LATENCIES_NOTE), await note(PRICES_NOTE), await note(MEDIA_NOTE))
+        scheduler.gates.refusals.recall(await note(HELD_NOTE))
         clocks, carries_on = await self.state.note(CLOCKS_NOTE), self.clock.carries_on
         scheduler.clocks.load(clocks, self.clock.now(), carries_on=carries_on)
         return scheduler
+
+    async def held(self) -> tuple[HeldModel, ...]:
+        """The models whose jobs are on hold, in words."""
+        slugs = (model.slug for model in self.service.load_catalog())
+        return in_words(await self.state.held(), slugs, self.manifest.path.name)
 
     def exit_code(self, end: RunEnd, counts: dict[JobState, int]) -> ExitCode:
         """The exit code of this run; who ended it may have one of their own."""
@@ -271,7 +281,9 @@ async def opened(
         if imported.paid or imported.busy:
             raise paid_change(imported)
         await set_aside(directory, imported.replaced)
-        notes = {"clock": clock.anchor()}
+        # Without models that the manifest has no jobs of any more.
+        held = {one.model: one.hold for one in await state.held()}
+        notes = {"clock": clock.anchor(), HELD_NOTE: dump(held)}
         if importer.note(RECORDED_NOTE) is None:
             notes[RECORDED_NOTE] = repr(clock.now())
         await state.record((), notes)

@@ -7,12 +7,13 @@ from contextlib import closing
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from batchgen.app.summary import RUN_AGAIN, epilogue_of
+from batchgen.app.summary import RUN_AGAIN, epilogue_of, held_models
 from batchgen.core.jobs.job import ENDED, JobState
+from batchgen.core.progress.held_words import documents, with_held
 from batchgen.providers.registry import SERVICE_NOTE, service_of
 
 if TYPE_CHECKING:
-    from batchgen.store.sqlite.queries import JobQueries
+    from batchgen.store.sqlite.queries import JobQueries, Overview
     from batchgen.store.sqlite.status import StatusQueries
     from batchgen.system.clock import SystemClock
     from batchgen.system.run_directory import RunDirectory
@@ -24,9 +25,11 @@ _NO_EPILOGUE: dict[str, Any] = dict.fromkeys(
 """While a run works: to read it would take long, and it is not the end of the matter."""
 
 
-def report_of(directory: RunDirectory, again: str = RUN_AGAIN) -> dict[str, Any]:
-    """Everything `status` tells; `again` is the command that resumes the run. Raises
-    `StateError`."""
+def report_of(
+    directory: RunDirectory, again: str = RUN_AGAIN, manifest: str = "the manifest"
+) -> dict[str, Any]:
+    """Everything `status` tells; `again` is the command that resumes the run, `manifest` what its
+    manifest is called. Raises `StateError`."""
     from batchgen.app.older_ledger.evidence import newer_facts
     from batchgen.core.progress.gate_words import short_words
     from batchgen.observe.log_tail import tail_of
@@ -40,6 +43,7 @@ def report_of(directory: RunDirectory, again: str = RUN_AGAIN) -> dict[str, Any]
         now = _clock_of(reader).now()
         overview = reader.overview(now)
         report = _report(str(directory.path), overview)
+        report["held"] = documents(held_models(overview.held, overview.notes, manifest))
         report |= _learned(overview.notes, now)
         report |= _times(reader, overview.notes, report, process)
     report["outputs"] = directory.place
@@ -73,16 +77,17 @@ def _clock_of(reader: JobQueries) -> SystemClock:
     return SystemClock(reader.note("clock"))
 
 
-def _report(path: str, overview: Any) -> dict[str, Any]:
+def _report(path: str, overview: Overview) -> dict[str, Any]:
     counts = {state.value: overview.counts.get(state.value, 0) for state in JobState}
     minutes = 5.0
     rate = overview.recent_done_count / minutes
     service = service_of(overview.notes.get(SERVICE_NOTE))
     left = sum(counts[state.value] for state in JobState if state not in ENDED)
+    left -= overview.held_count
     return {
         "run": path,
         "jobs": sum(counts.values()),
-        "counts": counts,
+        "counts": with_held(counts, overview.held_count),
         "attempts": dict(overview.attempts),
         "dropped": overview.dropped_count,
         "spent_usd": round(overview.totals.settled_usd, 6),

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from batchgen.core.jobs.job import JobState, retry_option
 from batchgen.core.progress.advice import advice_of
+from batchgen.core.progress.held_words import HeldModel, in_words
+from batchgen.core.scheduling.gates.holds import HeldJobs
+from batchgen.providers.registry import SERVICE_NOTE, service_of
 
 RUN_AGAIN = "batchgen run MANIFEST"
 """What resumes a run whose manifest is not known."""
@@ -65,6 +68,16 @@ def _failures(
         }
         for state, reason, count, example in rows
     ]
+
+
+def held_models(
+    held: Sequence[HeldJobs], notes: Mapping[str, str], manifest: str = "the manifest"
+) -> tuple[HeldModel, ...]:
+    """Jobs on hold in words; `notes` are those of their state."""
+    if not held:
+        return ()
+    catalog = service_of(notes.get(SERVICE_NOTE)).load_catalog()
+    return in_words(held, (model.slug for model in catalog), manifest)
 
 
 def next_command(run: Path, state: str, again: str) -> str:

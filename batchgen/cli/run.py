@@ -136,6 +136,6 @@ async def _run(request: RunRequest, manifest: ManifestFile, *, notify: bool, ser
                 raise
         outcome = await run.outcome(end)
         await finish(request, run, outcome)
-        told.facts = facts_of(request, run, (outcome.code, outcome.reason))
+        told.facts = facts_of(request, run, (outcome.code, outcome.reason), outcome.held)
         return outcome.code
     raise AssertionError("unreachable")

@@ -12,11 +12,12 @@ import click
 from batchgen.app.console import say
 from batchgen.app.summary import epilogue_of
 from batchgen.cli.common import print_json
-from batchgen.cli.show.summary import print_epilogue, print_failures, uploads_text
+from batchgen.cli.show.summary import print_epilogue, print_failures, print_held, uploads_text
 from batchgen.core.common.exit_codes import ExitCode
 from batchgen.core.common.formatting import usd
 from batchgen.core.jobs.job import JobState
 from batchgen.core.progress.advice import MAKE_ROOM, STATUS_PAGE, TOP_UP, advice_of
+from batchgen.core.progress.held_words import documents
 from batchgen.core.progress.notifications import Facts
 from batchgen.core.progress.tally import duration
 from batchgen.core.scheduling.gates.gates import GateKind
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from batchgen.app.run import OpenRun, RunOutcome
     from batchgen.app.session import Session
     from batchgen.core.jobs.job import Job
-    from batchgen.core.progress.tally import Tally
+    from batchgen.core.progress.held_words import HeldModel
     from batchgen.core.scheduling.gates.gates import Gate
 
 
@@ -72,13 +73,13 @@ async def finish(request: RunRequest, run: OpenRun, outcome: RunOutcome) -> None
         print_json(told)
     else:
         _print(request, session, told)
+    waiting_count = outcome.told_counts.get(JobState.PENDING, 0)
     if end.gate is not None:
         _print_stop(request, session, end.gate, active)
-    elif request.options.limit and tally.counts[JobState.PENDING]:
-        _print_rest(request, tally)
-    elif tally.counts[JobState.PENDING]:
-        say(f"{tally.counts[JobState.PENDING]:,} job(s) still wait: their model takes no jobs")
-        say(f"correct it in {request.manifest}, and go on: {_again(request)}")
+    elif request.options.limit and waiting_count:
+        _print_rest(request, waiting_count)
+    elif outcome.held:
+        say(f"then go on: {_again(request)}")
 
 
 def _epilogue(run: Path, again: str) -> dict[str, Any]:
@@ -97,7 +98,8 @@ def _summary(session: Session, outcome: RunOutcome) -> dict[str, Any]:
         "verdict": outcome.end.verdict.value,
         "reason": outcome.reason,
         "exit_code": int(outcome.code),
-        "counts": {state.value: count for state, count in outcome.counts.items()},
+        "counts": outcome.told_counts,
+        "held": documents(outcome.held),
         "spent_usd": round(outcome.totals.settled_usd, 6),
         "outputs": session.directory.place,
     }
@@ -105,14 +107,14 @@ def _summary(session: Session, outcome: RunOutcome) -> dict[str, Any]:
 
 def _print(request: RunRequest, session: Session, told: dict[str, Any]) -> None:
     tally = session.tally
-    counts = tally.counts
-    parts = [f"{counts[state]} {state.value}" for state in JobState if counts[state]]
+    parts = [f"{count} {state}" for state, count in told["counts"].items()]
     took = duration(told["elapsed_s"])
     click.echo(f"{', '.join(parts)}; {usd(tally.spent_usd)} spent; took {took}")
     print_epilogue(told)
     if told["uploads"]["files"]:
         click.echo(f"uploaded: {uploads_text(told['uploads'])}")
     click.echo(f"files: {session.directory.place}")
+    print_held(told["held"])
     print_failures(told, session.directory.path, _again(request))
 
 
@@ -139,9 +141,9 @@ def _print_stop(request: RunRequest, session: Session, gate: Gate, active: list[
     say(f"resume: {_again(request)}")
 
 
-def _print_rest(request: RunRequest, tally: Tally) -> None:
+def _print_rest(request: RunRequest, waiting_count: int) -> None:
     """After a taste: what is left, and how to learn what that will come to."""
-    say(f"--limit {request.options.limit} is reached; {tally.counts[JobState.PENDING]:,} jobs wait")
+    say(f"--limit {request.options.limit} is reached; {waiting_count:,} jobs wait")
     run_dir = ["--run-dir", str(request.options.run_dir)] if request.options.run_dir else []
     plan = shlex.join(["batchgen", "plan", str(request.manifest), *run_dir])
     say(f"what they will come to: {plan}")
@@ -155,7 +157,9 @@ def _again(request: RunRequest) -> str:
     return shlex.join(again)
 
 
-def facts_of(request: RunRequest, run: OpenRun, ended: tuple[int, str]) -> Facts:
+def facts_of(
+    request: RunRequest, run: OpenRun, ended: tuple[int, str], held: tuple[HeldModel, ...] = ()
+) -> Facts:
     """What others are told of a run that ended with an exit code, for a reason."""
     code, reason = ended
     session, directory = run.session, run.session.directory
@@ -171,6 +175,7 @@ def facts_of(request: RunRequest, run: OpenRun, ended: tuple[int, str]) -> Facts
         spent_usd=session.tally.spent_usd,
         elapsed_s=session.clock.now() - run.began_at,
         resume=_again(request),
+        held=held,
     )
 
 

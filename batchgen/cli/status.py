@@ -51,8 +51,9 @@ def command(run: str, *, failed: bool, watch: bool, as_json: bool) -> int:
         watched = watch_run(directory, as_json=as_json)
         if as_json or not watched:
             return ExitCode.COMPLETED if watched else ExitCode.INTERRUPTED
-    again = shlex.join(["batchgen", "run", run]) if Path(run).is_file() else RUN_AGAIN
-    report = report_of(directory, again)
+    is_manifest = Path(run).is_file()
+    again = shlex.join(["batchgen", "run", run]) if is_manifest else RUN_AGAIN
+    report = report_of(directory, again, Path(run).name if is_manifest else "the manifest")
     if failed:
         report |= failed_of(directory)
     if as_json:
@@ -63,7 +64,7 @@ def command(run: str, *, failed: bool, watch: bool, as_json: bool) -> int:
 
 
 def _print(report: dict[str, Any], run: Path, again: str) -> None:
-    from batchgen.cli.show.summary import print_epilogue, print_failures, uploads_text
+    from batchgen.cli.show.summary import print_epilogue, print_failures, print_held, uploads_text
 
     counts = report["counts"]
     click.echo(f"{report['run']}: {counts['done']} of {report['jobs']} jobs done")
@@ -88,6 +89,7 @@ def _print(report: dict[str, Any], run: Path, again: str) -> None:
     for fact in report["newer"]:
         click.echo(f"  older than what was done with it, `batchgen run` refuses it: {fact}")
     _print_learned(report)
+    print_held(report["held"])
     if not report["process"]:
         print_epilogue(report)
         print_failures(report, run, again, with_list="problems" not in report)

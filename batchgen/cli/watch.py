@@ -140,7 +140,7 @@ def _look(reader: StatusQueries, directory: RunDirectory, now: float, eta: _Eta)
         deadline_at = capabilities.deadline_at(overview.oldest_unfetched_at)
         gates = short_words(tail_of(directory.log).gates)
         snapshot = snapshot_of(reader, overview, now, deadline_at, gates)
-        left = snapshot.total - snapshot.ended
+        left = snapshot.total - snapshot.ended - snapshot.held_count
         if gates or not left:
             return snapshot
         if now - eta.at >= _ETA_EVERY_S:

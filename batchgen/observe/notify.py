@@ -16,7 +16,13 @@ import anyio
 from batchgen.core.jobs.events import Change
 from batchgen.core.jobs.job import JobState
 from batchgen.core.manifest.notice_kinds import NoticeKind
-from batchgen.core.progress.notifications import Notice, budget_notice, gate_notice, unknown_notice
+from batchgen.core.progress.notifications import (
+    Notice,
+    budget_notice,
+    gate_notice,
+    held_notice,
+    unknown_notice,
+)
 from batchgen.errors import UserError
 from batchgen.system.children import Child, run_child
 
@@ -152,10 +158,12 @@ class Notifier:
                 self._once("unknown", unknown_notice(self._name, self._run))
 
     def said(self, name: str, text: str, fields: Mapping[str, object]) -> None:
-        """The cap comes near, or a gate stays closed."""
+        """The cap comes near, a model takes no jobs, or a gate stays closed."""
         gate = str(fields.get("gate", ""))
         if name == "budget_warning":
             self._once(name, budget_notice(self._name, text))
+        elif name == "model_closed":
+            self._once(f"model {fields.get('model')}", held_notice(self._name, text))
         elif name == "gate_closed":
             notice = gate_notice(self._name, gate, text)
             if notice is not None and gate not in self._gates:

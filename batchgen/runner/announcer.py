@@ -8,6 +8,7 @@ from datetime import datetime
 from batchgen.core.jobs.events import Change
 from batchgen.core.jobs.job import Outlook
 from batchgen.core.jobs.placeholders import Uploaded
+from batchgen.core.progress.held_words import what_is_wrong
 from batchgen.core.scheduling.gates.gates import Gates
 from batchgen.core.scheduling.gates.refusals import Refusal
 from batchgen.core.scheduling.state import SchedulerState
@@ -82,7 +83,8 @@ class Announcer:
         for model, refusal in models.items():
             if refusal.closed and self._models.get(model) != "closed":
                 self._models[model] = "closed"
-                text = f"{model} takes no jobs, they stay pending ({refusal.reason})"
+                what = what_is_wrong(refusal.signal, refusal.reason)
+                text = f"{model}: {what}. Its jobs are on hold"
                 self._progress.said("model_closed", text, {"model": model})
             elif model not in self._models:
                 self._models[model] = "suspected"

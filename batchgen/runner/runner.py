@@ -23,6 +23,7 @@ from batchgen.core.scheduling.doubts.clock_skew import redated, undatable
 from batchgen.core.scheduling.doubts.lookups import ACKED_FOR_S
 from batchgen.core.scheduling.effects import Effect, EffectKind, Outcome, ProbeOutcome, cut_off
 from batchgen.core.scheduling.gates.gates import DISK_CHECK_S, Gate, GateKind
+from batchgen.core.scheduling.gates.holds import HELD_NOTE, dump
 from batchgen.core.scheduling.learned import CLOCKS_NOTE
 from batchgen.core.scheduling.planner import PlannedEffects, plan
 from batchgen.core.scheduling.policy import in_time
@@ -69,6 +70,7 @@ class Runner:
         self._noted_block = scheduler.rate.blocked_until
         self._noted_prices = dict(scheduler.money.learned)
         self._noted_clocks = scheduler.clocks.dump()
+        self._noted_holds = dict(scheduler.gates.refusals.holds)
 
     def stop(self, reason: str, posts_within_s: float = math.inf) -> None:
         """Start nothing more, let POSTs that left bring their ids home, then end.
@@ -137,6 +139,7 @@ class Runner:
             if self._fault is not None:
                 raise self._fault
             await self._conclude()
+            await self._note_holds()
             now = self._ports.clock.now()
             if now >= self._posts_end_at:
                 self._cut_off_posts()
@@ -174,6 +177,13 @@ class Runner:
         if read is not None:
             own = await self._ports.state.requests(list(read.rows))
             await self._record(self.scheduler.conclude(read, own, self._ports.clock.now()))
+
+    async def _note_holds(self) -> None:
+        """Write down whose jobs are on hold, once that has changed."""
+        holds = self.scheduler.gates.refusals.holds
+        if holds != self._noted_holds:
+            await self._record((), {HELD_NOTE: dump(holds)})
+            self._noted_holds = dict(holds)
 
     async def _start(self, effects: Sequence[Effect], now: float) -> None:
         """Put intents and slots on disk, then let the effects go."""
@@ -317,6 +327,7 @@ class Runner:
         """
         try:
             await self._take_outcomes()
+            await self._note_holds()
             now = self._ports.clock.now()
             notes = {"rate": self.scheduler.rates.snapshot(now), **self.scheduler.lessons()}
             await self._ports.state.record((), notes)

@@ -19,6 +19,7 @@ from typing import Any
 
 from batchgen.core.jobs.job import GROUPS, STATES, StateGroup
 from batchgen.core.media.formats import FORMATS
+from batchgen.core.progress.held_words import HELD
 
 LIBRARY = "uPlot.iife.min.js"
 SCRIPTS = ("tools", "filters", "sheet", "detail", "figures", "charts", "main")
@@ -86,8 +87,10 @@ def as_json(value: Any) -> str:
 def states() -> dict[str, Any]:
     """The states of a job and their groups, as the page's script takes them.
 
-    `look` is the class of their colour in the style.
+    `look` is the class of their colour in the style. Jobs on hold have a state and a group here:
+    the script gives it to the pending jobs of the models that the summary names.
     """
+    held_look = f"is-{HELD}"
     return {
         "states": {
             state.value: {
@@ -96,7 +99,8 @@ def states() -> dict[str, Any]:
                 "look": f"is-{StateGroup.UNKNOWN if traits.is_in_doubt else traits.group}",
             }
             for state, traits in STATES.items()
-        },
+        }
+        | {HELD: {"word": "on hold", "group": HELD, "look": held_look}},
         "groups": [
             {
                 "name": group.value,
@@ -106,6 +110,16 @@ def states() -> dict[str, Any]:
                 "option": traits.retry_option,
             }
             for group, traits in GROUPS.items()
+        ]
+        + [
+            {
+                "name": HELD,
+                "word": "On hold",
+                "look": held_look,
+                "about": "The service takes no jobs of their models. Nothing was charged; they are "
+                "submitted once that has changed.",
+                "option": "",
+            }
         ],
     }
 

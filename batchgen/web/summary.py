@@ -10,10 +10,12 @@ from typing import Any
 
 from batchgen.core.forecast.run_settings import SETTINGS_NOTE, budget_of
 from batchgen.core.jobs.job import ENDED, JobState
+from batchgen.core.progress.held_words import documents, in_words, with_held
 from batchgen.core.progress.reasons import grouped
 from batchgen.core.scheduling.learned import limited_of
-from batchgen.providers.registry import SERVICE_NOTE, service_of
+from batchgen.providers.registry import SERVICE_NOTE, KnownService, service_of
 from batchgen.store.sqlite.page import PageQueries
+from batchgen.store.sqlite.queries import Overview
 from batchgen.web.rows import shown
 
 _RECENT_MIN = 5.0
@@ -44,14 +46,16 @@ def summary_of(gallery: PageQueries, run: Titled, now: float) -> dict[str, Any]:
     overview = gallery.overview(now)
     counts = {state.value: overview.counts.get(state.value, 0) for state in JobState}
     left = sum(counts[state.value] for state in JobState if state not in ENDED)
+    left -= overview.held_count
     pace = overview.recent_done_count / _RECENT_MIN
     limited = limited_of(overview.notes, now)
-    capabilities = service_of(overview.notes.get(SERVICE_NOTE)).capabilities
+    service = service_of(overview.notes.get(SERVICE_NOTE))
     return {
         "name": run.name,
         "typed": run.typed,
         "at": round(now, 3),
-        "counts": counts,
+        "counts": with_held(counts, overview.held_count),
+        "held": _held(overview, service),
         "total": sum(counts.values()),
         "spent_usd": round(overview.totals.settled_usd, 6),
         "reserved_usd": round(overview.totals.reserved_usd, 6),
@@ -60,7 +64,7 @@ def summary_of(gallery: PageQueries, run: Titled, now: float) -> dict[str, Any]:
         "byte_count": overview.byte_count,
         "started_at": overview.first_intent_at,
         "last_change_at": overview.last_change_at,
-        "deadline_at": capabilities.deadline_at(overview.oldest_unfetched_at),
+        "deadline_at": service.capabilities.deadline_at(overview.oldest_unfetched_at),
         "limited_until": limited.until if limited else None,
         "done_per_minute": round(pace, 2),
         "eta_s": round(left / pace * 60) if left and pace else None,
@@ -70,6 +74,13 @@ def summary_of(gallery: PageQueries, run: Titled, now: float) -> dict[str, Any]:
         "problems": grouped(gallery.reasons()),
         "settings": flat(settings_of(overview.notes)),
     }
+
+
+def _held(overview: Overview, service: KnownService) -> list[dict[str, Any]]:
+    """The models whose jobs are on hold."""
+    if not overview.held:
+        return []
+    return documents(in_words(overview.held, (model.slug for model in service.load_catalog())))
 
 
 def settings_of(notes: Mapping[str, str]) -> dict[str, Any]:

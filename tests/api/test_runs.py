@@ -53,6 +53,19 @@ async def test_results_land_with_all_that_is_known(talk, simulate):
     assert len(simulator.bills()) == 6
 
 
+async def test_jobs_on_hold_are_told_with_what_to_do(talk, simulate):
+    talk(simulate())
+    batch = batch_of(2, "slip")
+    batch.add(id="typo", model="flux-kontex-dev", params={"prompt": "a cup"})
+    async with batchgen.open(batch, patience=1.0) as run:
+        assert {result.id async for result in run} == {"row-1", "row-2"}
+    assert (run.summary.counts, run.summary.exit_code) == ({"held": 1, "done": 2}, 1)
+    (held,) = run.summary.held
+    assert (held.model, held.jobs) == ("flux-kontex-dev", 1)
+    assert held.reason == "no such model (HTTP 404: Model information not found)"
+    assert held.remedy.startswith("did you mean flux-kontext-dev? Fix `model:` in batch slip and")
+
+
 async def test_the_same_batch_resumes_and_earlier_results_are_replayed(talk, service):
     talk(service)
     first = batchgen.run(batch_of(5, "resumed"), limit=2)  # although a loop runs here

@@ -70,6 +70,19 @@ def test_on_a_terminal_there_is_a_bar(place, service, terminal):
     assert "Traceback" not in shown
 
 
+def test_on_a_terminal_jobs_on_hold_are_told_as_well(place, simulate, terminal):
+    there = place.at(simulate())
+    manifest = there.manifest(3, defaults={"model": "flux-kontex-dev"})
+    screen, running = terminal(there, "run", manifest, "--patience", "1")
+    with running:
+        shown = screen.rest()
+        assert running.process.wait(30) == 1
+    text = re.sub(r"\s+", " ", shown)
+    assert "0 done, 0 running, 3 held" in text
+    assert "Its 3 jobs are on hold; did you mean flux-kontext-dev?" in text
+    assert "then go on: batchgen run" in text
+
+
 def test_a_terminal_without_a_width_gets_lines(place, simulate, terminal):
     service = simulate(keys=["SG_aaaaaaaaaaaaaaaa"])
     there = place.at(service)

@@ -144,10 +144,12 @@ def test_a_model_the_service_does_not_have(place, simulate):
     manifest = there.manifest(2)
     ended = there.inside("run", manifest, "--patience", "1")
     assert ended.code == 1
-    assert "2 pending" in ended.out
+    assert "2 held" in ended.out
+    assert "pending" not in ended.out
     assert "flux-kontext-dev refused a job" in ended.err
-    assert "flux-kontext-dev takes no jobs, they stay pending" in ended.err
-    assert "2 job(s) still wait: their model takes no jobs" in ended.err
+    what = "flux-kontext-dev: this model is retired (HTTP 410: This model is retired)"
+    assert f"{what}. Its jobs are on hold\n" in ended.err
+    assert f"{what}. Its 2 jobs are on hold; choose another model" in ended.out
     assert f"go on: batchgen run {manifest}\n" in ended.err
     assert service.bills() == []
 

@@ -69,7 +69,7 @@ def test_a_model_that_refuses_jobs_is_told_once_at_each_step(heard, announcer):
     made = scheduler()
     refusals = made.gates.refusals
     for at in (NOW, NOW + MODEL_PAUSE_S):
-        refusals.refuse_model("veo", "HTTP 410", at)
+        refusals.refuse_model("veo", "HTTP 404", at)
         announcer.tell(made, at)
         announcer.tell(made, at)
     refusals.passed(1, "veo", NOW + 1000)
@@ -78,9 +78,9 @@ def test_a_model_that_refuses_jobs_is_told_once_at_each_step(heard, announcer):
 
     suspected, *others = heard.words
     assert suspected[0] == "model_refused"
-    assert suspected[1].startswith("veo refused a job (HTTP 410); one more is tried at ")
+    assert suspected[1].startswith("veo refused a job (HTTP 404); one more is tried at ")
     assert others == [
-        ("model_closed", "veo takes no jobs, they stay pending (HTTP 410)", {"model": "veo"}),
+        ("model_closed", "veo: no such model (HTTP 404). Its jobs are on hold", {"model": "veo"}),
         ("model_opened", "veo takes jobs again", {"model": "veo"}),
     ]
 

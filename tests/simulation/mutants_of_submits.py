@@ -126,8 +126,8 @@ MUTANTS = (
     Mutant(
         "one-404-closes-the-model",
         "one odd answer closes the model for the rest of the run",
-        "            self.models[model] = Refusal(reason, at + self.pause_s)\n",
-        "            self.models[model] = Refusal(reason, at + self.pause_s, closed=True)\n",
+        "            self.models[model] = Refusal(reason, at + self.pause_s, signal)\n",
+        "            self.models[model] = Refusal(reason, at, signal, closed=True)\n",
         tests="tests/core/scheduling/test_refusals.py",
     ),
     Mutant(

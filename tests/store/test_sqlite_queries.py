@@ -12,6 +12,8 @@ from batchgen.core.dataset.export import Finished
 from batchgen.core.dataset.tables import ATTEMPTS, JOBS
 from batchgen.core.jobs.events import EventKind as E
 from batchgen.core.jobs.job import Receipt
+from batchgen.core.jobs.outcomes import Signal
+from batchgen.core.scheduling.gates.holds import HELD_NOTE, HeldJobs, Hold, dump
 from batchgen.errors import StateError
 from batchgen.store.sqlite.importer import import_jobs
 from batchgen.store.sqlite.records import ExportQueries
@@ -47,6 +49,23 @@ def finish(ledger, id_, name, **receipt):
         ledger, load(ledger, id_), *HOME, outputs=(output(),), receipt=Receipt(**receipt)
     )
     return live(ledger, fetched, E.SAVED, files=(saved(0, name),), at=NOW + 100)
+
+
+def test_pending_jobs_of_a_model_that_is_noted_are_on_hold(path, ledger, reader):
+    assert reader.held() == []
+    hold = Hold(Signal.NOT_FOUND, "HTTP 404", NOW)
+    ledger.record((), {HELD_NOTE: dump({spec("a").model: hold, "zzz": hold})})
+
+    assert reader.overview(NOW).held_count == 6
+    live(ledger, load(ledger, "a"), *SENT)
+    assert reader.held() == [HeldJobs(spec("a").model, hold, 5)], "none of a model without jobs"
+
+    with ledger.transaction() as connection:
+        connection.execute("UPDATE jobs SET listed = 0 WHERE id IN ('b', 'c')")
+    assert reader.overview(NOW).held_count == 3, "those of the manifest"
+    with closing(StatusQueries(path)) as status:
+        (left,) = status.left()
+    assert (left.queued_count, left.under_way_count) == (0, 1)
 
 
 def test_a_reader_sees_each_commit_of_a_writer_at_work(ledger, reader):

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import pytest
 
 from tests.cli.processes import Place
-from tests.web.made import SETTINGS, File, Made, Run, night, picture
+from tests.web.made import SETTINGS, START_AT, File, Made, Run, night, picture
 
 HOSTILE = [
     "</script><script>window.hacked = 1</script>",
@@ -17,6 +17,9 @@ HOSTILE = [
     "${window.hacked = 1} {{window.hacked = 1}} `window.hacked = 1`",
     "javascript:window.hacked=1",
 ]
+
+
+HELD_MODEL = "flux-kontex-pro"
 
 
 @pytest.fixture
@@ -35,6 +38,7 @@ def small(tmp_path_factory):
 def small_run(path):
     run = Run(path)
     run.note("settings", SETTINGS)
+    run.note("held", {HELD_MODEL: {"signal": "404", "reason": "HTTP 404", "since": START_AT}})
     run.add(*night(240, size=(96, 72)))
     run.add(*others())
     return run
@@ -62,6 +66,9 @@ def others():
     yield Made("pair", params={"prompt": "two at once"}, files=pair)
     yield Made("under-way", state="submitted", params={"prompt": "still running"})
     yield Made("waiting", state="pending", params={"prompt": "still waiting"})
+    for n in range(3):
+        prompt = {"prompt": "of a model that is not there"}
+        yield Made(f"held-{n}", HELD_MODEL, state="pending", params=prompt)
     yield Made("gone", state="lost", params={"prompt": "lost"}, reason="the file is gone")
 
 

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.web.conftest import HOSTILE, PATIENCE_MS, PHONE, looking
+from tests.web.conftest import HELD_MODEL, HOSTILE, PATIENCE_MS, PHONE, looking
 
 pytestmark = pytest.mark.processes
 VIEWS = ("pictures", "charts", "problems", "settings")
@@ -33,9 +33,9 @@ def ids(page):
 
 def test_the_contact_sheet_is_filtered_sorted_and_searched(browser, report):
     with looking(browser, address(report)) as page:
-        assert page.title() == "told: 246 of 264"
+        assert page.title() == "told: 246 of 267"
         shown = page.locator("#shown")
-        assert shown.inner_text() == "265 results."
+        assert shown.inner_text() == "268 results."
         assert len(ids(page)) < 120  # only what is in sight exists
 
         page.fill("#find", "LIGHTHOUSE dawn-00012")
@@ -60,7 +60,7 @@ def test_the_contact_sheet_is_filtered_sorted_and_searched(browser, report):
         page.fill("#find", "nothing is called this")
         assert "Nothing is like that" in page.locator("#panel-pictures").inner_text()
         page.get_by_role("button", name="Show all").click()
-        assert shown.inner_text() == "265 results."
+        assert shown.inner_text() == "268 results."
 
 
 def test_all_of_it_can_be_reached_by_the_keyboard(browser, report):
@@ -148,6 +148,16 @@ def test_charts_problems_and_settings(browser, report):
         assert page.locator("#sheet li").count() > 0
         assert all("blocked by the content filter" in text
                    for text in page.locator("#sheet .words").all_inner_texts())  # fmt: skip
+        page.click("#tab-problems")
+        held = page.locator("#problems section", has_text="On hold: 3").inner_text()
+        assert f"{HELD_MODEL}: no such model (HTTP 404)" in held
+        assert "did you mean flux-kontext-pro? Fix `model:` in the manifest" in held
+        assert "batchgen run MANIFEST" in held
+        page.get_by_role("button", name=re.compile(HELD_MODEL)).click()
+        assert page.locator("#sheet li").count() == 3
+        assert all("on hold" in text and "Fix `model:`" in text
+                   for text in page.locator("#sheet .words").all_inner_texts())  # fmt: skip
+        assert "On hold\n3" in page.locator("#figures").inner_text()
         page.click("#tab-settings")
         assert "budget.requests_per_minute\t50" in page.locator("#settings").inner_text()
 

@@ -4,7 +4,7 @@ import signal
 
 import pytest
 
-from tests.web.conftest import looking
+from tests.web.conftest import HELD_MODEL, looking
 from tests.web.made import LATER_AT, SETTINGS, File, Made, Run, night, picture
 
 pytestmark = pytest.mark.processes
@@ -68,6 +68,27 @@ def test_pictures_land_without_a_reload_and_the_filter_stays(browser, place, run
         assert page.evaluate("window.same")
         running.send(signal.SIGTERM)
         assert running.end().code == 0
+
+
+def test_jobs_that_are_put_on_hold_are_shown_so_and_back(browser, place, run):
+    run.add(*(Made(f"typo-{n}", HELD_MODEL, state="pending") for n in range(3)))
+    running, address = served(place)
+    with running, looking(browser, address) as page:
+        page.fill("#find", "typo")
+        tiles = page.locator("#sheet li")
+        waiting = page.locator(".chip", has_text="Waiting")
+        waiting.wait_for()
+        assert all("waiting" in text for text in tiles.all_inner_texts())
+
+        hold = {"signal": "410", "reason": "HTTP 410", "since": LATER_AT}
+        run.note("held", {HELD_MODEL: hold})
+        page.locator(".chip", has_text="On hold").wait_for()
+        assert waiting.count() == 0
+        assert all("on hold" in text and "is retired" in text for text in tiles.all_inner_texts())
+
+        run.note("held", {})
+        waiting.wait_for()
+        assert all("waiting" in text for text in tiles.all_inner_texts())
 
 
 def test_an_open_page_outlives_its_server(browser, place, run):

@@ -205,7 +205,7 @@ def test_the_policy_allows_nothing_from_elsewhere():
 
 def test_a_page_is_told_what_the_states_are():
     told = states()
-    assert list(told["states"]) == [state.value for state in JobState]
+    assert list(told["states"]) == [*(state.value for state in JobState), "held"]
     assert told["states"]["ambiguous"] == {
         "word": "unclear, being looked up",
         "group": "running",

@@ -9,8 +9,10 @@ from datetime import datetime
 
 from batchgen.app.doctor.findings import Diagnosis, Level
 from batchgen.app.older_ledger.evidence import refuse_older
+from batchgen.app.summary import held_models
 from batchgen.core.common.formatting import size_text
 from batchgen.core.jobs.job import JobState
+from batchgen.core.progress.held_words import HELD, with_held
 from batchgen.errors import StateError
 from batchgen.providers.registry import SERVICE_NOTE, service_of
 from batchgen.store.sqlite.status import StatusQueries
@@ -81,14 +83,17 @@ def _age(run: RunDirectory) -> Iterator[Diagnosis]:
 
 def _of_jobs(run: RunDirectory, reader: StatusQueries, now: float) -> Iterator[Diagnosis]:
     overview = reader.overview(now)
-    counts = overview.counts
+    counts = with_held(overview.counts, overview.held_count)
     undecided = counts.get(JobState.UNKNOWN, 0)
-    told = ", ".join(f"{counts[s]:,} {s.value}" for s in JobState if counts.get(s))
+    told = ", ".join(f"{counts[s]:,} {s}" for s in (*JobState, HELD) if counts.get(s))
     if undecided:
         remedy = f"`batchgen retry {run.path} --unknown` says what may be billed twice"
         yield Diagnosis("jobs", Level.WARN, f"{told}: {undecided:,} need a decision", remedy)
     else:
         yield Diagnosis("jobs", Level.OK, told or "none")
+    for one in held_models(overview.held, overview.notes):
+        what = f"{one.model}: {one.reason}; {one.jobs:,} on hold"
+        yield Diagnosis("model", Level.WARN, what, one.remedy)
     capabilities = service_of(overview.notes.get(SERVICE_NOTE)).capabilities
     deadline = capabilities.deadline_at(overview.oldest_unfetched_at)
     if deadline is None or holder_of(run.path) is not None:

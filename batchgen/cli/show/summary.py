@@ -4,7 +4,7 @@ them."""
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from batchgen.app.summary import next_command
 from batchgen.cli.common import indented, table
 from batchgen.core.common.formatting import size_text, usd
 from batchgen.core.jobs.job import GROUPS, STATES, JobState
+from batchgen.core.progress.held_words import HeldModel
 from batchgen.system.run_directory import RunDirectory
 
 _MOST_REASONS = 8
@@ -46,6 +47,12 @@ def print_epilogue(told: dict[str, Any]) -> None:
             f"  warning: {one['count']} done job(s) of {one['model']} brought a text, such as "
             f"{one['example']}; others brought media: look at them"
         )
+
+
+def print_held(held: Iterable[dict[str, Any]]) -> None:
+    """Why jobs are on hold, and what to do, a line a model."""
+    for one in held:
+        click.echo(f"  {HeldModel(**one).text}")
 
 
 def print_failures(told: dict[str, Any], run: Path, again: str, *, with_list: bool = True) -> None:

@@ -13,6 +13,7 @@ class NoticeKind(StrEnum):
     STOPPED = "stopped"
     """It ended early: credits, cap, key, outage, disk, a signal that was not Ctrl-C."""
     DECISION = "decision"
-    """It goes on, but somebody has to decide: a job is unknown, or a gate stays closed."""
+    """It goes on, but somebody has to decide: a job is unknown, a model takes no jobs, or a gate
+    stays closed."""
     BUDGET = "budget"
     """80 % of `max_spend` are spent or reserved."""

@@ -58,6 +58,7 @@ def _with_board(shown: RunSnapshot, tally: Tally, scheduler: SchedulerState) -> 
         allowed=rate.allowed,
         limited_until=rate.blocked_until if rate.blocked_until > now else None,
         waiting_for=tuple(_short(gate, now) for gate in closed.values() if gate.kind in GATE_WORDS),
+        held_count=scheduler.held_count,
         uploading_count=len(scheduler.uploads.under_way),
         eta_s=eta_s(tally, scheduler, now),
     )
@@ -103,7 +104,7 @@ class _Left:
     @classmethod
     def of(cls, tally: Tally, scheduler: SchedulerState) -> _Left:
         counts = tally.counts
-        queued = counts[JobState.PENDING] - sum(scheduler.held.values())
+        queued = counts[JobState.PENDING] - scheduler.held_count
         quota = scheduler.prefetch.quota
         if quota is not None:
             queued = min(queued, quota + scheduler.queues.counts[JobState.PENDING])

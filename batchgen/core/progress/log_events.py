@@ -34,9 +34,11 @@ class LogEvent(StrEnum):
     MODEL_REFUSED = "model_refused"
     """A job of this model was refused; whose fault that is, one more job shows later."""
     MODEL_CLOSED = "model_closed"
-    """Jobs of this model are refused and not submitted; they stay pending."""
+    """Jobs of this model are refused and not submitted: they are on hold."""
     MODEL_OPENED = "model_opened"
     """A model that took no jobs takes them again."""
+    JOBS_HELD = "jobs_held"
+    """At the end: jobs of this model are on hold, why, and what to do."""
     LIMITED = "limited"
     """The service refuses further requests until an instant."""
     CREDITS = "credits"
@@ -57,6 +59,7 @@ FIELDS: Mapping[LogEvent, tuple[str, ...]] = {
     LogEvent.MODEL_REFUSED: ("text", "model"),
     LogEvent.MODEL_CLOSED: ("text", "model"),
     LogEvent.MODEL_OPENED: ("text", "model"),
+    LogEvent.JOBS_HELD: ("text", "model", "jobs"),
     LogEvent.LIMITED: ("text", "until", "requests_per_minute"),
     LogEvent.CREDITS: ("text", "credits_usd", "pending_usd"),
     LogEvent.BUDGET_WARNING: ("text", "committed_usd"),

@@ -13,6 +13,7 @@ from batchgen.core.jobs.job import ENDED, GROUPS, JobState, StateGroup, states_o
 from batchgen.core.manifest.notice_kinds import NoticeKind
 from batchgen.core.progress.advice import advice_of
 from batchgen.core.progress.gate_words import gate_words
+from batchgen.core.progress.held_words import HeldModel, with_held
 from batchgen.core.progress.tally import duration
 from batchgen.core.scheduling.spending import WARNING_SHARE
 
@@ -30,7 +31,7 @@ class Notice:
 class Facts:
     """What a run came to. `resume` is the command that goes on; `reason` why it stopped early.
 
-    `simulated` says that it was a rehearsal.
+    `simulated` says that it was a rehearsal, `held` which models' jobs are on hold.
     """
 
     name: str
@@ -44,6 +45,12 @@ class Facts:
     spent_usd: float
     elapsed_s: float
     resume: str
+    held: tuple[HeldModel, ...] = ()
+
+    @property
+    def held_count(self) -> int:
+        """Pending jobs that are on hold."""
+        return sum(one.jobs for one in self.held)
 
     def count(self, states: Iterable[JobState]) -> int:
         """Jobs in any of these states."""
@@ -51,21 +58,23 @@ class Facts:
 
     @property
     def left_count(self) -> int:
-        """Jobs that have not ended."""
-        return self.count(state for state in JobState if state not in ENDED)
+        """Jobs that have not ended, and are not on hold."""
+        return self.count(state for state in JobState if state not in ENDED) - self.held_count
 
 
 def end_notice(facts: Facts) -> Notice:
     """The message at the end."""
     finished = facts.exit_code in {ExitCode.COMPLETED, ExitCode.UNFINISHED}
     kind = NoticeKind.FINISHED if finished else NoticeKind.STOPPED
-    parts = [f"{count} {state.value}" for state in JobState if (count := facts.count([state]))]
+    counts = with_held({state: facts.count([state]) for state in JobState}, facts.held_count)
+    parts = [f"{count} {state}" for state, count in counts.items() if count]
     lines = [
         *([facts.reason] if facts.reason else []),
         ", ".join(parts) or "no jobs",
         f"${facts.spent_usd:.2f} spent, {duration(facts.elapsed_s)}",
+        *(one.text for one in facts.held),
     ]
-    if not finished or facts.left_count:
+    if not finished or facts.left_count or facts.held:
         lines.append(f"resume: {facts.resume}")
     elif facts.exit_code == ExitCode.UNFINISHED:
         lines.append(f"reasons: batchgen status {facts.run} --failed")
@@ -100,6 +109,11 @@ def gate_notice(name: str, gate: str, reason: str) -> Notice | None:
     return Notice(NoticeKind.DECISION, f"{name}: {words.message}", body)
 
 
+def held_notice(name: str, text: str) -> Notice:
+    """A model takes no jobs."""
+    return Notice(NoticeKind.DECISION, f"{name}: a model takes no jobs", text)
+
+
 def budget_notice(name: str, text: str) -> Notice:
     """The cap comes near."""
     title = f"{name}: {WARNING_SHARE:.0%} of max_spend are used up"
@@ -119,6 +133,7 @@ def environment(facts: Facts) -> dict[str, str]:
         "BATCHGEN_REASON": facts.reason,
         "BATCHGEN_JOBS": str(sum(facts.counts.values())),
         "BATCHGEN_LEFT": str(facts.left_count),
+        "BATCHGEN_HELD": str(facts.held_count),
         **{f"BATCHGEN_{end.upper()}": str(facts.count(states_of(end))) for end in ends},
         "BATCHGEN_SPENT_USD": f"{facts.spent_usd:.6f}",
         "BATCHGEN_ELAPSED_S": f"{facts.elapsed_s:.3f}",

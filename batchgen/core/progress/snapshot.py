@@ -36,7 +36,7 @@ class RunSnapshot:
     `submits` and `polls` count the last minute, `calls` all requests of it that count against
     `allowed`. `limited_until`, `deadline_at` and `at` are instants. `waiting_for` names closed
     gates. `bytes_per_s` is the download rate of the last minute. `faltering` has a reason for each
-    job whose files do not come.
+    job whose files do not come. `held_count` are pending jobs that are on hold.
     """
 
     at: float
@@ -57,6 +57,7 @@ class RunSnapshot:
     uploaded_count: int = 0
     uploaded_bytes: int = 0
     faltering: tuple[str, ...] = ()
+    held_count: int = 0
 
     @property
     def total(self) -> int:
@@ -127,7 +128,8 @@ def job_segments(snapshot: RunSnapshot) -> list[Segment]:
         (0, snapshot.count(states_of(StateGroup.DONE)), "done", True),
         (2, snapshot.count(IN_FLIGHT), "running", True),
         (4, snapshot.count(COMING_HOME), "fetching", False),
-        (3, snapshot.count(states_of(StateGroup.WAITING)), "queued", False),
+        (3, snapshot.count(states_of(StateGroup.WAITING)) - snapshot.held_count, "queued", False),
+        (1, snapshot.held_count, "held", False),
         *((1, snapshot.count(states_of(group)), group.value, False) for group in _WITHOUT_FILES),
     ]
     segments = [

@@ -325,7 +325,10 @@ class SchedulerState:
                 self.let_go += 1
                 self.prefetch.let_go()
             else:
-                self.put([redated(job, now, self.capabilities.retention_s)])
+                known = redated(job, now, self.capabilities.retention_s)
+                # What an earlier run put on hold is tried at once.
+                is_held = job.model in self.gates.refusals.holds
+                self.put([replace(known, due_at=0.0) if is_held else known])
 
     @property
     def stuck_count(self) -> int:
@@ -349,6 +352,12 @@ class SchedulerState:
             self.held[job.model] += 1
         else:
             self.queues.put(job)
+
+    @property
+    def held_count(self) -> int:
+        """Pending jobs that are on hold, as far as they were drawn."""
+        here = (self.queues.pending[model] for model in self.gates.closed_models)
+        return self.held.total() + sum(here)
 
     @property
     def ambiguous(self) -> list[Job]:

@@ -11,6 +11,7 @@ from batchgen.core.jobs.job import COMING_HOME, AttemptState, Job, JobState, Out
 from batchgen.core.jobs.placeholders import Content, Uploaded
 from batchgen.core.jobs.spec import InputFile
 from batchgen.core.reconciliation.history import OwnRequest
+from batchgen.core.scheduling.gates.holds import HELD_NOTE, HeldJobs, holds_of
 from batchgen.errors import InternalError
 from batchgen.ports import DuplicateRequestIdError
 from batchgen.store.sqlite.faults import typed_errors
@@ -277,6 +278,15 @@ class Ledger:
             f"INDEXED BY jobs_by_state WHERE {is_pending()} AND listed = 1"
         ).fetchone()
         return Outlook(*row)
+
+    def held(self) -> list[HeldJobs]:
+        """The models whose jobs are on hold, and how many each has; none without any."""
+        query = f"SELECT count(*) FROM jobs WHERE {is_pending()} AND listed = 1 AND model = ?"
+        found = []
+        for model, hold in sorted(holds_of(self.note(HELD_NOTE)).items()):
+            (count,) = self.connection.execute(query, (model,)).fetchone()
+            found += [HeldJobs(model, hold, count)] if count else []
+        return found
 
     def totals(self) -> Totals:
         """Counts by state, and money."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from batchgen.core.jobs.job import Totals
 from batchgen.core.progress.reasons import Told
+from batchgen.core.scheduling.gates.holds import HeldJobs
 from batchgen.errors import StateError
 from batchgen.store.sqlite.inputs import uploaded_so_far
 from batchgen.store.sqlite.ledger import Ledger
@@ -43,6 +44,12 @@ class Overview:
     last_change_at: float | None
     recent_done_count: int
     notes: Mapping[str, str]
+    held: Sequence[HeldJobs]
+
+    @property
+    def held_count(self) -> int:
+        """Pending jobs that are on hold."""
+        return sum(one.count for one in self.held)
 
 
 class JobQueries:
@@ -103,6 +110,7 @@ class JobQueries:
                 f"SELECT count(*) FROM jobs WHERE {is_done()} AND changed_at > ?", now - 300.0
             ),
             notes=self.notes(),
+            held=self.held(),
         )
 
     def _uploaded(self) -> tuple[int, int]:
@@ -120,6 +128,11 @@ class JobQueries:
             MOST_REASONS,
         )
         return (Told(*row) for row in rows)
+
+    def held(self) -> list[HeldJobs]:
+        """The models whose jobs are on hold."""
+        with self._guarded():
+            return Ledger(self._connection).held()
 
     def notes(self) -> dict[str, str]:
         """All notes by their names."""

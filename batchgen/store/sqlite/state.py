@@ -17,6 +17,7 @@ from batchgen.core.jobs.job import Job, Outlook, Totals
 from batchgen.core.jobs.placeholders import Content, Uploaded
 from batchgen.core.jobs.spec import InputFile
 from batchgen.core.reconciliation.history import OwnRequest
+from batchgen.core.scheduling.gates.holds import HeldJobs
 from batchgen.errors import RUN_DIR, DiskError, DiskFullError, StateError
 from batchgen.store.ballast import Ballast
 from batchgen.store.checkpoints import CHECKPOINT_S, Checkpoints, checkpoint
@@ -230,6 +231,10 @@ class SqliteState:
         return await self._in_thread(
             lambda: (uploaded_so_far(connection), still_to_upload(connection))
         )
+
+    async def held(self) -> list[HeldJobs]:
+        """The models whose jobs are on hold."""
+        return await self._in_thread(self.ledger.held)
 
     async def totals(self) -> Totals:
         """See `JobStore.totals`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from batchgen.core.jobs.job import AttemptState
 from batchgen.core.jobs.spec import Mode
@@ -122,14 +122,19 @@ class StatusQueries(JobQueries):
         )
 
     def left(self) -> list[LeftOfModel]:
-        """What is still to be done, model by model."""
+        """What is still to be done, model by model; jobs on hold are not."""
+        held = {one.model for one in self.held()}
         rows = self._rows(
             f"SELECT model, sum({is_pending()} AND api <> '{Mode.BLOCKING}'), "
             f"sum({is_pending()} AND api = '{Mode.BLOCKING}'), sum(NOT {is_pending()}) FROM jobs "
             f"WHERE NOT {IS_ENDED} "
             "AND (listed = 1 OR attempt > 0) GROUP BY model"
         )
-        return [LeftOfModel(*row) for row in rows]
+        left = (LeftOfModel(*row) for row in rows)
+        return [
+            replace(one, queued_count=0, blocking_count=0) if one.model in held else one
+            for one in left
+        ]
 
     def pace_per_s(self, now: float) -> float | None:
         """Jobs that ended a second, over the last minutes; None while it is unknown."""

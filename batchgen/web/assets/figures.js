@@ -8,12 +8,13 @@ function drawFigures() {
   $("name").textContent = summary.name;
   document.title = `${summary.name}: ${count(counts.done)} of ${count(total)}`;
   const parts = GROUPS.map((group) => ({ group, n: countOf(counts, group) })).filter((part) => part.n);
-  const troubled = parts.filter((part) => PROBLEMS.includes(part.group));
+  const troubled = parts.filter((part) => PROBLEMS.includes(part.group) && part.group.name !== "held");
   const busy = countOf(counts, RUNNING);
   const rows = [
     ["Done", count(counts.done), `of ${count(total)} jobs`],
     busy ? ["Running", count(busy), summary.done_per_minute ? `${summary.done_per_minute} done a minute` : "at the service or coming home"] : null,
     troubled.length ? ["Problems", count(sum(troubled.map((part) => part.n))), troubled.map(({ group, n }) => `${count(n)} ${group.name}`).join(", ")] : null,
+    counts.held ? ["On hold", count(counts.held), summary.held.map((one) => one.model).join(", ")] : null,
     ["Spent", usd(summary.spent_usd), moneyRest()],
     ["Files", count(summary.file_count), bytes(summary.byte_count)],
     timeFigure(),
@@ -54,23 +55,24 @@ function drawStanding() {
 }
 
 function drawProblems() {
-  const groups = PROBLEMS.map((group) => ({ ...group, list: summary.problems.filter((problem) => groupOf(problem.state).name === group.name) })).filter((group) => group.list.length);
+  const told = [...summary.problems, ...summary.held.map((one) => ({ state: "held", said: `${one.model}: ${one.reason}`, example: `${one.remedy} (on hold since ${day(one.since_at)})`, count: one.jobs, why: one.reason, model: one.model }))];
+  const groups = PROBLEMS.map((group) => ({ ...group, list: told.filter((problem) => groupOf(problem.state).name === group.name) })).filter((group) => group.list.length);
   if (!groups.length) return fill($("problems"), el("p", { class: "empty" }, "No job ended without its files."));
   fill($("problems"), groups.map((group) => el("section", {},
     el("h3", {}, dot(group.look), `${group.word}: ${count(countOf(summary.counts, group))}`),
     el("p", { class: "about" }, group.about),
     el("ul", {}, group.list.map((problem) => el("li", {},
       el("span", { class: "many" }, count(problem.count)),
-      el("span", { class: "why" }, problem.said, el("small", {}, problem.count === 1 ? problem.example : `${problem.example} and others`)),
+      el("span", { class: "why" }, problem.said, el("small", {}, problem.count === 1 || problem.model ? problem.example : `${problem.example} and others`)),
       el("button", { type: "button", class: "quiet", "aria-label": `Show ${plural(problem.count, "job")}: ${problem.said}`, onclick: () => showWhy(problem) }, "Show"))) ),
-    el("p", { class: "about" }, group.name === "unfetched" ? "To fetch them:" : "To put them back:"),
-    el("code", { class: "command" }, group.name === "unfetched" ? "batchgen run MANIFEST" : `batchgen retry ${shellWord(summary.typed)} ${group.option}`))));
+    el("p", { class: "about" }, { unfetched: "To fetch them:", held: "Once that is done:" }[group.name] || "To put them back:"),
+    el("code", { class: "command" }, group.option && group.name !== "unfetched" ? `batchgen retry ${shellWord(summary.typed)} ${group.option}` : "batchgen run MANIFEST"))));
 }
 
 const shellWord = (text) => (/^[\w./:@%+=-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`);
 
 function showWhy(problem) {
-  Object.assign(choice, { view: "pictures", q: "", model: "", state: groupOf(problem.state).name, why: problem.why });
+  Object.assign(choice, { view: "pictures", q: "", model: problem.model || "", state: groupOf(problem.state).name, why: problem.why });
   drawAll();
   $("tab-pictures").focus();
 }

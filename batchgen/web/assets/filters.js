@@ -14,12 +14,22 @@ const ORDERS = {
   slowest: { word: "Slowest first", by: (a, b) => (b.job.total_s || 0) - (a.job.total_s || 0) || a.job.key - b.job.key },
   dearest: { word: "Dearest first", by: (a, b) => (b.job.cost || 0) - (a.job.cost || 0) || a.job.key - b.job.key },
 };
-const newness = (tile) => (tile.job.state === "pending" ? -1 : tile.job.changed_at || 0);
+const newness = (tile) => (groupOf(tile.job.state).name === "pending" || tile.job.state === "held" ? -1 : tile.job.changed_at || 0);
 
 /** The tiles of a job: one for each of its files, or one that tells where it stands. */
 function tilesOf(job) {
   const files = job.files && job.files.length ? job.files : [null];
   return files.map((file, n) => ({ id: `${job.key}.${file ? file.i : 0}`, job, file, index: n, of: files.length }));
+}
+
+/** Pending jobs of a model that takes none are on hold: the summary says which models these are. */
+function hold(job) {
+  if (job.state !== "pending" && job.state !== "held") return;
+  const held = summary.held.find((one) => one.model === job.model);
+  const reason = held ? `${held.reason}. ${held.remedy}` : undefined;
+  if ((job.state === "held") === Boolean(held) && (!held || job.reason === reason)) return;
+  Object.assign(job, held ? { state: "held", reason, why: held.reason } : { state: "pending", reason, why: undefined });
+  for (const tile of tilesOf(job)) tiles.set(tile.id, tile);
 }
 
 /** Take in jobs, new ones and ones that changed; the ids of their tiles. */
@@ -30,6 +40,7 @@ function takeIn(rows) {
     if (before) for (const tile of tilesOf(before)) tiles.delete(tile.id);
     jobs.set(job.key, job);
     for (const tile of tilesOf(job)) { tiles.set(tile.id, tile); touched.add(tile.id); }
+    hold(job);
   }
   return touched;
 }

@@ -140,6 +140,7 @@ function takeNews(news) {
   if (news.charts) charts = news.charts;
   const place = anchor();
   const fresh = takeIn(news.jobs || []);
+  if (news.summary) for (const job of jobs.values()) hold(job);
   sift();
   drawChoice();
   drawTabs();

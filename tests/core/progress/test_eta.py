@@ -12,8 +12,10 @@ from batchgen.core.jobs.job import Receipt
 from batchgen.core.jobs.lifecycle import apply
 from batchgen.core.jobs.policies import Limits, RateScope
 from batchgen.core.progress.eta import SnapshotReader, eta_s
+from batchgen.core.progress.snapshot import one_line
 from batchgen.core.progress.tally import Tally
 from batchgen.core.scheduling.gates.gates import GateKind
+from batchgen.core.scheduling.gates.refusals import MODEL_PAUSE_S
 from batchgen.core.scheduling.poll_schedule import Load
 from batchgen.core.scheduling.rate_limit import Rates, RateWindow
 from batchgen.core.scheduling.spending import Money
@@ -105,6 +107,21 @@ def test_jobs_beyond_the_limit_of_a_taste_are_not_this_runs():
     assert eta_s(left(1000), made, NOW) == pytest.approx(3 * 20 + 20)
     made.held["flux-pro"] += 998
     assert eta_s(left(1000), made, NOW) == pytest.approx(2 * 20 + 20)
+
+
+def test_jobs_on_hold_are_neither_waited_for_nor_queued():
+    made = placed(concurrency=1)
+    made.put([job(S.PENDING, 7, model="veo")])
+    made.polls.load = Load(polls=1.0, latency_s=20.0, delay_s=0.0)
+    for at in (NOW - MODEL_PAUSE_S, NOW):
+        made.gates.refusals.refuse_model("veo", "HTTP 404", at)
+    made.held["veo"] += 8  # beside the one that is tried later on
+
+    assert eta_s(left(10), made, NOW) == pytest.approx(1 * 20 + 20)
+    shown = SnapshotReader(left(10), scheduler=made).read(NOW)
+    told = one_line(shown, str)
+    assert "9 held" in told
+    assert "1 queued" in told
 
 
 def test_what_a_display_is_told():

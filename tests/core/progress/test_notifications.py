@@ -9,6 +9,7 @@ import pytest
 from batchgen.core.common.exit_codes import ExitCode
 from batchgen.core.jobs.job import JobState as S
 from batchgen.core.manifest.notice_kinds import NoticeKind
+from batchgen.core.progress.held_words import HeldModel
 from batchgen.core.progress.notifications import (
     Facts,
     budget_notice,
@@ -52,6 +53,20 @@ def test_failures_are_told_with_what_to_type():
     left = replace(failed, counts={S.DONE: 4, S.UNFETCHED: 2})
     told = "fetch the unfetched ones, free: batchgen run jobs/cups.yaml"
     assert end_notice(left).body.splitlines()[-1] == told
+
+
+def test_jobs_on_hold_are_told_with_what_to_do():
+    held = HeldModel("veo", 3, "no such model (HTTP 404)", "fix `model:` and run again", 0.0)
+    facts = replace(FACTS, exit_code=1, counts={S.DONE: 4, S.PENDING: 3}, held=(held,))
+
+    assert end_notice(facts).body.splitlines() == [
+        "3 held, 4 done",
+        "$20.60 spent, 2 h 10 min",
+        "veo: no such model (HTTP 404). Its 3 jobs are on hold; fix `model:` and run again",
+        "resume: batchgen run jobs/cups.yaml",
+    ]
+    told = environment(facts)
+    assert (told["BATCHGEN_HELD"], told["BATCHGEN_LEFT"], told["BATCHGEN_JOBS"]) == ("3", "0", "7")
 
 
 @pytest.mark.parametrize("code", [ExitCode.USAGE, ExitCode.STOPPED, ExitCode.TERMINATED, 70])
@@ -105,6 +120,7 @@ def test_the_command_at_the_end_finds_the_facts_in_its_environment():
         "BATCHGEN_REASON": "no credits",
         "BATCHGEN_JOBS": "8",
         "BATCHGEN_LEFT": "4",
+        "BATCHGEN_HELD": "0",
         "BATCHGEN_DONE": "4",
         "BATCHGEN_FAILED": "0",
         "BATCHGEN_UNKNOWN": "0",

@@ -6,6 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from batchgen.core.jobs.outcomes import Signal
+from batchgen.core.scheduling.gates.holds import Hold, dump, holds_of
 from batchgen.core.scheduling.gates.refusals import MODEL_LATER_S, MODEL_PAUSE_S, Refusals
 from tests.core.builders import NOW
 
@@ -82,6 +84,70 @@ def test_an_accepted_submit_opens_its_model_and_no_other(times):
 
     assert refusals.probe_at(ONE) == 0.0
     assert refusals.models.keys() == {OTHER}
+
+
+def held(*refused_at, note=None):
+    """Refusals of one model at these instants, behind what an earlier run noted."""
+    refusals = Refusals()
+    refusals.recall(note)
+    for at in refused_at:
+        refusals.refuse_model(ONE, f"HTTP 410 at {at - NOW:.0f}", at, Signal.RETIRED)
+    return refusals
+
+
+def test_the_jobs_of_a_closed_model_are_on_hold_until_one_passes():
+    assert held(NOW).holds == {}
+
+    refusals = held(NOW, NOW + MODEL_PAUSE_S, NOW + MODEL_PAUSE_S + MODEL_LATER_S)
+
+    hold = Hold(Signal.RETIRED, "HTTP 410 at 1020", NOW + MODEL_PAUSE_S)
+    assert refusals.holds == {ONE: hold}, "the newest reason, and since when it holds"
+    refusals.passed(1, ONE, NOW + 2000)
+    assert refusals.holds == {}
+
+
+def test_one_refusal_closes_a_model_that_an_earlier_run_put_on_hold():
+    noted = dump({ONE: Hold(Signal.NOT_FOUND, "HTTP 404", NOW - 9000)})
+    assert held(note=noted).probe_at(ONE) == 0.0, "it is tried once more"
+
+    refusals = held(NOW, note=noted)
+
+    assert refusals.closed_models == {ONE: "HTTP 410 at 0"}
+    assert refusals.holds[ONE].since_at == NOW - 9000
+
+
+def test_a_refused_key_says_nothing_of_its_models():
+    refusals = held(NOW, NOW + MODEL_PAUSE_S)
+    refusals.holds[OTHER] = Hold(Signal.NOT_FOUND, "HTTP 404", NOW - 9000)
+
+    refusals.was_the_key()
+
+    assert (refusals.holds.keys(), refusals.models) == ({OTHER}, {})
+
+
+@given(
+    st.dictionaries(
+        st.text(), st.builds(Hold, st.sampled_from(Signal), st.text(), st.floats(0, 2e9))
+    )
+)
+def test_a_note_of_holds_is_read_as_it_was_written(holds):
+    assert holds_of(dump(holds)) == holds
+
+
+@pytest.mark.parametrize(
+    "note",
+    [
+        None, "", "{", "[]", "3", '{"a": 3}', '{"a": {}}', '{"a": {"since": "now"}}',
+        '{"a": {"since": NaN}}', '{"a": {"since": true}}',
+    ],
+)  # fmt: skip
+def test_what_cannot_be_read_of_a_note_is_as_good_as_absent(note):
+    assert holds_of(note) == {}
+
+
+def test_a_signal_of_another_version_is_a_refusal_all_the_same():
+    noted = '{"a": {"signal": "451", "reason": "HTTP 451", "since": 7}}'
+    assert holds_of(noted) == {"a": Hold(Signal.REFUSED_UNTOLD, "HTTP 451", 7.0)}
 
 
 STEPS = st.lists(st.sampled_from([1, 2, 3, 4, -1, -2, -3, -4]), max_size=30)

@@ -269,7 +269,7 @@ class Gates:
         self.wants_probe = False
         is_doubted = self._refused_jobs or not self._key_worked
         if is_doubted and GateKind.KEY not in self.closed:
-            self.refusals.models.clear()  # it was the key, as far as anybody can tell
+            self.refusals.was_the_key()
             self.close(GateKind.KEY, response.reason, response.at, CallKind.SUBMIT)
             doubted = self.closed[GateKind.KEY]
             self.closed[GateKind.KEY] = replace(doubted, probe_at=response.at, is_vague=True)
@@ -305,7 +305,7 @@ class Gates:
         elif response.signal is Signal.FORBIDDEN and GateKind.KEY in self.closed:
             self._refuse_key(response, job_key)
         else:
-            self.refusals.refuse_model(model, response.reason, response.at)
+            self.refusals.refuse_model(model, response.reason, response.at, response.signal)
             self.wants_probe = response.signal is Signal.FORBIDDEN and not self._key_worked
 
     def accepted(self, job_key: int, model: str, at: float) -> None:

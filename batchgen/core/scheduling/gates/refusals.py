@@ -10,6 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from batchgen.core.jobs.outcomes import Signal
+from batchgen.core.scheduling.gates.holds import Hold, holds_of
+
 MODEL_PAUSE_S = 120.0
 """After its first refusal a model is let through again so much later."""
 MODEL_LATER_S = 900.0
@@ -29,6 +32,7 @@ class Refusal:
 
     reason: str
     probe_at: float
+    signal: Signal
     closed: bool = False
 
 
@@ -38,10 +42,18 @@ class Refusals:
 
     pause_s: float = MODEL_PAUSE_S
     models: dict[str, Refusal] = field(default_factory=dict)
+    """Models that refused a job of this run."""
+    holds: dict[str, Hold] = field(default_factory=dict)
+    """Models whose jobs are on hold. One that an earlier run put there is tried again, and is
+    closed by its first refusal: that is the second one, minutes after the first."""
     _jobs: dict[int, float] = field(default_factory=dict)
     """When a job was refused last, by key."""
     _passed_at: dict[str, float] = field(default_factory=dict)
     """When a submit was accepted last, by model."""
+
+    def recall(self, note: str | None) -> None:
+        """Begin with what earlier runs put on hold."""
+        self.holds = holds_of(note)
 
     def job_due_at(self, at: float) -> float:
         """When a job that was refused is submitted again: after others have shown whose fault it
@@ -72,19 +84,30 @@ class Refusals:
         """A submit of this job was refused."""
         self._jobs[job_key] = at
 
-    def refuse_model(self, model: str, reason: str, at: float) -> None:
+    def refuse_model(
+        self, model: str, reason: str, at: float, signal: Signal = Signal.NOT_FOUND
+    ) -> None:
         """A submit of this model was refused, perhaps for its sake."""
-        known = self.models.get(model)
-        if known is None:
-            self.models[model] = Refusal(reason, at + self.pause_s)
-        elif at >= known.probe_at:  # what was under way at the first refusal says no more than it
-            self.models[model] = Refusal(reason, at + MODEL_LATER_S, closed=True)
+        known, held = self.models.get(model), self.holds.get(model)
+        if known is None and held is None:
+            self.models[model] = Refusal(reason, at + self.pause_s, signal)
+        elif known is None or at >= known.probe_at:
+            # What was under way at the first refusal says no more than it.
+            self.models[model] = Refusal(reason, at + MODEL_LATER_S, signal, closed=True)
+            self.holds[model] = Hold(signal, reason, held.since_at if held else at)
 
     def passed(self, job_key: int, model: str, at: float) -> None:
         """A submit was accepted: the model takes jobs."""
         self._jobs.pop(job_key, None)
         self._passed_at[model] = at
         self.models.pop(model, None)
+        self.holds.pop(model, None)
+
+    def was_the_key(self) -> None:
+        """The key was refused, as far as anybody can tell: that says nothing of the models."""
+        for model in self.models:
+            self.holds.pop(model, None)
+        self.models.clear()
 
     def probe_at(self, model: str) -> float:
         """From when on one job of the model may be submitted; 0 where nothing speaks against it."""
