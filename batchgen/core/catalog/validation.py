@@ -184,7 +184,16 @@ def _allowed(parameter: Parameter, value: Any) -> Iterator[Finding]:
 
 
 def _uri(parameter: Parameter, value: str) -> Iterator[Finding]:
-    if is_web_address(value) or (value[:5].lower() == "data:" and "," in value):
+    if is_web_address(value):
+        return
+    if value[:5].lower() == "data:" and "," in value:
+        yield Finding(
+            Severity.WARNING,
+            parameter.name,
+            f"{parameter.name} is a data: URI, and some models refuse these after queueing "
+            '("Reference media rejected: URL must be a valid HTTP or HTTPS URL")',
+            "give `file:PATH` or an https URL",
+        )
         return
     if missing(f'"{value}"'):
         return  # a local file, which was found

@@ -20,7 +20,7 @@ BASE = {
     "multi-image-kontext-max": {
         "prompt": "a cup",
         "input_image_1": "https://example.com/a.png",
-        "input_image_2": "data:image/png;base64,AAAA",
+        "input_image_2": "https://example.com/b.png",
     },
 }
 DEV, PRO, MAX, FLUX, MULTI = BASE
@@ -73,6 +73,8 @@ def test_each_required_parameter_is_missed(slug):
         (DEV, "input_image", "https://[bad", E, "neither"),
         (DEV, "input_image", "https://example.com/a b", E, "neither"),
         (DEV, "input_image", "data:image/png", E, "neither"),
+        (DEV, "input_image", "data:image/png;base64,AAAA", W, "some models refuse these after"),
+        (DEV, "input_image", "DATA:image/png;base64,AAAA", W, "must be a valid HTTP or HTTPS URL"),
         (DEV, "input_image", "", E, "neither"),
         (DEV, "stile", "ink", W, "declares no parameter"),
         (PRO, "safety_tolerance", 7, W, "out of range"),
@@ -100,7 +102,6 @@ def test_one_finding(slug, param, value, severity, phrase):
         (DEV, "aspect_ratio", "match_input_image"),  # the default, cut from the list
         (FLUX, "aspect_ratio", ""),  # the default, not in the list
         (PRO, "seed", None),  # the default
-        (DEV, "input_image", "DATA:image/png;base64,AAAA"),
         (MULTI, "safety_tolerance", 0),
         (PRO, "safety_tolerance", 6),
     ],
