@@ -40,9 +40,9 @@ def photos(place):
     return folder
 
 
-def told(there):
+def told(there, name="inputs"):
     """The lines of the log about uploads."""
-    log = there.path / "runs/inputs/run.log"
+    log = there.path / "runs" / name / "run.log"
     lines = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
     return [line for line in lines if line["event"] == "uploaded"]
 
@@ -133,6 +133,51 @@ def test_a_mistake_about_a_file_names_its_place_and_the_remedy(place, simulate):
     assert 'jobs[0].params.input_image: there is no file "photos/p00.png"' in ended.err
     assert "relative to the folder of the manifest" in ended.err
     assert not (there.path / "runs").exists()
+
+
+SLIPS = """version: 1
+name: slips
+defaults: {model: kling-9, price: 0.05}
+jobs:
+  - params: {image: photos/p00.png}
+  - params:
+      images:
+        - https://example.com/in.png
+        - photos/p01.png
+  - from: rows.csv
+    params: {prompt: "{text}", image: "{picture}", style: photos/p02.png}
+"""
+
+
+def test_a_path_that_would_be_sent_as_text_is_told_at_its_place(place, photos, simulate):
+    service = simulate(unknown_models="accept")
+    there = place.at(service)
+    there.write(
+        "rows.csv", "text,picture\na,https://example.com/a.png\nb,photos/p03.png\nc,no.png\n"
+    )
+    manifest = there.write("slips.yaml", SLIPS)
+
+    ended = there.inside("run", manifest)
+
+    assert ended.code == 2
+    said = "is a file beside the manifest, and would be sent as that text"
+    for place_of_it, key, path, remedy in (
+        ("slips.yaml:5:21", "jobs[0].params.image", "photos/p00.png", "file:photos/p00.png"),
+        ("slips.yaml:9:11", "jobs[1].params.images[1]", "photos/p01.png", "file:photos/p01.png"),
+        ("slips.yaml:11:59", "jobs[2].params.style", "photos/p02.png", "file:photos/p02.png"),
+        ("rows.csv:3", "jobs[2].params.image", "photos/p03.png", "file:{picture}"),
+    ):
+        assert f'{place_of_it}: {key}: "{path}" {said}' in ended.err
+        assert f"write `{remedy}`" in ended.err
+    assert there.inside("plan", manifest).code == 2
+    assert service.bills() == []
+
+    there.write("slips.yaml", re.sub(r"(photos/p\d\d.png)", r'"file:\1"', SLIPS))
+    there.write("rows.csv", "text,picture\nb,file:photos/p03.png\n")
+    ended = there.inside("run", manifest, "--json")
+    assert ended.code == 0, ended.text
+    uploaded = sorted(line["path"] for line in told(there, "slips"))
+    assert uploaded == [f"photos/p0{n}.png" for n in range(4)]
 
 
 def test_a_file_that_the_service_refuses_fails_its_job_alone(place, photos, simulate):

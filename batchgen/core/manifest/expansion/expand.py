@@ -95,8 +95,9 @@ class Drafts:
                 yield place(recipe.make(step, index, catalog))
             except RefusedError as refused:
                 _, row, _, _ = step
-                spot = row.spot if row else None
-                yield from (replace(remark, spot=spot) for remark in refused.remarks)
+                for remark in refused.remarks:
+                    spot = row.spot if row and recipe.depends_on_fields(remark.path) else None
+                    yield replace(remark, spot=spot)
         return index
 
 

@@ -1,12 +1,15 @@
 """Local files as parameters: which texts name one, what fits, and what stands for it in the body.
 
 A parameter that the catalogue types as an address may hold a path; anywhere else, at any depth, a
-text that begins with `file:` names one. Addresses and `data:` URIs pass as they are.
+text that begins with `file:` names one. Addresses and `data:` URIs pass as they are. In a model
+that the catalogue does not have, a text that is the path of a media file which is there is a slip:
+nobody wants to pay for the text.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any, Protocol
 from urllib.parse import unquote
 
@@ -15,11 +18,17 @@ from batchgen.core.catalog.validation import quoted
 from batchgen.core.common.json import canonical_json
 from batchgen.core.jobs.placeholders import MARK, Content
 from batchgen.core.jobs.spec import InputFile
-from batchgen.core.manifest.expansion.job_template import Draft, RefusedError
+from batchgen.core.manifest.expansion.job_template import Draft, Recipe, RefusedError
 from batchgen.core.manifest.text.locations import Diagnostic, KeyPath
-from batchgen.core.media.formats import FAMILIES
+from batchgen.core.media.formats import FAMILIES, FORMATS
 
 PREFIX = "file:"
+_LONGEST_PATH = 300
+"""Longer texts are no paths: a guess, and far above what people write."""
+_MEDIA = frozenset(extension for each in FORMATS if each.sign for extension in each.extensions)
+"""Extensions of what can be uploaded, since its bytes tell what it is."""
+_LONGEST_END = 1 + max(map(len, _MEDIA))
+_SLIP = "is a file beside the manifest, and would be sent as that text"
 _NAMES_ONE = "any text that begins with file: names one"
 
 
@@ -39,6 +48,10 @@ class InputFiles(Protocol):
         """The file at a path, relative to the manifest. Raises `InputError`."""
         ...
 
+    def is_file(self, path: str) -> bool:
+        """Whether there is a file at a path, relative to the manifest; asked of very many."""
+        ...
+
 
 class NoInputFiles:
     """Where no local file can be had."""
@@ -47,6 +60,10 @@ class NoInputFiles:
         """Always raises `InputError`."""
         what = f"{quoted(path)} is a local file, and none can be read here"
         raise InputError(what, "give an http(s) URL or a data: URI")
+
+    def is_file(self, path: str) -> bool:  # noqa: ARG002  the protocol's signature
+        """Never: nobody looks."""
+        return False
 
 
 def path_in(text: str, *, typed: bool) -> str | None:
@@ -87,6 +104,8 @@ class InputFinder:
         if MARK in spec.body:
             what = f"no text of a parameter may hold {MARK}: it stands for uploaded files"
             raise RefusedError(Diagnostic(("jobs", recipe.entry, "params"), what, "take it out"))
+        if spec.model not in self._catalog:
+            self._refuse_slips(draft)
         if PREFIX not in spec.body and not (
             typed and any(_is_path(params.get(name)) for name in typed)
         ):
@@ -118,6 +137,20 @@ class InputFinder:
             self._typed[slug] = known
         return known
 
+    def _refuse_slips(self, draft: Draft) -> None:
+        """Refuse texts that are paths of media files, and would be sent as texts."""
+        recipe, slips = draft.recipe, []
+        for name, value in draft.params.items():
+            if not _may_hold_path(value):
+                continue
+            for at, text in _media_paths(value):
+                if self._files.is_file(text):
+                    path = (*recipe.paths[name], *at)
+                    remedy = _with_prefix(recipe, name, text)
+                    slips.append(Diagnostic(path, f"{quoted(text)} {_SLIP}", remedy))
+        if slips:
+            raise RefusedError(*slips)
+
     def _placed(self, value: Any, name: str, typed: bool, found: dict[str, InputFile]) -> Any:
         if isinstance(value, list):
             return [self._placed(item, name, False, found) for item in value]
@@ -130,6 +163,34 @@ class InputFinder:
         _check_family(name, file)
         found[path] = file
         return Content(file.sha256, file.size).placeholder
+
+
+def _may_hold_path(value: object) -> bool:
+    """Whether a value may hold the path of a media file; asked of all of very many, so it is
+    quick."""
+    if isinstance(value, str):
+        is_media = value[-_LONGEST_END:].rpartition(".")[2].lower() in _MEDIA
+        return is_media and len(value) <= _LONGEST_PATH and path_in(value, typed=True) == value
+    return isinstance(value, (list, dict))
+
+
+def _media_paths(value: Any, at: KeyPath = ()) -> Iterator[tuple[KeyPath, str]]:
+    """What in a value may be the path of a media file, and where in it."""
+    if isinstance(value, str):
+        yield at, value
+        return
+    for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+        if _may_hold_path(item):
+            yield from _media_paths(item, (*at, key))
+
+
+def _with_prefix(recipe: Recipe, name: str, text: str) -> str:
+    """How to have it uploaded; of a text that differs from job to job the same for all of them."""
+    if name in recipe.cells:
+        where = f"`{PREFIX}{{{recipe.cells[name]}}}` in the manifest, or {PREFIX} before it here,"
+    else:
+        where = f"`{PREFIX}` before it" if name in recipe.varying else f"`{PREFIX}{text}`"
+    return f"write {where} to upload it; if the text is meant, move the file to another folder"
 
 
 def _is_path(value: object) -> bool:

@@ -105,6 +105,11 @@ class Recipe:
         spec = JobSpec(job_id, slug, body, stem, self.api, price_usd, fields)
         return Draft(self, spec, params, row)
 
+    def depends_on_fields(self, path: KeyPath) -> bool:
+        """Whether what stands at a path of the manifest may differ from job to job."""
+        named = path[path.index("params") + 1 :] if "params" in path else ()
+        return not named or named[0] in self.varying
+
     def _filled(self, fields: Fields) -> dict[str, Any]:
         params: dict[str, Any] = {}
         name = ""

@@ -24,6 +24,9 @@ class Files:
         self.types = types
         self.looks = []
 
+    def is_file(self, path):
+        return path.rsplit("/", 1)[-1].partition(".")[0] in self.types
+
     def look(self, path):
         self.looks.append(path)
         name = path.rsplit("/", 1)[-1].partition(".")[0]
@@ -113,7 +116,7 @@ def test_the_fingerprint_follows_the_content_and_not_the_path():
 
 
 def test_a_prefix_names_files_at_any_depth_of_any_model():
-    params = {"images": ["file:b.png", {"face": "file:a.png"}, "https://x/y.png"], "text": "a.png"}
+    params = {"images": ["file:b.png", {"face": "file:a.png"}, "https://x/y.png"], "text": "c.png"}
     draft = jobs(params, Files(a="image/png", b="image/png"), model="some-model")[0]
 
     assert draft.params["images"] == [
@@ -121,7 +124,7 @@ def test_a_prefix_names_files_at_any_depth_of_any_model():
         {"face": placeholder("a.png")},
         "https://x/y.png",
     ]
-    assert draft.params["text"] == "a.png"
+    assert draft.params["text"] == "c.png"
     assert [found.path for found in draft.spec.inputs] == ["b.png", "a.png"]
 
 
@@ -154,6 +157,50 @@ def test_what_cannot_be_is_told_at_its_parameter(params, what, remedy):
     assert what in made[0].what
     assert remedy in made[0].remedy
     assert made[0].path[:3] == ("jobs", 0, "params")
+
+
+SLIP = "is a file beside the manifest, and would be sent as that text"
+
+
+@pytest.mark.parametrize(
+    ("value", "text", "at", "remedy"),
+    [
+        ("photos/cat.png", "photos/cat.png", (), "write `file:photos/cat.png` to upload it"),
+        ("./CAT.PNG", "./CAT.PNG", (), "write `file:./CAT.PNG`"),
+        ("/a b/cat.jpeg", "/a b/cat.jpeg", (), "write `file:/a b/cat.jpeg`"),
+        (["https://x/cat.png", "cat.mp4"], "cat.mp4", (1,), "write `file:cat.mp4`"),
+        ({"face": [{"of": "cat.wav"}]}, "cat.wav", ("face", 0, "of"), "write `file:cat.wav`"),
+        ("photos/{name}.png", "photos/cat.png", (), "write `file:` before it"),
+    ],
+)
+def test_a_path_as_text_in_an_unknown_model_is_a_slip(value, text, at, remedy):
+    files = Files(cat="image/png", CAT="image/png")
+    params, matrix = {"image": value, "seed": "{n}"}, {"n": [1, 2], "name": ["cat"]}
+
+    told, _ = jobs(params, files, "kling-9", matrix=matrix, id="a{n}{name}")
+
+    assert told.what == f'"{text}" {SLIP}'
+    assert told.remedy.startswith(remedy)
+    assert told.remedy.endswith("if the text is meant, move the file to another folder")
+    assert told.path == ("jobs", 0, "params", "image", *at)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "no.png", "cat", "cat.png is a cat", "a cat.", "cat.txt", "cat.png ", "", "https://x/cat.png",
+        "file:cat.png", "data:,cat.png", "x/" * 150 + "cat.png", 7, None, [], {"a": ["no.png"]},
+    ],
+)  # fmt: skip
+def test_other_texts_of_an_unknown_model_are_none_of_our_business(value):
+    files = Files(cat="image/png")
+    for item in jobs({"image": value, "prompt": "p"}, files, model="kling-9"):
+        assert not isinstance(item, Diagnostic)
+
+
+def test_a_model_with_a_table_says_itself_what_is_a_file():
+    (draft, _) = jobs({"prompt": "cat.png"}, Files(cat="image/png"))
+    assert draft.params == {"prompt": "cat.png"}
 
 
 def test_every_file_of_a_job_that_is_missing_is_told():
