@@ -42,7 +42,9 @@ _REMEDIES = {
     GateKind.SPEND_CAP: "raise budget.max_spend in the manifest, or give --max-spend",
 }
 """What a person has to do before the run can go on."""
-_TOLD_BY_WORDS = frozenset({GateKind.KEY, GateKind.OUTAGE, GateKind.UPLOADS, GateKind.HALT})
+_TOLD_BY_WORDS = frozenset(
+    {GateKind.KEY, GateKind.OUTAGE, GateKind.UPLOADS, GateKind.QUOTA, GateKind.HALT}
+)
 """Gates whose reason may say more about that than the gate itself."""
 
 
@@ -134,10 +136,9 @@ def _print_stop(request: RunRequest, session: Session, gate: Gate, active: list[
     if unclear_count:
         say(f"{unclear_count} submit(s) without an answer: the next run asks the history for them")
     advice = advice_of(gate.reason) if gate.kind in _TOLD_BY_WORDS else ""
-    if advice:
-        say(advice)
-    if gate.kind in _REMEDIES:
-        say(_REMEDIES[gate.kind].format(shlex.quote(str(request.manifest))))
+    remedy = _REMEDIES.get(gate.kind, "").format(shlex.quote(str(request.manifest)))
+    for line in dict.fromkeys(filter(None, (advice, remedy))):
+        say(line)
     say(f"resume: {_again(request)}")
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from batchgen.core.common.json import canonical_json
 from batchgen.core.jobs.policies import Limits, OnExpired
-from batchgen.core.jobs.spec import JobSpec
+from batchgen.core.jobs.spec import JobSpec, Mode
 from batchgen.ports import SaveFault
 from batchgen.providers.segmind.simulator import Endpoint, FaultRule, SimulatorConfig
 from batchgen.providers.segmind.simulator.media.odd import ODD
@@ -255,6 +255,9 @@ def _w2() -> Iterator[Case]:
     )
     for name, odd in once:
         yield whole(f"W2 {name}", played(12, odd))
+    for latency_s in (90, 200):
+        slow = played(4, latency_s=latency_s, sync_breaks_after_s=100)
+        yield whole(f"W2 v1 jobs of {latency_s} s", replace(slow, specs=jobs(4, Mode.BLOCKING)))
     for after in (0, 5):
         lost = played(12, answer("submit", 400, NO_HOST, count=1, after=after))
         yield whole(f"W2 an edge that is lost on submit {after}", lost, processes=2)

@@ -98,7 +98,6 @@ def _upload_ended(scheduler: SchedulerState, outcome: UploadOutcome, now: float)
         if not outcome.url:
             failed = scheduler.uploads.failed(content, outcome.response)
             reason = f"{outcome.path} is not uploaded: {failed}" if failed else ""
-    scheduler.recall_stuck()
     if not reason:
         return []
     scheduler.uploads.forget(content)

@@ -211,6 +211,7 @@ class SchedulerState:
         """Bring everything that moves with time to an instant; `tick` alone calls this."""
         self.queues.advance(now)
         self.rates.advance(now)
+        self.recall_stuck()
         if self.hosts.closed:
             waiting = (*self._standing(JobState.FETCHING), *self._standing(JobState.RECOVERING))
             self.hosts.keep({host for job in waiting for host in hosts_of(job)})

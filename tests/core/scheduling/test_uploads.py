@@ -436,7 +436,7 @@ def test_jobs_that_wait_for_uploads_keep_none_behind_them_from_being_drawn(kind,
     assert len(made.queues[QueueKind.UPLOAD]) == MODEL_STOCK
     assert asked(made)[1] == [151, 152, 153, 154]
     made.gates.open(kind)
-    made.recall_stuck()
+    made.advance(NOW)
     for key in tuple(made.jobs):  # submitted, and done
         made.queues.drop(key)
     record[:] = record[MODEL_STOCK:150]
