@@ -2,6 +2,8 @@
 
 import json
 import signal
+import sqlite3
+from contextlib import closing
 
 import pytest
 
@@ -55,6 +57,9 @@ def test_a_slip_in_a_model_is_told_to_the_end_and_mended_by_an_edit(place, simul
     assert ended.code == 0
     assert (ended.json["counts"], ended.json["held"]) == ({"done": 4}, [])
     assert status(there)["held"] == []
+    with closing(sqlite3.connect(there.path / "runs/night/state.db")) as state:
+        noted = state.execute("SELECT value FROM notes WHERE name = 'held'").fetchall()
+    assert noted == [("{}",)], "nothing comes back with the model's next job"
     assert len(service.bills()) == 4
 
 

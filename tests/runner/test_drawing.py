@@ -7,7 +7,9 @@ import pytest
 from batchgen.core.jobs.events import EventKind as E
 from batchgen.core.jobs.job import JobState as S
 from batchgen.core.jobs.lifecycle import apply
+from batchgen.core.jobs.outcomes import Signal
 from batchgen.core.jobs.policies import Limits
+from batchgen.core.scheduling.gates.holds import Hold, dump
 from batchgen.core.scheduling.gates.refusals import MODEL_PAUSE_S
 from batchgen.core.scheduling.planner import PlannedEffects
 from batchgen.runner.runner import draw
@@ -153,3 +155,15 @@ async def test_an_instant_of_a_clock_that_was_ahead_comes_back_to_now():
     await draw(made, shelf, PlannedEffects(draw=1), NOW)
 
     assert made.jobs[1].due_at <= NOW + made.capabilities.retention_s
+
+
+async def test_what_an_earlier_run_put_on_hold_is_tried_at_once():
+    made, shelf = empty_board(), Shelf()
+    shelf.jobs = [
+        job(key=key, model=model, due_at=NOW + 170) for key, model in ((1, "a"), (2, "b"))
+    ]
+    made.gates.refusals.recall(dump({"b": Hold(Signal.NOT_FOUND, "HTTP 404", NOW - 9000)}))
+
+    await draw(made, shelf, PlannedEffects(draw=2), NOW)
+
+    assert {key: each.due_at for key, each in made.jobs.items()} == {1: NOW + 170, 2: 0.0}
