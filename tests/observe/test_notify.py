@@ -122,12 +122,14 @@ async def test_each_thing_is_told_once(notifier):
         running.changed([aside, aside, apply(job(S.FETCHING), event(E.SAVED))])
         for _ in range(2):
             running.said("budget_warning", "warning: 8.00 of max_spend 10.00 USD are spent", {})
+            running.said("model_closed", "veo: no such model. …", {"model": "veo"})
         running.said("credits", "short", {})
         running.send(NOTICE)
         await running.finish()
     assert outbox.titles == [
         "cups: a job needs a decision",
         "cups: 80% of max_spend are used up",
+        "cups: a model takes no jobs",
         "cups: finished",
     ]
 
