@@ -101,6 +101,7 @@ def test_a_run_says_what_came_of_it(place, service):
         "models": {"flux-kontext-dev": {"jobs": 3, "done": 3, "spent_usd": 0.12}},
         "texts": [],
         "tried_again": {},
+        "held": [],
         "tokens": {"read": 0, "written": 0},
         "failures": [],
     }
