@@ -182,6 +182,18 @@ def test_an_edge_that_fails_in_the_night_is_waited_for_as_any_outage():
     assert not gates.out_of_patience(NOW + 7000.0)
 
 
+def test_an_edge_that_routed_submits_before_is_at_the_right_address():
+    """One that never did is halted for; this one is waited for as for any outage."""
+    gates = Gates()
+    gates.accepted(1, "flux-pro", NOW)
+
+    heard(gates, C.SUBMIT, Signal.UNROUTED)
+    assert not gates.closed
+
+    without(gates, C.SUBMIT, signal=Signal.UNROUTED)
+    assert set(gates.closed) == {K.OUTAGE}
+
+
 def test_no_balance_record_says_nothing_against_the_key():
     gates = Gates()
     heard(gates, C.SUBMIT, Signal.FORBIDDEN, job_key=1)

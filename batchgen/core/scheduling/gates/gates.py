@@ -229,8 +229,12 @@ class Gates:
             self._refuse_uploads(response)
         elif treatment is Treatment.SUSPECT:
             self._suspect(response, model, job_key)
-        elif treatment is Treatment.HALT:
+        elif treatment is Treatment.HALT and not self._is_a_hiccup(response):
             self.close(GateKind.HALT, response.reason, response.at, call)
+
+    def _is_a_hiccup(self, response: Response) -> bool:
+        """An edge that routed submits before is not at a wrong address: that is an outage."""
+        return response.signal is Signal.UNROUTED and self.refusals.any_passed
 
     def _succeeded(self, call: CallKind) -> None:
         gate = self.closed.get(GateKind.CREDITS)

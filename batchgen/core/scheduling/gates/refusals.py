@@ -76,6 +76,11 @@ class Refusals:
         passed = [self._passed_at.get(model, 0.0)] if model else self._passed_at.values()
         return max(passed, default=0.0) >= refused_at - SAME_TIME_S
 
+    @property
+    def any_passed(self) -> bool:
+        """Whether any submit was accepted in this process."""
+        return bool(self._passed_at)
+
     def passed_since(self, at: float) -> bool:
         """Whether any submit was accepted since then."""
         return max(self._passed_at.values(), default=0.0) >= at
