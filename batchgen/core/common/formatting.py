@@ -17,4 +17,8 @@ def usd(value: float | None) -> str:
     cents = round(value, 6) * 100
     # A sum of a million prices is off by more than a few.
     is_whole = abs(round(cents) - cents) < 1e-5 + 1e-9 * abs(cents)
-    return f"${value:,.2f}" if is_whole else f"${value:,.4f}"
+    if is_whole:
+        return f"${value:,.2f}"
+    # Embeddings cost a few millionths.
+    is_fine = abs(value) < 0.001 and round(value, 4) != round(value, 6)
+    return f"${value:,.6f}" if is_fine else f"${value:,.4f}"
