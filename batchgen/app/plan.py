@@ -131,11 +131,12 @@ def _forecast(
 
 def _latencies(prospect: Prospect | None) -> Latencies:
     """What a run would begin with."""
+    from batchgen.core.catalog.model import LatencyGuesses
     from batchgen.core.scheduling.latency import Latencies
     from batchgen.core.scheduling.learned import LATENCIES_NOTE
     from batchgen.providers.segmind import catalog
 
-    latencies = Latencies({m.slug: m.latency_s for m in catalog.load() if m.latency_s})
+    latencies = Latencies(LatencyGuesses(catalog.load()))
     if prospect is not None:
         latencies.load(prospect.notes.get(LATENCIES_NOTE))
     return latencies

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from batchgen.core.catalog.model import LatencyGuesses
 from batchgen.core.forecast.diff import JobDiff
 from batchgen.core.forecast.duration import span, works
 from batchgen.core.forecast.forecast import Forecast, ModelForecast
@@ -27,7 +28,7 @@ def by_budget_s(reader: StatusQueries, notes: Mapping[str, str]) -> float | None
         forecast.models[left.model] = counted
     if not forecast.models:
         return None
-    latencies = Latencies({model.slug: model.latency_s for model in models if model.latency_s})
+    latencies = Latencies(LatencyGuesses(models))
     latencies.load(notes.get(LATENCIES_NOTE))
     pace = pace_of(budget_of(notes))
     return span(works(forecast, latencies, pace), pace).time_s

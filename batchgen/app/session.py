@@ -20,6 +20,7 @@ from batchgen.app.outputs import opened_outputs, set_aside
 from batchgen.app.service import ServiceAccess
 from batchgen.app.stopping import Signals, Stopping, interruptible
 from batchgen.core.catalog.kinds import kinds_of
+from batchgen.core.catalog.model import LatencyGuesses
 from batchgen.core.common.exit_codes import ExitCode
 from batchgen.core.forecast.run_settings import SETTINGS_NOTE
 from batchgen.core.jobs.job import JobState, Totals
@@ -203,16 +204,11 @@ class Session:
             money=money,
             gates=Gates(options.gate_patience(remote=self.directory.bucket is not None)),
             latencies=Latencies(
-                {
-                    model.slug: model.latency_s / speed
-                    for model in self.service.load_catalog()
-                    if model.latency_s
-                },
-                DEFAULT_LATENCY_S / speed,
+                LatencyGuesses(self.service.load_catalog(), speed), DEFAULT_LATENCY_S / speed
             ),
             prefetch=Prefetch(options.limit),
             wants_credits=submits and self.service.capabilities.has_credits,
-            kinds=kinds_of(self.service.load_catalog()),
+            kinds=kinds_of(self.service.load_catalog().first_hand()),
         )
         note = self.state.note
         scheduler.load(await note(LATENCIES_NOTE), await note(PRICES_NOTE), await note(MEDIA_NOTE))

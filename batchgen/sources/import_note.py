@@ -66,10 +66,7 @@ def note_of(manifest: Manifest, catalog: Catalog, stamps: Mapping[str, Stamp]) -
     must be seen.
     """
     text = hashlib.sha256(manifest.model_dump_json(include={"defaults", "jobs", "output"}).encode())
-    for model in sorted(catalog, key=lambda model: model.slug):
-        # Nothing with a set in it: the order of one is another in every process.
-        told = (model.slug, model.price_usd, *model.parameters.values())
-        text.update(repr(told).encode())
+    text.update(catalog.stamp.encode())
     text.update(installed_version().encode())
     return ImportNote(text.hexdigest(), dict(stamps))
 

@@ -12,6 +12,7 @@ import anyio
 
 from batchgen.app.stopping import POSTS_WITHIN_S
 from batchgen.core.catalog.kinds import kinds_of
+from batchgen.core.catalog.model import LatencyGuesses
 from batchgen.core.jobs.job import Job, JobState
 from batchgen.core.jobs.lifecycle import INTERRUPTED
 from batchgen.core.scheduling.completion import Verdict
@@ -267,7 +268,7 @@ def _board(
         capabilities=CAPABILITIES,
         money=money,
         gates=Gates(scenario.patience),
-        latencies=Latencies({m.slug: m.latency_s for m in catalog.load() if m.latency_s}),
+        latencies=Latencies(LatencyGuesses(catalog.load())),
         kinds=kinds_of(catalog.load()),
     )
     scheduler.load(ledger.note(LATENCIES_NOTE), ledger.note(PRICES_NOTE), ledger.note(MEDIA_NOTE))

@@ -177,13 +177,13 @@ def test_a_duration_and_a_price_that_do_not_suffice(many):
     assert any("fit into max_duration 5 min 00 s" in warning for warning in told["warnings"])
     assert {bound["model"] for bound in told["bounds"]} == {None, "flux-kontext-max"}
 
-    unpriced = text.replace("flux-kontext-max", "flux-pro").replace(
+    unpriced = text.replace("flux-kontext-max", "sdxl").replace(
         "jobs:", "budget: {max_spend: 1}\njobs:"
     )
     place.write("unpriced.yaml", unpriced)
     ended = place.inside("plan", "unpriced.yaml")
     assert "unknown: no price of any of these jobs is known" in ended.out
-    assert "none is known of flux-pro" in ended.err
+    assert "none is known of sdxl" in ended.err
 
 
 def test_outputs_in_a_bucket_need_no_disk(many):

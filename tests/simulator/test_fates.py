@@ -154,7 +154,9 @@ async def test_answers_of_middlemen_arrive_as_they_are_told(status):
 
 async def test_slow_answers_and_v1_latencies_take_their_time():
     slow = {"where": "credits", "kind": "slow", "delay_s": 0.15}
-    async with serve(config(faults=[slow], latency_s=0.2)) as running, client(running) as call:
+    as_json = {"flux-pro": {"shape": "images"}}
+    made = config(faults=[slow], latency_s=0.2, models=as_json)
+    async with serve(made) as running, client(running) as call:
         loop = asyncio.get_running_loop()
         began = loop.time()
         await call("GET", "/v1/get-user-credits")

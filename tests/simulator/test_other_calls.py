@@ -30,9 +30,10 @@ def test_sync_answers_media_with_accounting_headers_when_done():
 
 
 def test_sync_answers_json_for_models_that_say_so():
-    reply = caller().call("POST", "/v1/flux-pro", PROMPT)
-    assert read(reply)["output"].endswith(".webp")
-    assert reply.headers["x-cost"] == "0.05"
+    models = {"flux-pro": {"shape": "images"}}
+    reply = caller(models=models).call("POST", "/v1/flux-pro", PROMPT)
+    assert read(reply)["images"][0]["url"].endswith(".webp")
+    assert reply.headers["x-cost"] == "0.067"
 
 
 def test_sync_failures_and_the_gateways_patience():

@@ -63,4 +63,4 @@ def _quick_test(parameter: Parameter) -> Callable[[Any], bool]:
         return lambda value: type(value) is str and is_web_address(value)
     if parameter.type is ParameterType.NUMBER:
         return lambda value: type(value) in _NUMBERS and low <= value <= high
-    return lambda _value: False
+    return lambda _value: parameter.type is ParameterType.ANY

@@ -14,9 +14,12 @@ from functools import lru_cache
 from typing import Any
 
 from batchgen.core.jobs.spec import Mode
-from batchgen.core.media.formats import FILE, TEXT, Family
+from batchgen.core.media.formats import AUDIO, FILE, IMAGE, MODEL, TEXT, VIDEO, Family
 
 _LONGEST_SLIP = 100
+_FROM_TEXT_S = {IMAGE: 7.0, VIDEO: 140.0, TEXT: 9.0, AUDIO: 15.0, MODEL: 37.0}
+_WITH_FILES_S = {**_FROM_TEXT_S, IMAGE: 19.0}
+"""Seconds a job takes, by what it returns: medians of www.segmind.com/llms.txt of 2026-08-19."""
 
 
 class ParameterType(StrEnum):
@@ -32,6 +35,20 @@ class ParameterType(StrEnum):
     """true or false."""
     URI = "uri"
     """The address of a file: an http(s) URL, or a data: URI that carries it."""
+    ANY = "any"
+    """Nobody says: every value may be right."""
+
+
+class Source(StrEnum):
+    """Who says what a model takes."""
+
+    PAGE = "page"
+    """Its page, as it ships with batchgen."""
+    LIST = "list"
+    """The service's list of models, read by `batchgen models --update`: third hand, perhaps cut or
+    out of date. Nothing is refused by its word."""
+    OWN = "own"
+    """The user, in a file of `models/` beside the manifest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +59,7 @@ class Parameter:
     inclusive; with `range_is_told` they stand in the describing text only, not in a range of the
     page. `allowed` is empty where anything goes; with `allowed_is_cut` the page shows a part of it.
     `maximum_with_image` is the lower maximum that counts when a picture is sent along.
+    `affects_price`: what a job costs depends on it.
     """
 
     name: str
@@ -56,11 +74,15 @@ class Parameter:
     allowed: tuple[Any, ...] = ()
     allowed_is_cut: bool = False
     description: str = ""
+    affects_price: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """One model. `latency_s` is the typical time of one generation, `price_usd` of one job.
+    """One model. `latency_s` is the typical time of one generation, `price_usd` the price of a job.
+
+    Both are averages over the service's traffic, as they were on the day `estimated` (an ISO date),
+    unless that is empty. Without `parameters` nobody says what it takes: nothing is checked.
 
     `output` is what its page says that it returns; what really came is told from the bytes.
     `page_api` is the door the page shows; `parameters` keep the page's order; `example` is the
@@ -76,18 +98,60 @@ class Model:
     output: Family
     parameters: Mapping[str, Parameter]
     example: Mapping[str, Any]
+    estimated: str = ""
+    source: Source = Source.PAGE
+    is_deprecated: bool = False
+
+    @property
+    def is_third_hand(self) -> bool:
+        """Whether only the service's list says what it takes: then nothing is refused."""
+        return self.source is Source.LIST
 
     @property
     def makes_media(self) -> bool:
-        """Whether its page says that it returns pictures, films, sounds or 3D models."""
-        return self.output not in {TEXT, FILE}
+        """Whether it is sure that it returns pictures, films, sounds or 3D models."""
+        return self.output not in {TEXT, FILE} and not self.is_third_hand
+
+    @property
+    def is_remarkable(self) -> bool:
+        """Whether there may be something to say of it that is not about a value of a parameter."""
+        return self.is_deprecated or any(p.affects_price for p in self.parameters.values())
+
+    @property
+    def takes_files(self) -> bool:
+        """Whether some parameter is the address of a file."""
+        return any(p.type is ParameterType.URI for p in self.parameters.values())
+
+    @property
+    def typical_latency_s(self) -> float | None:
+        """Its latency, else the median of its kind; None where nothing is known of it."""
+        if self.latency_s:
+            return self.latency_s
+        return _WITH_FILES_S.get(self.output) if self.takes_files else _FROM_TEXT_S.get(self.output)
 
 
 class Catalog:
-    """The known models. Any other slug is legal: the service has hundreds."""
+    """The known models. Any other slug is legal: the service has hundreds.
 
-    def __init__(self, models: Mapping[str, Model]) -> None:
-        self._models = {slug: models[slug] for slug in sorted(models)}
+    `models` may read a model only when it is asked for; `stamp` is then a text that is another one
+    whenever any of them may be. `vouched` are the slugs of models that are not third hand.
+    """
+
+    def __init__(
+        self, models: Mapping[str, Model], stamp: str = "", vouched: Iterable[str] | None = None
+    ) -> None:
+        self._models = models
+        self._stamp = stamp
+        self.slugs = tuple(sorted(models))
+        self.vouched = self.slugs if vouched is None else tuple(sorted(vouched))
+
+    @property
+    def stamp(self) -> str:
+        """A text that is another one when what jobs are made by is: prices and parameters."""
+        # Nothing with a set in it: the order of one is another in every process.
+        return self._stamp or repr(
+            [(model.slug, model.price_usd, *model.parameters.values()) for model in self]
+        )
 
     def get(self, slug: str) -> Model | None:
         """The model of that slug, or None when the catalogue does not have it."""
@@ -95,19 +159,71 @@ class Catalog:
 
     def nearest(self, slug: str) -> str | None:
         """The known slug that an unknown one may be a slip of, or None."""
-        return nearest(slug, self._models)
+        return nearest(slug, self.slugs)
+
+    def slip_of(self, slug: str) -> str | None:
+        """The known slug that an unknown one differs from by one slip of the finger, or None."""
+        if slug in self._models or len(slug) > _LONGEST_SLIP:
+            return None
+        return next((known for known in self.slugs if is_slip(slug, known)), None)
+
+    def first_hand(self) -> Iterator[Model]:
+        """The models of which more than the service's list tells."""
+        found = (self.get(slug) for slug in self.vouched)
+        return (model for model in found if model is not None and not model.is_third_hand)
 
     def __iter__(self) -> Iterator[Model]:
-        return iter(self._models.values())
+        return (self._models[slug] for slug in self.slugs if slug in self._models)
 
     def __len__(self) -> int:
-        return len(self._models)
+        return len(self.slugs)
 
     def __contains__(self, slug: object) -> bool:
         return slug in self._models
 
     def __repr__(self) -> str:
-        return f"<Catalog: {', '.join(self._models)}>"
+        return f"<Catalog: {', '.join(self.slugs)}>"
+
+
+class LatencyGuesses(Mapping[str, float]):
+    """Seconds that a job of each known model may take, divided by `speed`; read when asked for."""
+
+    def __init__(self, catalog: Catalog, speed: float = 1.0) -> None:
+        self._catalog = catalog
+        self._speed = speed
+        self._found: dict[str, float | None] = {}
+
+    def __getitem__(self, slug: str) -> float:
+        if slug not in self._found:
+            model = self._catalog.get(slug)
+            seconds = model.typical_latency_s if model else None
+            self._found[slug] = None if seconds is None else seconds / self._speed
+        found = self._found[slug]
+        if found is None:
+            raise KeyError(slug)
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return (slug for slug in self._catalog.slugs if slug in self)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+def is_slip(word: str, known: str) -> bool:
+    """Whether two slugs differ by case, by _ for -, and at most by one slip: a character too many,
+    too few or another one, or two neighbours swapped. A digit is never a slip: it is a version."""
+    one, other = (text.lower().replace("_", "-") for text in (word, known))
+    head = 0
+    while head < min(len(one), len(other)) and one[head] == other[head]:
+        head += 1
+    one, other = one[head:], other[head:]
+    while one and other and one[-1] == other[-1]:
+        one, other = one[:-1], other[:-1]
+    if any(character.isdigit() for character in one + other):
+        return False
+    swapped = len(one) == 2 and one == other[::-1]
+    return swapped or (len(one) <= 1 and len(other) <= 1)
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:

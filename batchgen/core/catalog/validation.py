@@ -2,12 +2,13 @@
 
 An ERROR is what the service is sure to refuse, or what cannot have been meant. A WARNING is what
 the page does not settle: services accept extra keys, lists on pages are cut, ranges stand in prose.
+Of a model that is known from the service's list only, everything is a WARNING.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, TypeGuard
 from urllib.parse import urlsplit
@@ -16,6 +17,7 @@ from batchgen.core.catalog.model import Model, Parameter, ParameterType, nearest
 from batchgen.core.jobs.placeholders import missing
 
 _SHOWN_CHARACTERS = 60
+_HEARSAY = ", as the service's list of models has it"
 
 
 class Severity(StrEnum):
@@ -39,10 +41,14 @@ class Finding:
 
 def check(model: Model, params: Mapping[str, Any]) -> tuple[Finding, ...]:
     """Everything to be said about `params` (JSON values, as they would be sent), errors first."""
+    if not model.parameters:
+        return ()
     found = [*_missing(model, params), *_unknown(model, params), *_too_permissive(model, params)]
     for parameter in model.parameters.values():
         if parameter.name in params:
             found.extend(_value(parameter, params[parameter.name]))
+    if model.is_third_hand:
+        return tuple(replace(f, severity=Severity.WARNING, what=f.what + _HEARSAY) for f in found)
     return tuple(sorted(found, key=lambda finding: finding.severity is Severity.WARNING))
 
 
@@ -151,6 +157,8 @@ def _wrong_type(parameter: Parameter, value: Any) -> Finding:
 
 
 def _range(parameter: Parameter, value: Any) -> Iterator[Finding]:
+    if not _is_number(value):
+        return
     low, high = parameter.minimum, parameter.maximum
     too_low = low is not None and value < low
     too_high = high is not None and value > high
@@ -167,7 +175,8 @@ def _allowed(parameter: Parameter, value: Any) -> Iterator[Finding]:
     if not parameter.allowed or value in parameter.allowed:
         return
     values = ", ".join(shown(allowed) for allowed in parameter.allowed)
-    close = nearest(value, parameter.allowed) if isinstance(value, str) else None
+    texts = [allowed for allowed in parameter.allowed if isinstance(allowed, str)]
+    close = nearest(value, texts) if isinstance(value, str) else None
     hint = f", perhaps {shown(close)}" if close else ""
     what = f"{parameter.name} is {shown(value)}{hint}"
     if parameter.allowed_is_cut:
@@ -234,6 +243,7 @@ _TYPE_CHECKS: Mapping[ParameterType, Callable[[Any], bool]] = {
     ParameterType.NUMBER: _is_number,
     ParameterType.BOOLEAN: lambda value: isinstance(value, bool),
     ParameterType.URI: _is_text,
+    ParameterType.ANY: lambda _value: True,
 }
 
 _TYPE_WORDS: Mapping[ParameterType, str] = {
@@ -242,6 +252,7 @@ _TYPE_WORDS: Mapping[ParameterType, str] = {
     ParameterType.NUMBER: "a number",
     ParameterType.BOOLEAN: "true or false",
     ParameterType.URI: "an http(s) URL, a data: URI or a local file",
+    ParameterType.ANY: "a value",
 }
 
 

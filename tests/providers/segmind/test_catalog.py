@@ -6,8 +6,9 @@ from importlib.resources import files
 
 import pytest
 
+from batchgen.core.catalog.model import Source
 from batchgen.core.jobs.spec import Mode
-from batchgen.core.media.formats import IMAGE, TEXT
+from batchgen.core.media.formats import IMAGE
 from batchgen.providers.segmind.catalog import ParameterType, Severity, check, load
 from batchgen.providers.segmind.catalog.files import parse_model
 from batchgen.sources.yaml.document import parse_document
@@ -43,9 +44,9 @@ def test_iterates_in_the_order_of_slugs_and_is_read_once():
     [
         ("flux-kontext-dev", V1, 10.81, 0.04, IMAGE),
         ("flux-kontext-max", V1, 24.34, 0.1, IMAGE),
-        ("flux-kontext-pro", V2, 22.16, None, IMAGE),
-        ("flux-pro", V2, 20.29, None, TEXT),
-        ("multi-image-kontext-max", V2, None, None, IMAGE),
+        ("flux-kontext-pro", V2, 21.8, 0.05, IMAGE),
+        ("flux-pro", V2, 20.4, 0.067, IMAGE),
+        ("multi-image-kontext-max", V2, 18.3, 0.088, IMAGE),
     ],
 )
 def test_head_of_the_page(slug, api, latency_s, price_usd, output):
@@ -53,6 +54,8 @@ def test_head_of_the_page(slug, api, latency_s, price_usd, output):
     assert model is not None
     assert (model.page_api, model.latency_s, model.price_usd) == (api, latency_s, price_usd)
     assert model.output is output
+    assert model.estimated == "2026-08-19", "when these averages were published"
+    assert (model.source, model.is_deprecated) == (Source.PAGE, False)
 
 
 # slug, parameter: type, required, default, minimum, maximum, values shown, list is cut

@@ -2,14 +2,16 @@
 
 A parameter that the catalogue types as an address may hold a path; anywhere else, at any depth, a
 text that begins with `file:` names one. Addresses and `data:` URIs pass as they are. In a model
-that the catalogue does not have, a text that is the path of a media file which is there is a slip:
-nobody wants to pay for the text.
+whose parameters nobody vouches for, a text that is the path of a media file which is there is a
+slip: nobody wants to pay for the text. Where only the service's list types a parameter as an
+address, a text that is no file's path is sent as it stands.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from typing import Any, Protocol
 from urllib.parse import unquote
 
@@ -104,8 +106,9 @@ class InputFinder:
         if MARK in spec.body:
             what = f"no text of a parameter may hold {MARK}: it stands for uploaded files"
             raise RefusedError(Diagnostic(("jobs", recipe.entry, "params"), what, "take it out"))
-        if spec.model not in self._catalog:
-            self._refuse_slips(draft)
+        model = self._catalog.get(spec.model)
+        if model is None or model.is_third_hand or not model.parameters:
+            self._refuse_slips(draft, typed)
         if PREFIX not in spec.body and not (
             typed and any(_is_path(params.get(name)) for name in typed)
         ):
@@ -117,6 +120,9 @@ class InputFinder:
             try:
                 values[name] = self._placed(value, name, name in typed, found)
             except InputError as error:
+                if self._may_be_text(spec.model, value):
+                    values[name] = value
+                    continue
                 path: KeyPath = recipe.paths.get(name, ("jobs", recipe.entry, "params"))
                 remedy = error.remedy if name in typed else f"{error.remedy}; {_NAMES_ONE}"
                 remarks.append(Diagnostic(path, error.what, remedy))
@@ -137,11 +143,12 @@ class InputFinder:
             self._typed[slug] = known
         return known
 
-    def _refuse_slips(self, draft: Draft) -> None:
+    def _refuse_slips(self, draft: Draft, typed: AbstractSet[str]) -> None:
         """Refuse texts that are paths of media files, and would be sent as texts."""
         recipe, slips = draft.recipe, []
         for name, value in draft.params.items():
-            if not _may_hold_path(value):
+            is_uploaded = name in typed and isinstance(value, str)
+            if is_uploaded or not _may_hold_path(value):
                 continue
             for at, text in _media_paths(value):
                 if self._files.is_file(text):
@@ -150,6 +157,12 @@ class InputFinder:
                     slips.append(Diagnostic(path, f"{quoted(text)} {_SLIP}", remedy))
         if slips:
             raise RefusedError(*slips)
+
+    def _may_be_text(self, slug: str, value: Any) -> bool:
+        """Whether a text is called a path by nobody but the service's list."""
+        model = self._catalog.get(slug)
+        is_named = not isinstance(value, str) or value[:5] == PREFIX
+        return model is not None and model.is_third_hand and not is_named
 
     def _placed(self, value: Any, name: str, typed: bool, found: dict[str, InputFile]) -> Any:
         if isinstance(value, list):

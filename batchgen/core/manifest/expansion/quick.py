@@ -26,7 +26,8 @@ QuickWay = Callable[[Fields], JobSpec | None]
 def quick_way(recipe: Recipe, catalog: Catalog) -> QuickWay | None:
     """That of one entry without copies, None where all of its jobs need the careful way."""
     model = catalog.get(recipe.slug)
-    if model is None or recipe.filename is not None:
+    # Of a model that is third hand a text may be the path of a file: that is looked at.
+    if model is None or model.is_third_hand or recipe.filename is not None:
         return None
     if recipe.id is None or "model" in recipe.id.names:
         return None

@@ -4,8 +4,8 @@ Copies with equal bodies would be the same job, paid several times, and nothing 
 apart in the account's history. So each has a seed of its own, unless the params name `{repeat}`
 themselves. A seed that is given is the first copy's and goes up by one; where the catalogue knows
 that the model takes a seed and none is given, the first one follows from the job's id, so that it
-is the same in every run. Of a model outside the catalogue nobody knows whether it takes one: there
-it has to be given.
+is the same in every run. Of a model outside the catalogue, or whose parameters nobody vouches for,
+nobody knows whether it takes one: there it has to be given.
 """
 
 from __future__ import annotations
@@ -48,8 +48,10 @@ def seed_of_copy(
         return given + copy - 1
     parameter = model.parameters.get(SEED) if model else None
     if parameter is None:
-        way = "give it a seed (params: {seed: 1})" if model is None else "leave repeat out"
-        knows = "is not in the catalogue" if model is None else "takes no seed"
+        is_sure = model is not None and bool(model.parameters) and not model.is_third_hand
+        way = "leave repeat out" if is_sure else "give it a seed (params: {seed: 1})"
+        knows = "takes no seed" if is_sure else "is not known to take a seed"
+        knows = "is not in the catalogue" if model is None else knows
         what = f"{slug} {knows}: its copies would be equal jobs, paid several times"
         raise CopyError(what, f"{way}, or name {{{COPY_NUMBER}}} in a parameter")
     return _derived(name, slug, parameter, copy)
@@ -58,6 +60,8 @@ def seed_of_copy(
 def _derived(name: str, slug: str, parameter: Parameter, copy: int) -> int:
     low = max(0, int(parameter.minimum or 0))
     high = _SEEDS - 1 if parameter.maximum is None else min(_SEEDS - 1, int(parameter.maximum))
+    if low > high:  # of the service's list, which says what it likes
+        low, high = 0, _SEEDS - 1
     text = f"{slug}\n{name}".encode("utf-8", "surrogatepass")
     first = int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big")
     return low + (first + copy - 1) % (high - low + 1)

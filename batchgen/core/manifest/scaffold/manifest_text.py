@@ -33,6 +33,7 @@ _TYPES: Mapping[ParameterType, tuple[str, Any]] = {
     ParameterType.NUMBER: ("number", 1),
     ParameterType.BOOLEAN: ("true or false", True),
     ParameterType.URI: ("address of a file, or a local one", "https://example.com/picture.png"),
+    ParameterType.ANY: ("any value", NEUTRAL_PROMPT),
 }
 """Of each type its name for people, and a value of it."""
 

@@ -7,18 +7,16 @@ the strict reader of manifests.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
 import yaml
 
-from batchgen.core.catalog.model import Catalog, Model, Parameter, ParameterType
-from batchgen.core.jobs.spec import Mode
-from batchgen.core.media.formats import FAMILIES
+from batchgen.core.catalog.facts import facts_of
+from batchgen.core.catalog.model import Catalog, Model, Source
 
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @cache
@@ -31,30 +29,5 @@ def load() -> Catalog:
 
 def parse_model(text: str) -> Model:
     """One data file as a model; KeyError, TypeError or ValueError where the file is broken."""
-    data = yaml.load(text, Loader=_Loader)  # noqa: S506  a safe loader, in C where there is one
-    parameters = {name: _parameter(name, values) for name, values in data["parameters"].items()}
-    return Model(
-        slug=data["slug"],
-        name=data["name"],
-        summary=data["summary"],
-        page_api=Mode(data["page_api"]),
-        latency_s=data["latency_s"],
-        price_usd=data["price_usd"],
-        output=FAMILIES[data["output"]],
-        parameters=parameters,
-        example=data["example"],
-    )
-
-
-def _parameter(name: str, values: Mapping[str, Any]) -> Parameter:
-    known = dict(values)
-    minimum, maximum = known.pop("range", (None, None))
-    return Parameter(
-        name=name,
-        type=ParameterType(known.pop("type")),
-        has_default="default" in known,
-        minimum=minimum,
-        maximum=maximum,
-        allowed=tuple(known.pop("allowed", ())),
-        **known,
-    )
+    data = yaml.load(text, Loader=LOADER)  # noqa: S506  a safe loader, in C where there is one
+    return facts_of(data).over(None, Source.PAGE)

@@ -24,6 +24,7 @@ _PYTHON_TYPES: Mapping[ParameterType, tuple[type, ...]] = {
     ParameterType.INTEGER: (int,),
     ParameterType.NUMBER: (int, float),
     ParameterType.BOOLEAN: (bool,),
+    ParameterType.ANY: (object,),
 }
 
 

@@ -1,9 +1,11 @@
 """Which texts of params name local files, and what becomes of them in the job."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
+from batchgen.core.catalog.model import Catalog, Source
 from batchgen.core.jobs.placeholders import Content, missing
 from batchgen.core.jobs.spec import InputFile
 from batchgen.core.manifest.expansion.expand import Drafts
@@ -44,7 +46,7 @@ def placeholder(path):
     return Content(file(path).sha256, 10).placeholder
 
 
-def jobs(params, files, model=MODEL, **entry):
+def jobs(params, files, model=MODEL, known=CATALOG, **entry):
     document = {
         "version": 1,
         "name": "x",
@@ -53,7 +55,7 @@ def jobs(params, files, model=MODEL, **entry):
         ],
     }
     manifest = parse_manifest(document, ManifestText())
-    return list(Drafts(manifest, CATALOG, inputs=files))
+    return list(Drafts(manifest, known, inputs=files))
 
 
 @pytest.mark.parametrize(
@@ -222,3 +224,37 @@ def test_a_job_with_a_file_passes_the_catalogue():
 
     assert reviewer.conclude().problems == ()
     assert missing(spec.body)
+
+
+HEARSAY = Catalog({MODEL: replace(CATALOG.get(MODEL), source=Source.LIST)})
+
+
+def test_where_only_the_list_speaks_of_an_address_a_text_that_is_no_file_is_sent():
+    files = Files(cup="image/png", notes="text/plain")
+    for text in ("a style of old films", "cpu.png", "notes.txt"):
+        for draft in jobs({"prompt": "x", "input_image": text}, files, known=HEARSAY):
+            assert json.loads(draft.spec.body)["input_image"] == text
+            assert draft.spec.inputs == ()
+    (draft, _) = jobs({"prompt": "x", "input_image": "cup.png"}, files, known=HEARSAY)
+    assert json.loads(draft.spec.body)["input_image"] == placeholder("cup.png")
+
+
+@pytest.mark.parametrize("params", [{"input_image": "file:cpu.png"}, {"other": ["file:cpu.png"]}])
+def test_a_file_that_is_named_as_one_has_to_be_there_whoever_speaks(params):
+    found = jobs({"prompt": "x", **params}, Files(), known=HEARSAY)
+    assert all(isinstance(remark, Diagnostic) for remark in found)
+
+
+def test_a_path_sent_as_text_is_a_slip_where_only_the_list_speaks():
+    """Whatever the list calls text, and in lists; what it calls an address is uploaded."""
+    files = Files(cup="image/png")
+    for params in ({"prompt": "cup.png"}, {"prompt": "x", "more": ["cup.png"]}):
+        found = jobs(params, files, known=HEARSAY)
+        assert all(isinstance(remark, Diagnostic) for remark in found)
+    manifest = parse_manifest(
+        {"version": 1, "name": "x", "jobs": [
+            {"id": "job-{n}", "matrix": {"n": [1, 2]}, "model": MODEL, "price": 1,
+             "params": {"prompt": "cup.png"}}]}, ManifestText(),
+    )  # fmt: skip
+    quick = Drafts(manifest, HEARSAY, inputs=files).quick()
+    assert all(isinstance(remark, Diagnostic) for remark in quick)

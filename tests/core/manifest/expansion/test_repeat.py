@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchgen.core.catalog.model import Parameter, ParameterType
+from batchgen.core.catalog.model import Parameter, ParameterType, Source
 from batchgen.core.manifest.expansion.expand import Drafts, expand
 from batchgen.core.manifest.expansion.repeat import CopyError, seed_of_copy
 from batchgen.core.manifest.schema import parse_manifest
@@ -87,10 +87,25 @@ def test_copies_that_would_be_equal_are_refused(entry, path, what, remedy):
 
 
 def test_a_model_that_takes_no_seed_is_refused():
-    seedless = replace(DEV, parameters={})
+    seedless = replace(DEV, parameters={"prompt": DEV.parameters["prompt"]})
     with pytest.raises(CopyError, match="m takes no seed: its copies would be equal") as caught:
         seed_of_copy({}, 1, "fox", "m", seedless)
     assert "leave repeat out, or name {repeat} in a parameter" in caught.value.remedy
+
+
+@pytest.mark.parametrize("changes", [{"source": Source.LIST}, {"parameters": {}}], ids=str)
+def test_where_nobody_vouches_for_the_parameters_a_seed_may_be_given(changes):
+    doubtful = replace(DEV, **{"parameters": {"prompt": DEV.parameters["prompt"]}, **changes})
+    with pytest.raises(CopyError, match="m is not known to take a seed") as caught:
+        seed_of_copy({}, 1, "fox", "m", doubtful)
+    assert "give it a seed" in caught.value.remedy
+    assert seed_of_copy({"seed": 5}, 2, "fox", "m", doubtful) == 6
+
+
+def test_limits_that_cannot_be_leave_a_seed():
+    seed = Parameter("seed", ParameterType.INTEGER, minimum=2**40)
+    odd = replace(DEV, parameters={"seed": seed})
+    assert 0 <= seed_of_copy({}, 1, "fox", "m", odd) < 2**31
 
 
 @given(st.text(max_size=20), st.integers(0, 1000), st.integers(1, 50), st.integers(51, 90))
