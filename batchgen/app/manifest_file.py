@@ -14,7 +14,7 @@ from batchgen.core.manifest.from_failures import KEY, is_report
 from batchgen.core.manifest.rows.row import SourceError
 from batchgen.core.manifest.schema import Manifest, parse_manifest
 from batchgen.core.manifest.text.locations import MAX_PROBLEMS, Below, ManifestText, SourceMap
-from batchgen.core.manifest.validate.review import Reviewer, Text
+from batchgen.core.manifest.validate.review import Reviewer, Slip, Text
 from batchgen.errors import ManifestError, Problem
 from batchgen.outputs.reading import own_folders
 from batchgen.providers.segmind.catalog import Catalog, load
@@ -36,7 +36,8 @@ anything is made; of a larger one so many jobs are."""
 class ManifestFile:
     """A manifest whose shape, and whose first jobs, are right.
 
-    `notices` are warnings, in the order of the text. `few` are all its jobs, or None where they are
+    `notices` are warnings, in the order of the text; `slips` are models that may be meant to be
+    others. `few` are all its jobs, or None where they are
     too many to be held: then `notices` are about the first, until `jobs` was read to its end.
     `stamps` tell what its files of rows were, by name, before anything of them was read.
     """
@@ -45,6 +46,7 @@ class ManifestFile:
     text: Text
     few: tuple[JobSpec, ...] | None = None
     notices: tuple[Problem, ...] = ()
+    slips: tuple[Slip, ...] = ()
     stamps: Mapping[str, Stamp] = field(default_factory=dict)
     inputs: FileInputs = field(default_factory=lambda: FileInputs(Path()))
     """The local files that its jobs name."""
@@ -87,7 +89,7 @@ class ManifestFile:
         found = reviewer.conclude()
         if found.problems:
             raise refusal(found.problems)
-        self.notices = found.notices
+        self.notices, self.slips = found.notices, found.slips
 
 
 def read_manifest(path: Path) -> tuple[Manifest, ManifestText]:
@@ -141,7 +143,7 @@ def checked(path: Path, text: Text, files: FileSources, inputs: FileInputs) -> M
     `files` and `inputs` are those of the text. Raises `ManifestError`.
     """
     stamps = _stamps(text.manifest, files)
-    loaded = ManifestFile(path, text, None, (), stamps, inputs, files)
+    loaded = ManifestFile(path, text, stamps=stamps, inputs=inputs, files=files)
     try:
         loaded.look_at_first()
     finally:

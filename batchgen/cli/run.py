@@ -115,6 +115,7 @@ async def _run(request: RunRequest, manifest: ManifestFile, *, notify: bool, ser
     from batchgen.app.run import opened_run
     from batchgen.cli.live_page import serve_page
     from batchgen.cli.run_end import facts_of, fallen_by, finish
+    from batchgen.cli.show.slips import ask_about_slips
     from batchgen.observe.reading import reading_display
     from batchgen.system.clock import SystemClock
 
@@ -126,6 +127,8 @@ async def _run(request: RunRequest, manifest: ManifestFile, *, notify: bool, ser
             run = await stack.enter_async_context(opening)
         for notice in manifest.notices:
             say(f"note: {notice}")
+        if not request.options.simulate:
+            ask_about_slips(manifest, directory)
         if serve:
             await stack.enter_async_context(serve_page(directory, run.session.clock))
         with run.display() as display:

@@ -41,6 +41,7 @@ def as_json(plan: RunPlan) -> dict[str, Any]:
         "lowest_usd": round(forecast.lowest_usd, 6),
         "highest_usd": round(forecast.highest_usd, 6),
         "unpriced": forecast.unpriced,
+        "prices_estimated": sorted(forecast.estimated),
         "rerun_usd": round(forecast.rerun_usd, 6),
         "committed_usd": round(plan.committed_usd, 6),
         "max_spend_usd": plan.cap_usd,
@@ -185,6 +186,8 @@ def _latency_text(plan: RunPlan, slug: str) -> str:
 def _figures(plan: RunPlan) -> Iterator[str]:
     if plan.forecast.submits:
         yield f"cost       {_cost_text(plan)}"
+        if plan.forecast.estimated:
+            yield f"           estimated by average prices of {_days(plan)}"
     if plan.cap_usd is not None:
         spent = f"{usd(plan.committed_usd)} of it spent or reserved"
         yield f"max_spend  {usd(plan.cap_usd)}, {spent}"
@@ -197,6 +200,11 @@ def _figures(plan: RunPlan) -> Iterator[str]:
         if count:
             yield f"uploads    up to {count:,} files, {size_text(total)}"
         yield f"disk       {_disk_text(plan)}"
+
+
+def _days(plan: RunPlan) -> str:
+    days = sorted(plan.forecast.estimated)
+    return days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
 
 
 def _cost_text(plan: RunPlan) -> str:

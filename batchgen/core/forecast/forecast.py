@@ -27,7 +27,9 @@ class PriceSource(StrEnum):
     MANIFEST = "manifest"
     """`price:` in the manifest."""
     CATALOGUE = "catalogue"
-    """The page of the model."""
+    """The page of the model, or the service's list: an average, and so an estimate."""
+    OWN_FILE = "own file"
+    """The user's file in `models/` beside the manifest."""
     SEEN = "seen"
     """What finished jobs of this run cost."""
 
@@ -108,6 +110,8 @@ class Forecast:
         self.upload_volume = UploadVolume()
         """The local files of what is to be submitted, uploaded already or not."""
         self.models: dict[str, ModelForecast] = {}
+        self.estimated: set[str] = set()
+        """The days (ISO dates) of which the catalogue's prices are averages."""
         self.standings: Counter[JobDiff] = Counter()
         self.submits = 0
 
@@ -207,6 +211,11 @@ class Forecast:
                 model.sources.add(PriceSource.SEEN)
             if price_usd is not None:
                 known = self._catalog.get(model.model)
-                is_listed = known is not None and known.price_usd == price_usd
-                model.sources.add(PriceSource.CATALOGUE if is_listed else PriceSource.MANIFEST)
+                if known is None or known.price_usd != price_usd:
+                    model.sources.add(PriceSource.MANIFEST)
+                elif known.estimated:
+                    model.sources.add(PriceSource.CATALOGUE)
+                    self.estimated.add(known.estimated)
+                else:
+                    model.sources.add(PriceSource.OWN_FILE)
         return model.ranges[price_usd]

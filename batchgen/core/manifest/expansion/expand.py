@@ -83,14 +83,18 @@ class Drafts:
         """Those of one entry; returns how many jobs there are with them."""
         catalog, place = self._catalog, self._inputs.place
         index = jobs_before
+        model = catalog.get(recipe.slug)
+        # What is to be said of a model once is said of the draft of its first job.
+        is_quick = way is not None and not (model and model.is_remarkable)
         for step in steps(entry, recipe.entry, self._sources):
             index += 1
             if isinstance(step, Diagnostic):
                 yield step
                 continue
-            if way is not None and (spec := way(step[0])) is not None:
+            if is_quick and way is not None and (spec := way(step[0])) is not None:
                 yield spec
                 continue
+            is_quick = True
             try:
                 yield place(recipe.make(step, index, catalog))
             except RefusedError as refused:

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from batchgen.core.catalog.checker import Checker
-from batchgen.core.catalog.model import Catalog
+from batchgen.core.catalog.model import Catalog, Parameter
 from batchgen.core.catalog.validation import Severity, quoted
+from batchgen.core.common.text import printable, scalar_text
 from batchgen.core.jobs.spec import JobSpec
 from batchgen.core.manifest.expansion.compile import model_path, param_path
 from batchgen.core.manifest.expansion.expand import (
@@ -34,12 +35,23 @@ _MORE_SPOTS = 5
 
 
 @dataclass(frozen=True, slots=True)
+class Slip:
+    """An unknown model that is called nearly like a known one; `problem` asks which is meant."""
+
+    slug: str
+    known: str
+    problem: Problem
+
+
+@dataclass(frozen=True, slots=True)
 class Review:
-    """What a review found. With `problems` nothing may run; `notices` are worth a line each."""
+    """What a review found. With `problems` nothing may run; `notices` are worth a line each, those
+    about `slips` among them."""
 
     problems: tuple[Problem, ...]
     notices: tuple[Problem, ...]
     job_count: int
+    slips: tuple[Slip, ...] = ()
 
 
 @dataclass(slots=True)
@@ -137,6 +149,9 @@ class Reviewer:
         self._notices = _Remarks()
         self._copies = EqualCopies()
         self._unknown_models: set[str] = set()
+        self._slips: list[Slip] = []
+        self._told: set[tuple[str, ...]] = set()
+        """Models of which all was said that is not about values, with the names that were."""
         self._checkers: dict[str, Checker | None] = {}
         self._ids = Duplicates()
         self._stems = Duplicates()
@@ -175,7 +190,8 @@ class Reviewer:
             self._errors.add(twice)
         self._check_fields()
         source = self._text.source
-        return Review(self._errors.problems(source), self._notices.problems(source), self.job_count)
+        errors, notices = self._errors.problems(source), self._notices.problems(source)
+        return Review(errors, notices, self.job_count, tuple(self._slips))
 
     def _check(self, draft: Draft) -> None:
         spec = draft.spec
@@ -194,6 +210,7 @@ class Reviewer:
         if checker is None:
             self._unknown_model(draft)
             return
+        self._check_model(draft)
         for finding in checker.check(draft.params):
             path = param_path(self._manifest, draft.entry, finding.param)
             is_key = finding.param not in checker.parameters
@@ -206,6 +223,29 @@ class Reviewer:
             remark = Diagnostic(path, what, remedy, at_key=is_key, spot=spot)
             (self._errors if finding.severity is Severity.ERROR else self._notices).add(remark)
 
+    def _check_model(self, draft: Draft) -> None:
+        """What is to be said of a model once, whatever its jobs give it."""
+        model = self._catalog.get(draft.spec.model)
+        if model is None or not model.is_remarkable:
+            return
+        given = draft.params.keys() | draft.recipe.varying
+        left = [p for p in model.parameters.values() if p.affects_price and p.name not in given]
+        told = (model.slug, *(parameter.name for parameter in left))
+        if told in self._told:
+            return
+        path = model_path(self._manifest, draft.entry)
+        if model.is_deprecated and not any(model.slug == slug for slug, *_ in self._told):
+            what = f"the service calls the model {model.slug} deprecated: it may be gone any day"
+            self._notices.add(
+                Diagnostic(path, what, "`batchgen models --search TEXT` finds others")
+            )
+        self._told.add(told)
+        if left:
+            names = ", ".join(f"{p.name}{_default_words(p)}" for p in left)
+            verbs = "changes the price and is" if len(left) == 1 else "change the price and are"
+            what = f"{model.slug}: {names} {verbs} left to the service's default"
+            self._notices.add(Diagnostic(path, what, f"set {told[1]} in params to be sure of it"))
+
     def _check_price(self, draft: Draft) -> None:
         slug = draft.spec.model
         what = f"what a job of {slug} costs is not known: under max_spend it does not start"
@@ -217,11 +257,19 @@ class Reviewer:
         if slug in self._unknown_models:
             return
         self._unknown_models.add(slug)
+        path = model_path(self._manifest, draft.entry)
+        if known := self._catalog.slip_of(slug):
+            what = f"is the model {slug} meant to be {known}? Only {known} is in the catalogue"
+            remedy = f"write {known}, or leave it: its jobs are submitted as they are"
+            remark = Diagnostic(path, what, remedy)
+            self._notices.add(remark)
+            self._slips.append(Slip(slug, known, self._text.source.tell(remark)))
+            return
         close = self._catalog.nearest(slug)
         advice = f"did you mean {close}? Otherwise " if close else ""
         what = f"the model {slug} is not in the catalogue: its params go out unchecked"
         remedy = f"{advice}nothing needs to be done; `price:` tells what a job of it costs"
-        self._notices.add(Diagnostic(model_path(self._manifest, draft.entry), what, remedy))
+        self._notices.add(Diagnostic(path, what, remedy))
 
     def _check_fields(self) -> None:
         for index in range(len(self._manifest.jobs)):
@@ -275,6 +323,14 @@ class Reviewer:
         if holder.spot is not None:
             place = f"{holder.spot.file}:{holder.spot.line}"
         return f"jobs[{holder.entry}]" + (f" ({place})" if place else "")
+
+
+def _default_words(parameter: Parameter) -> str:
+    return (
+        f" (default {printable(scalar_text(parameter.default), 40)})"
+        if parameter.has_default
+        else ""
+    )
 
 
 def _clash_remedy(kind: str) -> str:

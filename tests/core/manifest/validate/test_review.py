@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from batchgen.core.catalog.model import Catalog, Parameter, ParameterType
 from batchgen.core.manifest.rows.row import Row
 from batchgen.core.manifest.schema import parse_manifest
 from batchgen.core.manifest.validate.review import Reviewer, Text, review
 from batchgen.providers.segmind.catalog import load
 
 
-def reviewed(*jobs, **parts):
+def reviewed(*jobs, known=None, **parts):
     value = {"version": 1, "name": "x", "jobs": list(jobs), **parts}
-    return review(parse_manifest(value), load())
+    return review(parse_manifest(value), known or load())
 
 
 def cup(**changes):
@@ -51,11 +54,62 @@ def test_a_missing_parameter_stands_at_the_params_or_the_entry():
 
 
 def test_an_unknown_model_is_noticed_once_with_the_nearest_name():
-    found = reviewed(cup(model="flux-prro"), cup(model="flux-prro"), cup(model="sdxl"))
+    found = reviewed(cup(model="flux-proto"), cup(model="flux-proto"), cup(model="sdxl"))
     assert found.problems == ()
     assert [problem.key for problem in found.notices] == ["jobs[0].model", "jobs[2].model"]
     assert "did you mean flux-pro?" in found.notices[0].remedy
     assert "did you mean" not in found.notices[1].remedy
+
+
+def test_a_slug_one_slip_away_from_a_known_one_is_asked_about():
+    found = reviewed(cup(model="flux-prro"), cup(model="flux-prro"), cup(model="flux-pro2"))
+    (slip,) = found.slips
+    assert (slip.slug, slip.known) == ("flux-prro", "flux-pro")
+    assert slip.problem in found.notices
+    assert slip.problem.key == "jobs[0].model"
+    asked = "is the model flux-prro meant to be flux-pro? Only flux-pro is in the catalogue"
+    assert slip.problem.what == asked
+    assert slip.problem.remedy == "write flux-pro, or leave it: its jobs are submitted as they are"
+
+
+PRICED = {
+    "prompt": Parameter("prompt", ParameterType.STRING),
+    "duration": Parameter(
+        "duration", ParameterType.INTEGER, default=10, has_default=True, affects_price=True
+    ),
+    "resolution": Parameter("resolution", ParameterType.STRING, affects_price=True),
+}
+FILMS = Catalog(
+    {
+        "films": replace(load().get("flux-pro"), slug="films", parameters=PRICED),
+        "old": replace(load().get("flux-pro"), slug="old", is_deprecated=True),
+    }
+)
+
+
+def test_parameters_that_change_the_price_are_named_where_they_are_left_out():
+    """Also of the many jobs of one entry that take the quick way."""
+
+    def film(name="film-{n}", **params):
+        params = {"prompt": "{n}", **params}
+        return cup(model="films", id=name, matrix={"n": ["a", "b", "c"]}, params=params)
+
+    (notice,) = reviewed(film(), film(name="again-{n}"), known=FILMS).notices
+    assert notice.what == (
+        "films: duration (default 10), resolution change the price and are left to the service's "
+        "default"
+    )
+    assert notice.key == "jobs[0].model"
+    (notice,) = reviewed(film(duration=5), known=FILMS).notices
+    assert notice.what.startswith("films: resolution changes the price and is left")
+    assert reviewed(film(duration=5, resolution="{n}"), known=FILMS).notices == ()
+
+
+def test_a_deprecated_model_is_named_once():
+    many = {"id": "old-{n}", "matrix": {"n": ["a", "b", "c"]}, "params": {"prompt": "{n}"}}
+    jobs = [cup(model="old", **many), cup(model="old")]
+    (notice,) = reviewed(*jobs, known=FILMS).notices
+    assert "calls the model old deprecated" in notice.what
 
 
 def test_under_a_cap_an_unknown_price_is_noticed():
