@@ -120,9 +120,38 @@ def test_any_failure_can_be_set(text):
     assert (failed.status, read(failed)["error"]) == (422, text)
 
 
-def test_the_catalogue_is_listed():
-    rows = read(caller().get("/inference-model-information/list"))
-    assert {"flux-pro", "flux-kontext-pro"} <= {row["slug"] for row in rows}
+LIST = "/inference-model-information/list"
+
+
+def test_the_models_are_listed_without_a_key_and_whatever_the_limit():
+    client = caller(deprecated_models=["old"], extra_models=["new"], rate_limit=1)
+    for _ in range(3):
+        assert client.call("GET", LIST, headers={}).status == 200
+    (rows,) = read(client.call("GET", LIST, headers={})).values()
+    found = {row["slug"]: row for row in rows}
+    assert {"flux-pro", "flux-kontext-pro", "old", "new"} <= found.keys()
+    assert [slug for slug, row in found.items() if row["is_depreciated"]] == ["old"]
+    steps = found["flux-pro"]["parameters"]["steps"]
+    assert (steps["default"], steps["min"], steps["max"]) == (25, 1, 50)
+    assert (steps["isRequired"], steps["component"]) == (False, "slider")
+
+
+def test_llms_txt_is_a_table_without_a_key():
+    client = caller(models={"mine": {"price_usd": 0.000003, "latency_s": 63}})
+    reply = client.call("GET", "/llms.txt", headers={})
+    assert reply.headers["content-type"] == "text/plain; charset=utf-8"
+    lines = reply.body.decode().splitlines()
+    assert "| mine | mine | - | text to image | $0.000003 | 1m 3s |" in lines
+    assert client.call("POST", "/llms.txt", headers={}).status == 405
+
+
+@pytest.mark.parametrize("path", [LIST, "/llms.txt"])
+def test_what_is_published_may_take_other_forms(path):
+    assert b"<html>" in caller(catalog_form="html").call("GET", path).body
+    assert b"flux-pro" not in caller(catalog_form="no_list").call("GET", path).body
+    broken = caller(catalog_form="broken_rows").call("GET", path).body
+    assert b"flux-pro" in broken
+    assert broken.count(b"no") > caller().call("GET", path).body.count(b"no")
 
 
 def test_uploads_get_a_public_address_by_their_content():

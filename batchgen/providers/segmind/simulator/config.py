@@ -174,6 +174,11 @@ class SimulatorConfig(BaseModel):
     """Models that answer 403."""
     retired_models: frozenset[str] = frozenset()
     """Models that answer 410."""
+    deprecated_models: frozenset[str] = frozenset()
+    """Models that the list of models calls deprecated; they work as before."""
+    catalog_form: Literal["usual", "broken_rows", "no_list", "html"] = "usual"
+    """What the list of models and llms.txt look like: with rows that nobody can read among the
+    others, without any row, or a web page in their stead."""
     late_validation: bool = False
     """Accept bad parameters, and report them later as FAILED."""
 

@@ -26,8 +26,12 @@ from batchgen.providers.segmind.simulator.limits import RequestWindow
 from batchgen.providers.segmind.simulator.media.outputs import Render
 from batchgen.providers.segmind.simulator.media.shelf import MediaIndex
 from batchgen.providers.segmind.simulator.messages import ApiRefusal, ReceivedRequest, Reply
+from batchgen.providers.segmind.simulator.published import llms_text, model_list
 from batchgen.providers.segmind.simulator.results import ResultWriter, View
 from batchgen.providers.segmind.simulator.uploads import Uploads
+
+_PUBLIC = frozenset({Endpoint.CATALOG, Endpoint.LLMS})
+"""Calls that need no key, and that no limit counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +79,7 @@ class Router:
             Endpoint.CREDITS: self._credits,
             Endpoint.UPLOAD: self._upload,
             Endpoint.CATALOG: self._models,
+            Endpoint.LLMS: self._llms,
         }
 
     def answer(self, call: ReceivedCall) -> Reply:
@@ -85,8 +90,9 @@ class Router:
                 return unrouted_reply()
             if call.request.method != call.route.method:
                 return html_reply(405)
-            checks.check_key(self._config, call.request)
-            self._window.admit(call.route.place, call.now)
+            if call.route.place not in _PUBLIC:
+                checks.check_key(self._config, call.request)
+                self._window.admit(call.route.place, call.now)
             reply = self._handlers[call.route.place](call)
         except ApiRefusal as refusal:
             reply = refusal.reply
@@ -173,17 +179,10 @@ class Router:
         return json_reply(200, {key: told, "message": "Files uploaded"})
 
     def _models(self, _call: ReceivedCall) -> Reply:
-        rows = [
-            {
-                "slug": model.slug,
-                "name": model.name,
-                "price_usd": model.price_usd,
-                "latency_s": model.latency_s,
-                "output": model.output.name,
-            }
-            for model in self._catalog
-        ]
-        return json_reply(200, rows)
+        return model_list(self._config, self._catalog)
+
+    def _llms(self, _call: ReceivedCall) -> Reply:
+        return llms_text(self._config, self._catalog)
 
     def _view(self, call: ReceivedCall) -> View:
         return View(call.now, self._engine.credits_usd(call.now), call.rule)

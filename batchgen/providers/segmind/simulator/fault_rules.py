@@ -40,6 +40,8 @@ class Endpoint(StrEnum):
     """POST /upload-asset"""
     CATALOG = "catalog"
     """GET /inference-model-information/list"""
+    LLMS = "llms"
+    """GET /llms.txt"""
     CDN = "cdn"
     """A download, from the CDN's own origin"""
     ANY = "any"

@@ -13,6 +13,7 @@ _FIXED = {
     ("v1", "get-user-credits"): ("GET", Endpoint.CREDITS),
     ("upload-asset",): ("POST", Endpoint.UPLOAD),
     ("inference-model-information", "list"): ("GET", Endpoint.CATALOG),
+    ("llms.txt",): ("GET", Endpoint.LLMS),
     ("inference-request", "request-history"): ("GET", Endpoint.HISTORY),
 }
 
