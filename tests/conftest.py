@@ -9,6 +9,9 @@ from collections.abc import Generator
 import pytest
 from hypothesis import HealthCheck, settings
 
+# What somebody's own `batchgen models --update` wrote is nothing to a test.
+os.environ["BATCHGEN_MODELS"] = "/nonexistent"
+
 # A loaded machine generates slowly: that is no fault of a strategy, and no test asserts times.
 # `make test` has minutes for everything: HYPOTHESIS=thorough looks at more examples.
 PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])

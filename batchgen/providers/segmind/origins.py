@@ -12,3 +12,5 @@ DEFAULT_ORIGINS: Mapping[Host, str] = {
     Host.UPLOAD: "https://workflows-api.segmind.com",
 }
 """Segmind's own origins: the only ones the API key is ever sent to."""
+PAGES_ORIGIN = "https://www.segmind.com"
+"""Its web pages, llms.txt among them. The client that holds the key does not know it."""
