@@ -10,12 +10,12 @@ from typing import Any, Literal, TypedDict, Unpack
 
 from batchgen.api.plain import PARAMS, ROWS, SETTINGS, PlainKind, plain
 from batchgen.app.manifest_file import ManifestFile, checked, refusal
+from batchgen.app.models.catalogue import catalog_for
 from batchgen.core.manifest.schema import Manifest, parse_manifest
 from batchgen.core.manifest.text.locations import ManifestText
 from batchgen.core.manifest.validate.review import Text
 from batchgen.errors import ManifestError, Problem
 from batchgen.outputs.reading import own_folders
-from batchgen.providers.segmind.catalog import load
 from batchgen.sources.input_files import FileInputs
 from batchgen.sources.rows.spooled import Spool, SpooledSources
 from batchgen.store.sqlite.inputs import open_known_inputs
@@ -135,5 +135,5 @@ class Batch:
         own = own_folders(manifest.output.dir, self._folder, directory)
         files = SpooledSources(self._folder, self._spool, own)
         inputs = FileInputs(self._folder, partial(open_known_inputs, directory.state))
-        text = Text(manifest, load(), ManifestText(), files, inputs)
+        text = Text(manifest, catalog_for(self._folder), ManifestText(), files, inputs)
         return checked(self._folder / f"batch {manifest.name}", text, files, inputs)

@@ -9,6 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from batchgen.app.models.catalogue import catalog_for
+from batchgen.core.catalog.model import Catalog
 from batchgen.core.jobs.spec import JobSpec
 from batchgen.core.manifest.from_failures import KEY, is_report
 from batchgen.core.manifest.rows.row import SourceError
@@ -17,7 +19,6 @@ from batchgen.core.manifest.text.locations import MAX_PROBLEMS, Below, ManifestT
 from batchgen.core.manifest.validate.review import Reviewer, Slip, Text
 from batchgen.errors import ManifestError, Problem
 from batchgen.outputs.reading import own_folders
-from batchgen.providers.segmind.catalog import Catalog, load
 from batchgen.sources.input_files import FileInputs
 from batchgen.sources.rows import FileSources, Stamp
 from batchgen.sources.yaml.document import read_document
@@ -121,20 +122,28 @@ def load_manifest(
     run_dir: Path | None = None,
     lazily: bool = False,
 ) -> ManifestFile:
-    """Read and check a manifest against a catalogue, by default the one that ships.
+    """Read and check a manifest against a catalogue, by default the one that holds for its folder.
 
     Local files that its jobs name need not be read where the state of its run (in `run_dir`, else
     where it is by default) knows them, or `lazily` where it cannot know them.
     Every job is checked where they are no more than `FIRST_JOBS`, else the first of them.
-    Raises `ManifestError` with all problems of the first of three stages that has any: YAML, shape
-    of the manifest, jobs. At most `MAX_PRINTED` are told, and the number of the others.
+    Raises `ManifestError` with all problems of the first stage that has any: YAML, shape of the
+    manifest, the user's own models, jobs. At most `MAX_PRINTED` are told, and how many more.
     """
     manifest, source = read_manifest(path)
     directory = RunDirectory(run_dir) if run_dir else default_directory(manifest.name)
     files = FileSources(path.parent, own_folders(manifest.output.dir, path.parent, directory))
     inputs = FileInputs(path.parent, partial(open_known_inputs, directory.state), lazily=lazily)
-    models = load() if catalog is None else catalog
+    models = _catalog(path.parent) if catalog is None else catalog
     return checked(path, Text(manifest, models, source, files, inputs), files, inputs)
+
+
+def _catalog(folder: Path) -> Catalog:
+    """That of a folder. Raises `ManifestError`."""
+    try:
+        return catalog_for(folder)
+    except ManifestError as error:
+        raise refusal(error.problems) from error
 
 
 def checked(path: Path, text: Text, files: FileSources, inputs: FileInputs) -> ManifestFile:

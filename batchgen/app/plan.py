@@ -10,6 +10,7 @@ from pathlib import Path
 from batchgen.app.manifest_file import ManifestFile
 from batchgen.app.options import RunOptions
 from batchgen.app.outputs import default_run_directory
+from batchgen.core.catalog.model import Catalog, LatencyGuesses
 from batchgen.core.forecast.duration import RunLimits, Span
 from batchgen.core.forecast.forecast import Forecast
 from batchgen.core.forecast.upload_volume import UploadVolume
@@ -84,7 +85,8 @@ def plan_of(path: Path, options: RunOptions) -> RunPlan:
     forecast, prospect, uploaded = _forecast(manifest, directory, options.limit)
     if prospect is None or prospect.notes.get(SERVICE_NOTE) != REHEARSAL_NAME:
         refuse_unusable()
-    latencies, pace = _latencies(prospect), _pace(manifest, options)
+    latencies = _latencies(manifest.text.catalog, prospect)
+    pace = _pace(manifest, options)
     work = works(forecast, latencies, pace)
     uploads = forecast.upload_volume.without(uploaded)
     whole = span(work, pace, uploads[0])
@@ -112,31 +114,28 @@ def _forecast(
     from batchgen.core.forecast.diff import JobDiff
     from batchgen.core.forecast.forecast import Forecast
     from batchgen.core.forecast.upload_volume import UploadVolume
-    from batchgen.providers.segmind import catalog
     from batchgen.store.sqlite.plan import PlanQueries
     from batchgen.store.sqlite.schema import is_begun
 
     if not is_begun(directory.state):
-        forecast = Forecast(catalog.load(), limit=limit)
+        forecast = Forecast(manifest.text.catalog, limit=limit)
         for spec in manifest.jobs():
             forecast.add(spec, JobDiff.NEW)
         return forecast, None, UploadVolume()
     with closing(PlanQueries(directory.state)) as reader:
         prospect = reader.prospect()
-        forecast = Forecast(catalog.load(), prospect.experience, limit)
+        forecast = Forecast(manifest.text.catalog, prospect.experience, limit)
         for spec, standing in reader.standings(manifest.jobs()):
             forecast.add(spec, standing)
         return forecast, prospect, reader.uploaded()
 
 
-def _latencies(prospect: Prospect | None) -> Latencies:
+def _latencies(catalog: Catalog, prospect: Prospect | None) -> Latencies:
     """What a run would begin with."""
-    from batchgen.core.catalog.model import LatencyGuesses
     from batchgen.core.scheduling.latency import Latencies
     from batchgen.core.scheduling.learned import LATENCIES_NOTE
-    from batchgen.providers.segmind import catalog
 
-    latencies = Latencies(LatencyGuesses(catalog.load()))
+    latencies = Latencies(LatencyGuesses(catalog))
     if prospect is not None:
         latencies.load(prospect.notes.get(LATENCIES_NOTE))
     return latencies

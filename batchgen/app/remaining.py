@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 
-from batchgen.core.catalog.model import LatencyGuesses
+from batchgen.app.models.catalogue import catalog_for
+from batchgen.core.catalog.model import Catalog, LatencyGuesses
 from batchgen.core.forecast.diff import JobDiff
 from batchgen.core.forecast.duration import span, works
 from batchgen.core.forecast.forecast import Forecast, ModelForecast
 from batchgen.core.forecast.run_settings import budget_of, pace_of
 from batchgen.core.scheduling.latency import Latencies
 from batchgen.core.scheduling.learned import LATENCIES_NOTE
-from batchgen.providers.segmind import catalog
 from batchgen.store.sqlite.status import StatusQueries
 
 
 def by_budget_s(reader: StatusQueries, notes: Mapping[str, str]) -> float | None:
     """Seconds for all that is left, under the limits of the last run and with the latencies
     learned; None where nothing is left."""
-    models = catalog.load()
+    models = _known_models()
     forecast = Forecast(models)
     for left in reader.left():
         counted = ModelForecast(left.model, bytes_a_job=0.0, is_size_known=False)
@@ -32,6 +33,12 @@ def by_budget_s(reader: StatusQueries, notes: Mapping[str, str]) -> float | None
     latencies.load(notes.get(LATENCIES_NOTE))
     pace = pace_of(budget_of(notes))
     return span(works(forecast, latencies, pace), pace).time_s
+
+
+@cache
+def _known_models() -> Catalog:
+    """Read once: a page asks every few seconds."""
+    return catalog_for()
 
 
 def eta_s(

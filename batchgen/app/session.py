@@ -192,7 +192,7 @@ class Session:
         self, options: RunOptions, speed: float, *, submits: bool = True
     ) -> SchedulerState:
         """What the scheduler begins with. Credits are of interest to whoever `submits`."""
-        cap = options.cap_usd(self.manifest.manifest)
+        cap, catalog = options.cap_usd(self.manifest.manifest), self.manifest.text.catalog
         rates = await self._rates(options)
         money = Money.of(cap, self.totals, await self.state.active())
         money.allow_unknown = options.allow_unknown_price
@@ -203,12 +203,10 @@ class Session:
             capabilities=self.service.capabilities,
             money=money,
             gates=Gates(options.gate_patience(remote=self.directory.bucket is not None)),
-            latencies=Latencies(
-                LatencyGuesses(self.service.load_catalog(), speed), DEFAULT_LATENCY_S / speed
-            ),
+            latencies=Latencies(LatencyGuesses(catalog, speed), DEFAULT_LATENCY_S / speed),
             prefetch=Prefetch(options.limit),
             wants_credits=submits and self.service.capabilities.has_credits,
-            kinds=kinds_of(self.service.load_catalog().first_hand()),
+            kinds=kinds_of(catalog.first_hand()),
         )
         note = self.state.note
         scheduler.load(await note(LATENCIES_NOTE), await note(PRICES_NOTE), await note(MEDIA_NOTE))
@@ -219,7 +217,7 @@ class Session:
 
     async def held(self) -> tuple[HeldModel, ...]:
         """The models whose jobs are on hold, in words."""
-        slugs = (model.slug for model in self.service.load_catalog())
+        slugs = self.manifest.text.catalog.slugs
         return in_words(await self.state.held(), slugs, self.manifest.path.name)
 
     def exit_code(self, end: RunEnd, counts: dict[JobState, int]) -> ExitCode:

@@ -75,10 +75,10 @@ class SlugType(click.ParamType):  # type: ignore[type-arg]  # the same
         incomplete: str,
     ) -> list[CompletionItem]:
         """The slugs that begin so; where none does, files, where they are possible."""
-        from batchgen.providers.segmind.catalog import load
+        from batchgen.app.models.catalogue import catalog_for
 
-        slugs = sorted(model.slug for model in load() if model.slug.startswith(incomplete))
-        found = [CompletionItem(slug) for slug in slugs]
+        slugs = catalog_for().slugs
+        found = [CompletionItem(slug) for slug in slugs if slug.startswith(incomplete)]
         return found or [CompletionItem(incomplete, type="file")] * self._or_file
 
 

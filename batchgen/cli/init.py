@@ -108,11 +108,11 @@ def _of_rows(what: str, slug: str, output: Path) -> str:
 
 def _start(slug: str, name: str, made_by: str, output: Path) -> Start:
     """Raises `UserError` for what cannot be a slug."""
+    from batchgen.app.models.catalogue import catalog_for
     from batchgen.core.manifest.scaffold.manifest_text import Start, name_of
     from batchgen.core.manifest.text.fields import is_slug
-    from batchgen.providers.segmind import catalog
 
-    known = catalog.load()
+    known = catalog_for(Path() if str(output) == "-" else output.parent)
     model = known.get(slug)
     if not is_slug(slug):
         raise UserError(
