@@ -72,7 +72,7 @@ def test_on_a_terminal_there_is_a_bar(place, service, terminal):
 
 def test_on_a_terminal_jobs_on_hold_are_told_as_well(place, simulate, terminal):
     there = place.at(simulate())
-    manifest = there.manifest(3, defaults={"model": "flux-kontex-dev"})
+    manifest = there.manifest(3, defaults={"model": "flux-kontex-devv"})
     screen, running = terminal(there, "run", manifest, "--patience", "1")
     with running:
         shown = screen.rest()
