@@ -19,7 +19,7 @@ from batchgen.app.options import RunOptions
 from batchgen.app.outputs import opened_outputs, set_aside
 from batchgen.app.service import ServiceAccess
 from batchgen.app.stopping import Signals, Stopping, interruptible
-from batchgen.core.catalog.kinds import kinds_of
+from batchgen.core.catalog.kinds import ModelKinds
 from batchgen.core.catalog.model import LatencyGuesses
 from batchgen.core.common.exit_codes import ExitCode
 from batchgen.core.forecast.run_settings import SETTINGS_NOTE
@@ -206,7 +206,7 @@ class Session:
             latencies=Latencies(LatencyGuesses(catalog, speed), DEFAULT_LATENCY_S / speed),
             prefetch=Prefetch(options.limit),
             wants_credits=submits and self.service.capabilities.has_credits,
-            kinds=kinds_of(catalog.first_hand()),
+            kinds=ModelKinds(catalog),
         )
         note = self.state.note
         scheduler.load(await note(LATENCIES_NOTE), await note(PRICES_NOTE), await note(MEDIA_NOTE))

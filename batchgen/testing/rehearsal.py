@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import anyio
 
 from batchgen.app.stopping import POSTS_WITHIN_S
-from batchgen.core.catalog.kinds import kinds_of
+from batchgen.core.catalog.kinds import ModelKinds
 from batchgen.core.catalog.model import LatencyGuesses
 from batchgen.core.jobs.job import Job, JobState
 from batchgen.core.jobs.lifecycle import INTERRUPTED
@@ -269,7 +269,7 @@ def _board(
         money=money,
         gates=Gates(scenario.patience),
         latencies=Latencies(LatencyGuesses(catalog.load())),
-        kinds=kinds_of(catalog.load()),
+        kinds=ModelKinds(catalog.load()),
     )
     scheduler.load(ledger.note(LATENCIES_NOTE), ledger.note(PRICES_NOTE), ledger.note(MEDIA_NOTE))
     scheduler.clocks.load(ledger.note(CLOCKS_NOTE), now, carries_on=carries_on)

@@ -33,7 +33,7 @@ def catalog_for(folder: Path | None = None) -> Catalog:
         return shipped
     pages = {model.slug: model for model in shipped}
     stamp = f"{shipped.stamp}\n{listed.stamp}\n{digest}"
-    return Catalog(LayeredModels(pages, listed, own), stamp, {*pages, *own})
+    return Catalog(LayeredModels(pages, listed, own), stamp)
 
 
 def _own_models(folder: Path) -> tuple[dict[str, ModelFacts], str]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator, Mapping
 
-from batchgen.core.catalog.model import Model
+from batchgen.core.catalog.model import Catalog, Model
 from batchgen.core.jobs.spec import ModelKind
+from batchgen.core.media.formats import FILE, TEXT
 
 _OF_MEDIA = frozenset({
     "aspect_ratio", "width", "height", "num_images", "image_size", "megapixels", "output_quality",
@@ -21,21 +22,38 @@ _OF_TEXT = frozenset({
 
 
 def kind_of(model: Model) -> ModelKind:
-    """What a model makes: as its page says, unless that says text and the parameters do not.
+    """What a model makes: as its page, or the service's list, says, unless its parameters do not.
 
     A page may say text of a model that makes pictures; of one whose parameters tell nothing nobody
-    knows.
+    knows. The list may be wrong about media as well.
     """
-    if model.makes_media:
-        return ModelKind.MEDIA
     is_of_media = not _OF_MEDIA.isdisjoint(model.parameters)
     is_of_text = not _OF_TEXT.isdisjoint(model.parameters)
+    if model.output not in {TEXT, FILE}:
+        is_doubted = model.is_third_hand and is_of_text and not is_of_media
+        return ModelKind.UNKNOWN if is_doubted else ModelKind.MEDIA
     if is_of_media is is_of_text:
         return ModelKind.UNKNOWN
     return ModelKind.MEDIA if is_of_media else ModelKind.TEXT
 
 
-def kinds_of(models: Iterable[Model]) -> dict[str, ModelKind]:
-    """The kinds that are known, by slug."""
-    kinds = {model.slug: kind_of(model) for model in models}
-    return {slug: kind for slug, kind in kinds.items() if kind is not ModelKind.UNKNOWN}
+class ModelKinds(Mapping[str, ModelKind]):
+    """The kind of each model of a catalogue, where it is known; read when asked for."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+        self._found: dict[str, ModelKind] = {}
+
+    def __getitem__(self, slug: str) -> ModelKind:
+        if slug not in self._found:
+            model = self._catalog.get(slug)
+            self._found[slug] = ModelKind.UNKNOWN if model is None else kind_of(model)
+        if self._found[slug] is ModelKind.UNKNOWN:
+            raise KeyError(slug)
+        return self._found[slug]
+
+    def __iter__(self) -> Iterator[str]:
+        return (slug for slug in self._catalog.slugs if slug in self)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)

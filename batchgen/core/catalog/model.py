@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Any
 
 from batchgen.core.jobs.spec import Mode
-from batchgen.core.media.formats import AUDIO, FILE, IMAGE, MODEL, TEXT, VIDEO, Family
+from batchgen.core.media.formats import AUDIO, IMAGE, MODEL, TEXT, VIDEO, Family
 
 _LONGEST_SLIP = 100
 _FROM_TEXT_S = {IMAGE: 7.0, VIDEO: 140.0, TEXT: 9.0, AUDIO: 15.0, MODEL: 37.0}
@@ -108,11 +108,6 @@ class Model:
         return self.source is Source.LIST
 
     @property
-    def makes_media(self) -> bool:
-        """Whether it is sure that it returns pictures, films, sounds or 3D models."""
-        return self.output not in {TEXT, FILE} and not self.is_third_hand
-
-    @property
     def is_remarkable(self) -> bool:
         """Whether there may be something to say of it that is not about a value of a parameter."""
         return self.is_deprecated or any(p.affects_price for p in self.parameters.values())
@@ -134,16 +129,13 @@ class Catalog:
     """The known models. Any other slug is legal: the service has hundreds.
 
     `models` may read a model only when it is asked for; `stamp` is then a text that is another one
-    whenever any of them may be. `vouched` are the slugs of models that are not third hand.
+    whenever any of them may be.
     """
 
-    def __init__(
-        self, models: Mapping[str, Model], stamp: str = "", vouched: Iterable[str] | None = None
-    ) -> None:
+    def __init__(self, models: Mapping[str, Model], stamp: str = "") -> None:
         self._models = models
         self._stamp = stamp
         self.slugs = tuple(sorted(models))
-        self.vouched = self.slugs if vouched is None else tuple(sorted(vouched))
 
     @property
     def stamp(self) -> str:
@@ -166,11 +158,6 @@ class Catalog:
         if slug in self._models or len(slug) > _LONGEST_SLIP:
             return None
         return next((known for known in self.slugs if is_slip(slug, known)), None)
-
-    def first_hand(self) -> Iterator[Model]:
-        """The models of which more than the service's list tells."""
-        found = (self.get(slug) for slug in self.vouched)
-        return (model for model in found if model is not None and not model.is_third_hand)
 
     def __iter__(self) -> Iterator[Model]:
         return (self._models[slug] for slug in self.slugs if slug in self._models)

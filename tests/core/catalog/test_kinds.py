@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from batchgen.core.catalog.kinds import kind_of, kinds_of
-from batchgen.core.catalog.model import Model, Parameter, ParameterType
+from batchgen.core.catalog.kinds import ModelKinds, kind_of
+from batchgen.core.catalog.model import Catalog, Model, Parameter, ParameterType, Source
 from batchgen.core.jobs.spec import Mode, ModelKind
 from batchgen.core.media.formats import AUDIO, FILE, IMAGE, MODEL, TEXT, VIDEO
 
 
-def model(output, *names):
+def model(output, *names, source=Source.PAGE):
     parameters = {name: Parameter(name, ParameterType.STRING) for name in names}
-    return Model("a", "A", "", Mode.QUEUED, None, None, output, parameters, {})
+    return Model("a", "A", "", Mode.QUEUED, None, None, output, parameters, {}, source=source)
 
 
 @pytest.mark.parametrize(
@@ -34,5 +34,26 @@ def model(output, *names):
     ],
 )
 def test_a_page_is_believed_unless_its_parameters_tell_otherwise(output, names, kind):
+    kinds = ModelKinds(Catalog({"a": model(output, *names)}))
+
     assert kind_of(model(output, *names)) is kind
-    assert kinds_of([model(output, *names)]) == ({} if kind is ModelKind.UNKNOWN else {"a": kind})
+    assert dict(kinds) == ({} if kind is ModelKind.UNKNOWN else {"a": kind})
+    assert (len(kinds), kinds.get("a"), kinds.get("b")) == (
+        len(dict(kinds)),
+        dict(kinds).get("a"),
+        None,
+    )
+
+
+@pytest.mark.parametrize(
+    ("output", "names", "kind"),
+    [
+        (IMAGE, [], ModelKind.MEDIA),
+        (IMAGE, ["prompt", "seed"], ModelKind.MEDIA),
+        (VIDEO, ["messages"], ModelKind.UNKNOWN),
+        (VIDEO, ["messages", "fps"], ModelKind.MEDIA),
+        (TEXT, ["messages"], ModelKind.TEXT),
+    ],
+)
+def test_the_list_is_believed_unless_its_parameters_are_those_of_texts(output, names, kind):
+    assert kind_of(model(output, *names, source=Source.LIST)) is kind

@@ -73,8 +73,6 @@ def test_what_the_list_says_is_never_more_than_a_warning():
         assert found == Checker(model).check(params)
         assert {finding.severity for finding in found} == {Severity.WARNING}
         assert all("as the service's list" in finding.what for finding in found)
-    assert not model.makes_media
-    assert [model.slug for model in listed.first_hand()] == ["flux-pro"]
 
 
 def test_of_a_model_without_parameters_nothing_is_checked():
