@@ -117,6 +117,7 @@ async def opened_run(
         if options.needs_prices(manifest.manifest):
             refuse_unknown_prices(session.state)
         if service is None:
-            rehearsal = services.rehearsal(directory, options.speed)
+            models = manifest.text.catalog
+            rehearsal = services.rehearsal(directory, options.speed, models)
             service = await stack.enter_async_context(rehearsal)
         yield OpenRun(session, service, options)

@@ -10,6 +10,7 @@ from functools import partial
 from urllib.parse import urlsplit
 from zlib import crc32
 
+from batchgen.core.catalog.model import Catalog
 from batchgen.core.net.urls import is_loopback_host
 from batchgen.errors import SIMULATE, Option, UserError
 from batchgen.system.proxies import proxy_for_files
@@ -79,14 +80,17 @@ def refuse_unusable() -> None:
 
 
 @asynccontextmanager
-async def rehearsal(directory: RunDirectory, speed: float) -> AsyncIterator[ServiceAccess]:
-    """A simulator inside this process, which remembers its requests from run to run."""
+async def rehearsal(
+    directory: RunDirectory, speed: float, models: Catalog
+) -> AsyncIterator[ServiceAccess]:
+    """A simulator inside this process, which remembers its requests from run to run; `models` are
+    those that it knows, with their prices, latencies and kinds."""
     from batchgen.providers.segmind.simulator import SimulatorConfig
     from batchgen.providers.segmind.simulator.http.server import serve
 
     config = SimulatorConfig(speed=speed, unknown_models="accept")
     async with AsyncExitStack() as stack:
-        serving = partial(serve, config, journal=directory.rehearsal)
+        serving = partial(serve, config, journal=directory.rehearsal, models=models)
         try:
             port = _cdn_port(directory)
             running = await stack.enter_async_context(serving(cdn_port=port))

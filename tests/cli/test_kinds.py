@@ -85,3 +85,27 @@ def test_what_failed_and_was_tried_again_is_shown_apart(capsys):
     assert capsys.readouterr().out == (
         "  failed at first, free, and tried again: 12 (10 done, 2 failed)\n"
     )
+
+
+def test_a_rehearsal_makes_what_the_models_make_and_asks_their_prices(place):
+    """As the files beside the manifest say."""
+    models = place.path / "models"
+    models.mkdir()
+    parameters = "parameters:\n  prompt: {type: string, required: true}\n"
+    head = "slug: glot-1\noutput: text\nprice_usd: 0.002\n"
+    (models / "glot-1.yaml").write_text(head + parameters)
+    (models / "clip-2.yaml").write_text("slug: clip-2\noutput: video\nprice_usd: 0.4\n")
+    (models / "song-3.yaml").write_text("slug: song-3\noutput: audio\n")
+    entries = [
+        {"id": slug, "model": slug, "params": {"prompt": "a cup"}}
+        for slug in ("glot-1", "clip-2", "song-3")
+    ]
+    document = {"version": 1, "name": "kinds", "jobs": entries}
+
+    ended = place.inside("run", place.write("kinds.yaml", json.dumps(document)), *FREE)
+
+    assert ended.code == 0, ended.text
+    assert sorted(lines(place, "runs/kinds")) == [
+        "clip-2.mp4", "glot-1.txt", "glot-1~answer.json", "song-3.wav",
+    ]  # fmt: skip
+    assert "clip-2    1/1     $0.40" in ended.out

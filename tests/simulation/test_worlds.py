@@ -1,5 +1,5 @@
 """The service as it is known to be, played in virtual time: kinds of results, texts, workflows,
-credits that are reserved, failures that pass."""
+credits that are reserved, failures that pass. The list of models is played by `tests/cli`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from batchgen.core.jobs.job import JobState
-from batchgen.core.jobs.policies import Limits
+from batchgen.core.jobs.policies import Limits, RateScope
 from batchgen.core.jobs.spec import Mode
 from batchgen.core.media.formats import sniff
 from batchgen.core.scheduling.gates.gates import GateKind
@@ -19,6 +19,7 @@ from batchgen.testing.rehearsal import rehearse
 from tests.simulation.cases import played
 from tests.simulation.nights import PRICE_USD
 from tests.simulation.oracle import violations
+from tests.simulation.uploading import naming, path_of, picture
 from tests.simulation.worlds import WORKFLOW
 
 S = JobState
@@ -79,6 +80,65 @@ def test_credits_that_running_jobs_hold_come_back_with_them():
 
     assert rest(report, S.DONE) == (5,)
     assert report.service.ledger.count(Endpoint.SUBMIT, 402) >= 1
+
+
+# ------------------------------------------------------------------ 1.2: which calls count
+
+
+@pytest.mark.parametrize("scope", list(RateScope))
+def test_where_only_submits_count_polls_are_not_refused_and_no_limit_is_broken(scope):
+    """The tables of limits contradict each other; polls probably do not count."""
+    limits = Limits(concurrency=16, rate_scope=scope)
+    report = night(
+        30, plans={"limits": limits, "requests_per_minute": 50},
+        rate_limit=50, rate_limit_scope="submit", latency_s=5,
+    )  # fmt: skip
+
+    assert rest(report, S.DONE) == (30,)
+    assert report.service.ledger.count(status=429) == 0
+
+
+def test_polls_that_count_after_all_are_refused_for_nothing():
+    """The other reading: every GET counts, and ours did not know it."""
+    limits = Limits(concurrency=16, rate_scope=RateScope.SUBMIT)
+    scenario = played(
+        30, plans={"limits": limits, "requests_per_minute": 50}, rate_limit=50, latency_s=5
+    )
+
+    report = rehearse(scenario)
+
+    assert rest(report, S.DONE) == (30,)
+    assert len(report.service.ledger.bills) == 30
+
+
+# ------------------------------------------------------------------ 1.3: a result asked early
+
+
+@pytest.mark.parametrize("status", [200, 202, 404, 425])
+def test_a_result_that_is_asked_for_too_early_costs_nothing(status):
+    """Status polls that fail: the result is asked instead, while the request still runs."""
+    silent = FaultRule(where=Endpoint.POLL, kind=FaultKind.HTTP_503)
+    report = night(4, silent, early_result=status, latency_s=90)
+
+    assert rest(report, S.DONE) == (4,)
+    assert len(report.service.ledger.bills) == 4
+    assert report.service.ledger.count(Endpoint.RESULT, status) > (4 if status == 200 else 0)
+
+
+# ------------------------------------------------------------------ 1.5: the answer to an upload
+
+
+@pytest.mark.parametrize("key", ["file_urls", "urls", "fileUrls", "url"])
+def test_the_address_of_an_upload_is_taken_under_any_name(key):
+    scenario = played(3, upload_key=key)
+    specs = [naming(spec, [0]) for spec in scenario.specs]
+    scenario = replace(scenario, specs=specs, inputs={path_of(0): picture(0)})
+
+    report = rehearse(scenario)
+
+    assert violations(scenario, report) == []
+    assert rest(report, S.DONE) == (3,)
+    assert report.service.ledger.count(Endpoint.UPLOAD, 200) == 1
 
 
 # ------------------------------------------------------------------ 1.6: text models

@@ -111,7 +111,9 @@ def check_params(model: Model | None, params: Mapping[str, Any]) -> None:
 
     Raises `ParameterRefusal`.
     """
-    for parameter in model.parameters.values() if model else ():
+    # What only the service's list says of a model may be wrong.
+    known = model.parameters.values() if model and not model.is_third_hand else ()
+    for parameter in known:
         if parameter.name not in params:
             if parameter.required:
                 raise ParameterRefusal(400, f"Missing required parameter: {parameter.name}")

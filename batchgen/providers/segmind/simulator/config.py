@@ -209,6 +209,9 @@ class SimulatorConfig(BaseModel):
     """How long after its submission a request is not found yet."""
     status_lag_s: Seconds = 0.0
     """How long after its end a poll says PROCESSING."""
+    early_result: Literal[200, 202, 404, 425] = 200
+    """The status of a result that is asked for while the request runs: with its state under 200 or
+    202, or refused."""
     result_lag_s: Seconds = 0.0
     """How long after its end a result is not found yet."""
     request_ids: Literal["uuid", "hex"] = "uuid"

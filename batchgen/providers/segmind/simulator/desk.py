@@ -145,7 +145,17 @@ class Router:
         lag_s = math.inf if bill.outcome is Outcome.VANISHING else self._config.result_lag_s
         if bill.finished_at <= call.now < bill.finished_at + lag_s:
             return not_found_reply(bill.request_id)
-        return self._writer.result(bill, self._view(call))
+        reply = self._writer.result(bill, self._view(call))
+        return self._early(bill, reply) if call.now < bill.finished_at else reply
+
+    def _early(self, bill: Bill, reply: Reply) -> Reply:
+        """What a result is answered that is asked for while the request runs."""
+        status = self._config.early_result
+        if status == 404:
+            return not_found_reply(bill.request_id)
+        if status == 425:
+            return error_reply(425, "The result is not ready yet")
+        return replace(reply, status=status)
 
     def _remembered(self, call: ReceivedCall) -> Bill:
         """The record of a request: known, not too fresh (if so configured), not expired."""

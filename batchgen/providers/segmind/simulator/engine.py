@@ -17,6 +17,7 @@ from batchgen.providers.segmind.catalog import Catalog
 from batchgen.providers.segmind.simulator.checks import JsonBody
 from batchgen.providers.segmind.simulator.config import OutputShape, SimulatorConfig
 from batchgen.providers.segmind.simulator.ledger import Bill, BillingLedger, Outcome
+from batchgen.providers.segmind.simulator.media.shelf import settings_of
 
 BLOCKED = "Request blocked by content moderation (RAI): the prompt holds a blocked word"
 _MAX_SEED = 2**31
@@ -118,7 +119,7 @@ class Workers:
         if order.refused:
             outcome, error, latency_s = Outcome.FAILED, order.refused, 0.0
         started_at = max(now, self._free_at[0])
-        settings = self._config.settings(slug)
+        settings = settings_of(slug, self._config, self._catalog)
         return Bill(
             request_id=request_id,
             model=slug,

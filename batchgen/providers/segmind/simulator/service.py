@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from batchgen.core.catalog.model import Catalog
 from batchgen.core.jobs.spec import Mode
 from batchgen.providers.segmind import catalog
 from batchgen.providers.segmind.simulator import checks, faults
@@ -47,6 +48,7 @@ class Service:
     """One account at the service. `ledger` is what it really did: the oracle of tests.
 
     `render` makes the media that a body itself carries (base64); other media leave as references.
+    `models` are those it knows, by default the ones that ship.
     """
 
     def __init__(
@@ -56,11 +58,12 @@ class Service:
         started_at: float,
         urls: Urls,
         render: Render = tiny_media,
+        models: Catalog | None = None,
     ) -> None:
         self.config = config
         self.urls = urls
         self.ledger = BillingLedger(config.log_limit)
-        models = catalog.load()
+        models = catalog.load() if models is None else models
         self._engine = Workers(config, models, self.ledger)
         self._window = RequestWindow(config)
         self._faults = faults.FaultBook(config.faults, config.seed, started_at)

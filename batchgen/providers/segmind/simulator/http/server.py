@@ -21,6 +21,7 @@ from typing import Any
 
 from aiohttp import web
 
+from batchgen.core.catalog.model import Catalog
 from batchgen.errors import Problem, UserError
 from batchgen.providers.segmind.simulator.answers import error_reply
 from batchgen.providers.segmind.simulator.config import SimulatorConfig
@@ -74,10 +75,12 @@ async def serve(  # noqa: PLR0913  two addresses, and one place each for time an
     cdn_port: int = 0,
     journal: Path | None = None,
     clock: Clock | None = None,
+    models: Catalog | None = None,
 ) -> AsyncIterator[Running]:
     """Run a simulator until the block ends. Port 0 takes any free one.
 
-    With a `journal` it goes on where the last one with that file ended. Raises UserError when a
+    With a `journal` it goes on where the last one with that file ended. `models` are those it
+    knows, by default the ones that ship. Raises UserError when a
     port cannot be had, when pictures are to be drawn and Pillow is not installed, or (StateError)
     when the file is no journal.
     """
@@ -93,7 +96,7 @@ async def serve(  # noqa: PLR0913  two addresses, and one place each for time an
         if cdn2_socket:
             urls = replace(urls, cdn2=_origin(cdn2_socket))
         service = await asyncio.to_thread(
-            Service, config, started_at=clock(), urls=urls, render=studio.render
+            Service, config, started_at=clock(), urls=urls, render=studio.render, models=models
         )
         kept = await asyncio.to_thread(Journal.resume, journal, service) if journal else None
         if kept:

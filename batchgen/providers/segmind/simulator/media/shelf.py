@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any
 from zlib import crc32
 
-from batchgen.core.media.formats import BY_EXTENSION
+from batchgen.core.media.formats import AUDIO, BY_EXTENSION, MODEL, TEXT, VIDEO
 from batchgen.providers.segmind.catalog import Catalog
-from batchgen.providers.segmind.simulator.config import OutputShape, SimulatorConfig
+from batchgen.providers.segmind.simulator.config import ModelSettings, OutputShape, SimulatorConfig
 from batchgen.providers.segmind.simulator.fault_rules import CdnHost
 from batchgen.providers.segmind.simulator.ledger import Bill
 from batchgen.providers.segmind.simulator.media.tiny import DRAWN
@@ -39,6 +39,15 @@ _FORMATS: Mapping[OutputShape, str] = {
 }
 
 
+_BY_FAMILY: Mapping[str, ModelSettings] = {
+    TEXT.name: ModelSettings(shape=OutputShape.CHAT),
+    VIDEO.name: ModelSettings(shape=OutputShape.VIDEO),
+    AUDIO.name: ModelSettings(shape=OutputShape.VIDEO, format="wav"),
+    MODEL.name: ModelSettings(format="stl"),
+}
+"""How models of these families answer; all others make pictures."""
+
+
 @dataclass(frozen=True, slots=True)
 class MediaIndex:
     """Turns bills into media references and addresses, with the origins of the CDN in them."""
@@ -51,7 +60,7 @@ class MediaIndex:
 
     def shape(self, slug: str) -> OutputShape:
         """How a model's final body carries its media."""
-        return self.config.settings(slug).shape
+        return settings_of(slug, self.config, self.catalog).shape
 
     def urls(self, bill: Bill) -> list[str]:
         """Where the outputs of a job stand, in their order."""
@@ -77,7 +86,7 @@ class MediaIndex:
         """One output of a job."""
         params = bill.params()
         width, height = picture_size(params, self.config.megapixels)
-        settings = self.config.settings(bill.model)
+        settings = settings_of(bill.model, self.config, self.catalog)
         given = settings.format or _FORMATS.get(settings.shape)
         if settings.shape is OutputShape.LAST_FRAME and index:
             given = "png"
@@ -97,6 +106,14 @@ class MediaIndex:
         declared = model.parameters.get("output_format") if model else None
         wanted = params.get("output_format") or (declared.default if declared else None)
         return _DRAWN.get(str(wanted).lower(), "png")
+
+
+def settings_of(slug: str, config: SimulatorConfig, catalog: Catalog) -> ModelSettings:
+    """What is set for a model; of one that nothing is set for, by what it makes."""
+    known = catalog.get(slug)
+    if slug in config.models or known is None:
+        return config.settings(slug)
+    return _BY_FAMILY.get(known.output.name, config.settings(slug))
 
 
 def media_path(ref: MediaRef) -> str:
