@@ -26,7 +26,7 @@ function tilesOf(job) {
 function hold(job) {
   if (job.state !== "pending" && job.state !== "held") return;
   const held = summary.held.find((one) => one.model === job.model);
-  const reason = held ? `${held.reason}. ${held.remedy}` : undefined;
+  const reason = held ? `${held.reason}; ${held.remedy}` : undefined;
   if ((job.state === "held") === Boolean(held) && (!held || job.reason === reason)) return;
   Object.assign(job, held ? { state: "held", reason, why: held.reason } : { state: "pending", reason, why: undefined });
   for (const tile of tilesOf(job)) tiles.set(tile.id, tile);
