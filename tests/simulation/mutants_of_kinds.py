@@ -100,6 +100,13 @@ MUTANTS = (
         tests="tests/store/test_sqlite_ledger.py",
     ),
     Mutant(
+        "nameless-failure-is-tried-again",
+        "the row of a v1 call that failed is taken for that of the next one, which is paid twice",
+        "        may = failed.may_pass and bool(known_id)\n",
+        "        may = failed.may_pass\n",
+        tests="tests/providers/segmind/test_responses.py",
+    ),
+    Mutant(
         "failed-at-once-again",
         "what failed under load is submitted again in the same moment",
         "    retry_at = backoff_at(event.at, FAILED_TROUBLE + submits, job.key)\n",

@@ -137,7 +137,11 @@ def failures_without_end() -> list[Scenario]:
     return [
         Scenario(
             jobs(4, api),
-            service(failure_probability=1.0, failure_messages=("no worker was free",)),
+            service(
+                failure_probability=1.0,
+                failure_messages=("no worker was free",),
+                sync_failures_told=True,
+            ),
             Limits(concurrency=2, max_attempts=most),
             longest_process_s=SHORT_S,
         )

@@ -276,8 +276,9 @@ def submits(report):
 @pytest.mark.parametrize("api", list(Mode))
 def test_what_fails_under_load_is_tried_again_for_nothing(api):
     report = night(
-        20, api=api, failure_probability=0.4, failure_messages=["the worker ran out of memory"]
-    )
+        20, api=api, failure_probability=0.4, sync_failures_told=True,
+        failure_messages=["the worker ran out of memory"],
+    )  # fmt: skip
 
     done, failed = rest(report, S.DONE, S.FAILED)
     assert done > failed
@@ -303,6 +304,14 @@ def test_what_moderation_and_checks_refuse_is_never_tried_again(text, status):
     assert rest(report, S.FAILED) == (4,)
     assert submits(report) == 4
     assert {job.reason for job in report.jobs()} == {text}
+
+
+def test_a_v1_call_that_fails_and_names_no_request_is_not_tried_again():
+    """Its row of the history could be taken for that of the next call, whose answer is lost."""
+    report = night(api=Mode.BLOCKING, failure_probability=1.0, failure_messages=["no worker"])
+
+    assert rest(report, S.FAILED) == (4,)
+    assert submits(report) == 4
 
 
 @pytest.mark.parametrize("most", [1, 2, 3])

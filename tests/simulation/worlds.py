@@ -73,6 +73,7 @@ def failures_that_pass(scenario: Scenario, chance: random.Random) -> Scenario:
         failure_probability=chance.choice([0.3, 0.6, 1.0]),
         failure_messages=tuple(chance.sample(FAILURES, chance.choice([1, 2, 4]))),
         failed_status=chance.choice([200, 422]),
+        sync_failures_told=chance.random() < 0.7,
     )
 
 

@@ -110,7 +110,11 @@ def read_submit(
     is_v1 = job.api is Mode.BLOCKING
     body = outcome.object() if is_v1 and isinstance(outcome, Answer) else {}
     if word_of(body) is StateWord.FAILED and signal_of(outcome) in _BODY_DECIDES:
-        return Reading(_failed(job, body, now, CallKind.SUBMIT), {})
+        failed = _failed(job, body, now, CallKind.SUBMIT)
+        # One without an id is not tried again: its row of the history could be taken for the next.
+        known_id = _header_id(outcome.headers)
+        may = failed.may_pass and bool(known_id)
+        return Reading(replace(failed, request_id=known_id, may_pass=may), {})
     signal = _signal_of_media(outcome) if is_v1 else signal_of_answer(outcome)
     if signal is not Signal.OK or isinstance(outcome, TransportError):
         event = failed_call(CallKind.SUBMIT, job, outcome, signal, now)

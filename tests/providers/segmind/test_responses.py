@@ -291,6 +291,18 @@ def test_v1_without_anything_to_save_is_never_posted_again_for_that(body):
     assert apply(job(S.SUBMITTING, api=V1), event).after.state in {S.AMBIGUOUS, S.REJECTED}
 
 
+@pytest.mark.parametrize(("headers", "passes"), [({"x_request_id": "r-9"}, True), ({}, False)])
+@pytest.mark.parametrize("status", [200, 422])
+def test_a_v1_call_that_failed_is_tried_again_only_if_it_names_its_request(headers, passes, status):
+    """The row of one without a name could be taken for that of the next call."""
+    body = {"status": "FAILED", "error": "no worker was free"}
+
+    event = read_submit(job(S.SUBMITTING, api=V1), answer(body, status, **headers), NOW).event
+
+    assert (event.kind, event.may_pass) == (E.FAILED, passes)
+    assert event.request_id == headers.get("x_request_id", "")
+
+
 def test_v1_that_ran_and_failed_under_200_has_failed_and_is_not_saved_as_json():
     body = {"status": "FAILED", "error": "content blocked", "id": 5}
 

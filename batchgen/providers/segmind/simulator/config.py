@@ -214,6 +214,8 @@ class SimulatorConfig(BaseModel):
     202, or refused."""
     result_lag_s: Seconds = 0.0
     """How long after its end a result is not found yet."""
+    sync_failures_told: bool = False
+    """Whether a v1 answer that says FAILED has its request_id in `x-request-id`."""
     request_ids: Literal["uuid", "hex"] = "uuid"
     """Whether they have dashes."""
     status_origin: str = ""

@@ -100,7 +100,10 @@ class ResultWriter:
         told: dict[str, Any] = {"error": bill.error}
         if bill.model.startswith(WORKFLOWS):
             told = {"error_message": {"node": "image", "message": bill.error}}
-        return json_reply(status, {"status": self._word("FAILED"), **told, "metrics": _times(bill)})
+        is_told = bill.api is Mode.BLOCKING and self.shelf.config.sync_failures_told
+        headers = {"x-request-id": bill.request_id} if is_told else {}
+        body = {"status": self._word("FAILED"), **told, "metrics": _times(bill)}
+        return json_reply(status, body, headers)
 
     def _final(self, bill: Bill, view: View) -> dict[str, Any]:
         return {
