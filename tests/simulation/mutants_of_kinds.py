@@ -107,6 +107,13 @@ MUTANTS = (
         tests="tests/providers/segmind/test_responses.py",
     ),
     Mutant(
+        "failed-by-the-history-is-tried-again",
+        "a row of the history that says FAILED, perhaps another's, leads to one more submit",
+        "    may = call is not CallKind.HISTORY and not receipt.cost_usd and may_pass(said)\n",
+        "    may = not receipt.cost_usd and may_pass(said)\n",
+        tests="tests/providers/segmind/test_responses.py",
+    ),
+    Mutant(
         "failed-at-once-again",
         "what failed under load is submitted again in the same moment",
         "    retry_at = backoff_at(event.at, FAILED_TROUBLE + submits, job.key)\n",

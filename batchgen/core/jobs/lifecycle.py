@@ -43,7 +43,6 @@ TABLE: Mapping[JobState, Mapping[EventKind, JobState]] = {
         _E.RECOVERED: _S.FETCHING,
         _E.ABSENT: _S.PENDING,
         _E.FAILED: _S.FAILED,
-        _E.TRIED_AGAIN: _S.PENDING,
         _E.TROUBLE: _S.AMBIGUOUS,
         _E.HELD: _S.AMBIGUOUS,
         _E.SET_ASIDE: _S.UNKNOWN,
@@ -155,7 +154,7 @@ def _attempt_state(job: Job, event: Event) -> AttemptState | None:
     if job.state is JobState.SUBMITTING and event.kind in _RAN_AND_FAILED:
         return AttemptState.ACKED  # by the first API, which answers only when it is done
     if job.state is JobState.AMBIGUOUS:
-        if event.kind is EventKind.RECOVERED or event.kind in _RAN_AND_FAILED:
+        if event.kind in {EventKind.RECOVERED, EventKind.FAILED}:
             return AttemptState.ACKED
         if event.kind is EventKind.REFUSED:
             return AttemptState.ABSENT

@@ -353,10 +353,10 @@ def _row_urls(row: dict[str, Any]) -> list[str]:
 
 
 def _failed(job: Job, body: dict[str, Any], now: float, call: CallKind) -> FailedEvent:
-    """The history need not tell a reason: what it calls FAILED may be anything. What cost something
-    all the same is not tried again."""
+    """Tried again is only what the service itself says of this very request: a row of the history
+    may be another's. What cost something all the same is left alone."""
     said, receipt = error_text_of(body), read_receipt(body)
-    is_free = not (receipt.cost_usd or amount(body.get("credits_deduction")))
+    may = call is not CallKind.HISTORY and not receipt.cost_usd and may_pass(said)
     return FailedEvent(
         EventKind.FAILED,
         job.key,
@@ -364,7 +364,7 @@ def _failed(job: Job, body: dict[str, Any], now: float, call: CallKind) -> Faile
         said or "the service reported FAILED without a reason",
         response=Response(call, Signal.OK, now, said),
         receipt=receipt,
-        may_pass=is_free and (may_pass(said) if said else call is not CallKind.HISTORY),
+        may_pass=may,
     )
 
 

@@ -346,7 +346,6 @@ def test_the_next_try_for_a_result_comes_before_the_end_of_its_hour(state, chang
         (S.FETCHING, 1, 2, False, True, E.FAILED),
         (S.FETCHING, 1, 2, True, False, E.FAILED),
         (S.RECOVERING, 1, 2, True, True, E.TRIED_AGAIN),
-        (S.AMBIGUOUS, 1, 2, True, True, E.TRIED_AGAIN),
         # by the first API, whose submit is counted with its answer
         (S.SUBMITTING, 0, 2, True, True, E.TRIED_AGAIN),
         (S.SUBMITTING, 1, 2, True, True, E.FAILED),
