@@ -284,9 +284,14 @@ STATES_OF_3 = (
 VERIFIED = ", verified INTEGER NOT NULL DEFAULT 1 CHECK (verified IN (0, 1))"
 LABEL = ", label TEXT NOT NULL DEFAULT ''"
 TOKENS = ", input_tokens INTEGER, output_tokens INTEGER"
-SCHEMA_4 = SCHEMA.replace(LABEL, "").replace(TOKENS, "")
+TOKENS_INDEX = """
+CREATE INDEX jobs_by_tokens ON jobs (state, input_tokens, output_tokens) WHERE \
+(input_tokens IS NOT NULL OR output_tokens IS NOT NULL);
+"""
+SCHEMA_4 = SCHEMA.replace(LABEL, "").replace(TOKENS, "").replace(TOKENS_INDEX, "")
 SCHEMA_3 = SCHEMA_4.replace(among(JobState), STATES_OF_3).replace(VERIFIED, "")
 FORGET_5 = (
+    "DROP INDEX jobs_by_tokens",
     "ALTER TABLE outputs DROP COLUMN label",
     "ALTER TABLE jobs DROP COLUMN input_tokens",
     "ALTER TABLE jobs DROP COLUMN output_tokens",
@@ -477,7 +482,7 @@ def test_a_reader_takes_an_older_file_as_it_is(path):
 
 def test_another_schema_is_another_version():
     """Whoever changes the schema, or adds a state, has to say what becomes of older files."""
-    assert (VERSION, digest_of(SCHEMA)) == (5, "54750b356966a4b2")
+    assert (VERSION, digest_of(SCHEMA)) == (5, "69f715b7b152dcd3")
 
 
 def test_sets_of_states_are_conditions_in_the_order_of_their_definition():

@@ -66,6 +66,11 @@ TOKENS_SINCE = 5
 """The version since which tokens are counted."""
 _LABEL_OF_5 = "label TEXT NOT NULL DEFAULT ''"
 _TOKENS_OF_5 = ("input_tokens INTEGER", "output_tokens INTEGER")
+HAS_TOKENS = "(input_tokens IS NOT NULL OR output_tokens IS NOT NULL)"
+_INDEX_OF_5 = f"""
+CREATE INDEX jobs_by_tokens ON jobs (state, input_tokens, output_tokens) WHERE {HAS_TOKENS};
+"""
+"""Nearly all jobs are of models without tokens: these need not be looked through."""
 
 
 def _was(state: AttemptState) -> str:
@@ -112,7 +117,7 @@ CREATE TABLE jobs (
 ) STRICT;
 CREATE INDEX jobs_pending ON jobs (key) WHERE {is_pending()} AND listed = 1;
 CREATE INDEX jobs_active ON jobs (key) WHERE {is_under_way()};
-{_INDEXES_OF_2}
+{_INDEXES_OF_2}{_INDEX_OF_5}
 CREATE TABLE attempts (
   job_key INTEGER NOT NULL REFERENCES jobs (key),
   number INTEGER NOT NULL CHECK (number > 0),
@@ -186,7 +191,8 @@ _MIGRATIONS: Mapping[int, str] = {
     2: _INPUTS_OF_3,
     3: f"ALTER TABLE outputs ADD COLUMN {_VERIFIED_OF_4};{_STATES_OF_4}",
     4: f"ALTER TABLE outputs ADD COLUMN {_LABEL_OF_5};"
-    + "".join(f"ALTER TABLE jobs ADD COLUMN {column};" for column in _TOKENS_OF_5),
+    + "".join(f"ALTER TABLE jobs ADD COLUMN {column};" for column in _TOKENS_OF_5)
+    + _INDEX_OF_5,
 }
 """What makes a schema of one version into that of the next."""
 

@@ -8,6 +8,7 @@ from batchgen.core.jobs.job import AttemptState
 from batchgen.core.jobs.spec import Mode
 from batchgen.core.media.formats import BY_EXTENSION
 from batchgen.store.sqlite.queries import JobQueries
+from batchgen.store.sqlite.schema import HAS_TOKENS, TOKENS_SINCE
 from batchgen.store.sqlite.states import IS_ENDED, IS_PROBLEM, among, is_done, is_pending
 
 RECENT_S = 300.0
@@ -109,9 +110,11 @@ class StatusQueries(JobQueries):
 
     def tokens(self) -> tuple[int, int]:
         """Tokens that text models read and wrote, as their makers count them."""
+        if self._one("PRAGMA user_version") < TOKENS_SINCE:
+            return 0, 0
         told = self._rows(
             "SELECT coalesce(sum(input_tokens), 0), coalesce(sum(output_tokens), 0) "
-            f"FROM (SELECT {self._tokens()} FROM jobs WHERE {is_done()})"
+            f"FROM jobs WHERE {HAS_TOKENS} AND {is_done()}"
         )
         return next((int(read), int(written)) for read, written in told)
 
