@@ -210,7 +210,7 @@ def test_files_beside_the_manifest_lie_over_all(listed):
 def test_mistakes_of_these_files_are_the_manifests(place, service, command):
     (place.path / "models").mkdir()
     place.write("models/a.yaml", "slug: sdxl\nprice_usd: cheap\nlatncy_s: 3\n")
-    place.write("models/b.yaml", "- x\n")
+    place.write("models/b.yaml", "[\n{slug: x}]\n")
     place.write("models/c.yaml", "slug: x\nparameters: {a: {type: text, range: [5, 1]}}\n")
     path = place.manifest({"a": CUP})
     ended = place.at(service).inside(command, path)
@@ -219,6 +219,15 @@ def test_mistakes_of_these_files_are_the_manifests(place, service, command):
         assert told in ended.err
     assert "models/c.yaml:2:" in ended.err
     assert not (place.path / "runs").exists()
+
+
+def test_files_that_tell_of_no_model_of_the_service_are_somebody_elses(place):
+    """A folder of this name may hold weights and their settings."""
+    (place.path / "models").mkdir()
+    place.write("models/lora.yaml", "base: !checkpoint sdxl\nsteps: [1, 2\n")
+    ended = place.inside("plan", place.manifest({"a": CUP}))
+    assert ended.code == 0, ended.text
+    assert "lora.yaml has no `slug:`, so it tells of no model of the service" in ended.err
 
 
 def test_a_changed_file_is_another_catalogue(place, simulate):

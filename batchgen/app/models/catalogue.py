@@ -4,6 +4,7 @@ list said, over both the user's own files beside the manifest."""
 from __future__ import annotations
 
 import hashlib
+import re
 from pathlib import Path
 
 from batchgen.app.console import say
@@ -18,6 +19,8 @@ from batchgen.system.user_folder import models_folder
 
 _SUFFIXES = frozenset({".yaml", ".yml"})
 MAX_FILES = 2_000
+_TELLS_SLUG = re.compile(rb"""^[ \t{]*["']?slug["']?[ \t]*:""", re.MULTILINE)
+"""A folder of this name may hold somebody's own models, which are none of the service's."""
 
 
 def catalog_for(folder: Path | None = None) -> Catalog:
@@ -46,6 +49,9 @@ def _own_models(folder: Path) -> tuple[dict[str, ModelFacts], str]:
     for path in _files(folder):
         try:
             data = path.read_bytes()
+            if not _TELLS_SLUG.search(data):
+                say(f"note: {path} has no `slug:`, so it tells of no model of the service")
+                continue
             digest.update(f"{path.name}\0{len(data)}\0".encode("utf-8", "surrogateescape") + data)
             document = parse_document(data, str(path))
             source = ManifestText(str(path), document.positions)
