@@ -258,7 +258,9 @@ def test_a_job_under_way_cannot_be_rerun_yet(ledger, kinds):
 
 @pytest.mark.parametrize("on_change", OnChange)
 @pytest.mark.parametrize(
-    "kinds", [(E.INTENDED, E.REFUSED), (*SENT, E.FAILED)], ids=["refused", "ran and failed"]
+    "kinds",
+    [(E.INTENDED, E.REFUSED), (*SENT, E.FAILED), (*SENT, E.TRIED_AGAIN)],
+    ids=["refused", "ran and failed", "to be tried again"],
 )
 def test_a_failed_job_is_mended_by_editing_it(ledger, on_change, kinds):
     live(ledger, load(ledger, "b"), *kinds, reason="HTTP 400: seed")

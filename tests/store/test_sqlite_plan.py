@@ -28,6 +28,7 @@ HISTORIES = {
     "submitted": SENT,
     "finished": (*SENT, E.FINISHED),
     "again": (*SENT, E.GONE, E.AGAIN),
+    "tried again": (*SENT, E.TRIED_AGAIN),
     "failed": (*SENT, E.FAILED),
     "unknown": (E.INTENDED, E.UNCLEAR, E.SET_ASIDE),
     "lost": (*SENT, E.GONE, E.GIVEN_UP),
@@ -63,7 +64,7 @@ def test_unchanged_jobs_stand_as_they_are(path, ledger):
 
     assert Counter(told.values()) == {
         JobDiff.NEW: 1,
-        JobDiff.WAITING: 3,
+        JobDiff.WAITING: 4,
         JobDiff.UNDER_WAY: 3,
         JobDiff.FAILED: 1,
         JobDiff.UNKNOWN: 1,

@@ -21,7 +21,7 @@ from batchgen.store.sqlite.incoming import incoming
 from batchgen.store.sqlite.inputs import KnownInputs, forget_others, note_incoming
 from batchgen.store.sqlite.ledger import Ledger
 from batchgen.store.sqlite.rows import JOB_COLUMNS, job_of
-from batchgen.store.sqlite.states import is_free, is_pending, is_under_way
+from batchgen.store.sqlite.states import is_free, is_pending, is_uncharged, is_under_way
 
 MAX_NAMED = 20
 """How many ids of paid and changed jobs are named in a message."""
@@ -32,7 +32,7 @@ _CHANGED = "i.fingerprint <> j.fingerprint"
 _UNTOUCHED = f"({is_pending('j.state')} AND j.billable = 0)"
 _FREE = f"({_CHANGED} AND {_UNTOUCHED})"
 _BOUND = f"{_CHANGED} AND NOT {_UNTOUCHED}"
-_IS_FREE = is_free("j.state")
+_IS_FREE = f"({is_free('j.state')} OR {is_uncharged('j')})"
 _BOTH = "jobs j JOIN incoming i ON i.id = j.id"
 _SOME = 1_000
 """Changed jobs held in memory at once."""
@@ -143,7 +143,7 @@ def _settle_paid(ledger: Ledger, on_change: OnChange, now: float) -> tuple[str, 
             "UPDATE jobs AS j SET fingerprint = i.fingerprint FROM incoming i "
             f"WHERE i.id = j.id AND {_BOUND} AND NOT {_IS_FREE}"
         )
-    # A failed job was not charged: editing it is how one mends it.
+    # A job that failed was not charged: editing it is how one mends it.
     return _rerun(ledger, now)
 
 

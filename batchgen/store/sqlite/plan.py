@@ -19,7 +19,7 @@ from batchgen.core.scheduling.learned import prices_of
 from batchgen.store.sqlite.importer import fingerprint_of
 from batchgen.store.sqlite.ledger import Ledger
 from batchgen.store.sqlite.queries import JobQueries
-from batchgen.store.sqlite.states import is_done
+from batchgen.store.sqlite.states import is_done, is_uncharged
 
 _SOME = 1_000
 """Jobs that are looked up together, and held in memory."""
@@ -76,8 +76,8 @@ class PlanQueries(JobQueries):
 
     def _known(self, ids: Sequence[str]) -> dict[str, Known]:
         rows = self._rows(
-            "SELECT id, state, billable, fingerprint FROM jobs "
-            "WHERE id IN (SELECT value FROM json_each(?))",
+            f"SELECT id, state, CASE WHEN {is_uncharged('jobs')} THEN 0 ELSE billable END, "
+            "fingerprint FROM jobs WHERE id IN (SELECT value FROM json_each(?))",
             json.dumps(ids),
         )
         return {row[0]: Known(JobState(row[1]), row[2], row[3]) for row in rows}

@@ -59,6 +59,13 @@ def is_free(column: str = "state") -> str:
     return among(states_of(StateGroup.FAILED), column)
 
 
+def is_uncharged(job: str) -> str:
+    """A job, by the alias of its row, waits to be submitted again, and no attempt of it was or may
+    have been charged: the last one failed."""
+    charged = f"SELECT 1 FROM attempts a WHERE a.job_key = {job}.key AND a.cost_usd IS NOT 0"
+    return f"({is_pending(f'{job}.state')} AND {job}.billable > 0 AND NOT EXISTS ({charged}))"
+
+
 IS_ENDED = among(ENDED)
 IS_PROBLEM = among(PROBLEMS)
 """A job ended without files."""
