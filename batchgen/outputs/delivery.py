@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING
 from batchgen.core.jobs.job import SavedFile
 from batchgen.core.media.formats import kind_of
 from batchgen.core.media.texts import text_kind
+from batchgen.core.media.wholeness import of_bytes
 from batchgen.errors import BatchgenError, InternalError
 from batchgen.outputs.downloads import Fetched
-from batchgen.outputs.inspection import Claims, Flaw, Inspected, inspect, of_bytes, of_file
+from batchgen.outputs.inspection import Claims, Flaw, Inspected, inspect
 from batchgen.outputs.names import (
     candidates,
     earlier_candidates,
@@ -34,6 +35,7 @@ from batchgen.system.durable import (
     hash_of,
     holds,
     move_unless_taken,
+    of_file,
     open_folder,
     opened,
     start_sync,

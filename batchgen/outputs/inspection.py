@@ -7,12 +7,12 @@ so. Refused is only what surely is no output: nothing at all, and the error page
 from __future__ import annotations
 
 import mimetypes
-import os
 import re
 from dataclasses import dataclass
 from enum import StrEnum
 from urllib.parse import unquote, urlsplit
 
+from batchgen.core.media import wholeness
 from batchgen.core.media.formats import (
     BY_EXTENSION,
     BY_MIME,
@@ -46,7 +46,7 @@ class Flaw(StrEnum):
     """Why a file that is kept is not verified."""
 
     UNKNOWN = "its kind is not known here"
-    CUT = "by its own structure it ends early"
+    CUT = wholeness.CUT
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,16 +73,6 @@ class Inspected:
     width: int = 0
     height: int = 0
     flaw: Flaw | None = None
-
-
-def of_file(descriptor: int) -> ReadAt:
-    """How to read an open file."""
-    return lambda offset, count: os.pread(descriptor, count, offset)
-
-
-def of_bytes(data: bytes) -> ReadAt:
-    """How to read what is in memory."""
-    return lambda offset, count: data[offset : offset + count]
 
 
 def inspect(size: int, read_at: ReadAt, claims: Claims) -> Inspected:

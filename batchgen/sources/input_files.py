@@ -19,13 +19,13 @@ from batchgen.core.jobs.placeholders import MAX_INPUT_BYTES
 from batchgen.core.jobs.spec import InputFile
 from batchgen.core.manifest.expansion.input_files import InputError
 from batchgen.core.media.formats import SNIFF_BYTES, MediaType, is_whole, kind_of
-from batchgen.core.media.wholeness import ReadAt, has_png_end
+from batchgen.core.media.wholeness import CUT, ReadAt, has_png_end, of_bytes
 from batchgen.ports import InputLostError, KnownFiles
+from batchgen.system.durable import of_file
 
 _REMEMBERED = 20_000
 """Files of one manifest that are kept in memory: jobs that follow each other share theirs."""
 _RELATIVE = "mend the path: it is relative to the folder of the manifest"
-_CUT = "by its own structure it ends early"
 _OTHER_WAYS = "or give an http(s) URL or a data: URI"
 
 
@@ -136,11 +136,11 @@ class FileInputs:
                 if self._lazily and not may_be_known:
                     digest = hashlib.sha256(file.read(SNIFF_BYTES))
                     digest.update(f"\0unread\0{path}\0{seen.stamp}".encode("utf-8", "replace"))
-                    kind, is_cut = _inspected(seen.size, _reader_of(file.fileno()), lazily=True)
+                    kind, is_cut = _inspected(seen.size, of_file(file.fileno()), lazily=True)
                 else:
                     data = file.read(seen.size + 1)
                     digest = hashlib.sha256(data)
-                    kind, is_cut = _inspected(len(data), _reader_in(data))
+                    kind, is_cut = _inspected(len(data), of_bytes(data))
             unchanged = self._seen(path) == seen
         except OSError as error:
             raise _unreadable(path, error) from error
@@ -150,7 +150,7 @@ class FileInputs:
             what = f"{quoted(path)} is no picture, film or sound, as its bytes tell"
             raise InputError(what, "give a media file, such as PNG, JPEG, WebP, MP4 or WAV")
         if is_cut:
-            what = f"{quoted(path)} is cut: {_CUT}"
+            what = f"{quoted(path)} is cut: {CUT}"
             raise InputError(what, f"copy it again, or save it anew, {_OTHER_WAYS}")
         return InputFile(path, seen.size, kind.mime, digest.hexdigest(), seen.stamp)
 
@@ -192,9 +192,9 @@ class InputReader:
                 "take it as it is now"
             )
         # The state may know it from a version that did not look.
-        if _inspected(len(data), _reader_in(data))[1]:
+        if _inspected(len(data), of_bytes(data))[1]:
             raise InputLostError(
-                f"the file {quoted(file.path)} is cut: {_CUT}; put a whole one in its place, and "
+                f"the file {quoted(file.path)} is cut: {CUT}; put a whole one in its place, and "
                 "run again"
             )
         return base64.b64encode(data).decode("ascii")
@@ -212,14 +212,6 @@ def _inspected(
     if kind is None or (lazily and has_png_end(size, read_at)):
         return kind, False
     return kind, not is_whole(kind, size, read_at)
-
-
-def _reader_of(descriptor: int) -> ReadAt:
-    return lambda offset, count: os.pread(descriptor, count, offset)
-
-
-def _reader_in(data: bytes) -> ReadAt:
-    return lambda offset, count: data[offset : offset + count]
 
 
 def _unreadable(path: str, error: Exception) -> InputError:

@@ -17,6 +17,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from batchgen.core.media.wholeness import ReadAt
 from batchgen.errors import InternalError
 from batchgen.ports import SaveError, SaveFault
 
@@ -170,6 +171,11 @@ def start_sync(descriptor: int) -> None:
     """
     if _start_writing is not None:
         _start_writing(descriptor, 0, 0, _SYNC_FILE_RANGE_WRITE)
+
+
+def of_file(descriptor: int) -> ReadAt:
+    """How to read an open file."""
+    return lambda offset, count: os.pread(descriptor, count, offset)
 
 
 def hash_of(descriptor: int, size: int) -> str:

@@ -14,9 +14,10 @@ from batchgen.core.jobs.events import Change, EventKind
 from batchgen.core.jobs.job import Job, JobState, Outlook, SavedFile, Totals
 from batchgen.core.jobs.placeholders import Content, Uploaded
 from batchgen.core.jobs.spec import InputFile
+from batchgen.core.media.wholeness import of_bytes
 from batchgen.core.reconciliation.history import OwnRequest
 from batchgen.errors import DiskFullError
-from batchgen.outputs.inspection import Claims, inspect, of_bytes
+from batchgen.outputs.inspection import Claims, inspect
 from batchgen.ports import InputLostError, SaveError, SaveFault, SaveOrder
 from batchgen.store.sqlite.memory import MemoryLedger
 from batchgen.testing.world import Disk, World

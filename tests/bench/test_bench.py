@@ -8,7 +8,8 @@ import urllib.request
 
 import pytest
 
-from batchgen.outputs.inspection import Claims, inspect, of_bytes
+from batchgen.core.media.wholeness import of_bytes
+from batchgen.outputs.inspection import Claims, inspect
 from bench.harness import Batch, Goal, Row, Spread, compared, interleaved, service
 from bench.page import table, write_page
 from bench.server import Manners, Service, png, png_rest

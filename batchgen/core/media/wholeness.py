@@ -16,6 +16,9 @@ ReadAt = Callable[[int, int], bytes]
 WholeCheck = Callable[[int, ReadAt], bool]
 """Whether a file of so many bytes is complete."""
 
+CUT = "by its own structure it ends early"
+"""What to say of a file that is not."""
+
 TAIL_BYTES = 65_535 + 22
 """How much of a file's end is looked at: the closing mark of a ZIP may have a comment behind it."""
 MAX_BOXES = 100_000
@@ -32,6 +35,11 @@ _MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]", re.DOTALL)
 _SOS, _EOI = 0xDA, 0xD9
 _BARE_MARKERS = frozenset(range(0xD0, 0xD9)) | {0x01}
 """JPEG markers without a length: RST0 … RST7, SOI, TEM."""
+
+
+def of_bytes(data: bytes) -> ReadAt:
+    """How to read what is in memory."""
+    return lambda offset, count: data[offset : offset + count]
 
 
 def jpeg_end(size: int, read_at: ReadAt) -> bool:

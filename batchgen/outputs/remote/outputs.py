@@ -21,7 +21,8 @@ from typing import Self
 from anyio import to_thread
 
 from batchgen.core.jobs.job import SavedFile
-from batchgen.outputs.inspection import Claims, Flaw, Inspected, inspect, of_bytes, of_file
+from batchgen.core.media.wholeness import of_bytes
+from batchgen.outputs.inspection import Claims, Flaw, Inspected, inspect
 from batchgen.outputs.local import Fetcher, FileOutputs
 from batchgen.outputs.names import (
     candidates,
@@ -34,7 +35,7 @@ from batchgen.outputs.remote.faults import StoreError, StoreFault
 from batchgen.outputs.remote.marker import MARKER_NAME, marker_of
 from batchgen.outputs.remote.store import ObjectContent, Store, md5_of
 from batchgen.ports import SaveError, SaveFault, SaveOrder
-from batchgen.system.durable import disk_faults, hash_of
+from batchgen.system.durable import disk_faults, hash_of, of_file
 from batchgen.system.run_directory import RunDirectory
 
 MAPPED_BYTES = 4 * 2**20
