@@ -10,7 +10,7 @@ from pathlib import Path
 from batchgen.app.manifest_file import ManifestFile
 from batchgen.app.options import RunOptions
 from batchgen.app.outputs import default_run_directory
-from batchgen.core.catalog.model import Catalog, LatencyGuesses
+from batchgen.core.catalog.model import Catalog, latency_guesses
 from batchgen.core.forecast.duration import RunLimits, Span
 from batchgen.core.forecast.forecast import Forecast
 from batchgen.core.forecast.upload_volume import UploadVolume
@@ -135,7 +135,7 @@ def _latencies(catalog: Catalog, prospect: Prospect | None) -> Latencies:
     from batchgen.core.scheduling.latency import Latencies
     from batchgen.core.scheduling.learned import LATENCIES_NOTE
 
-    latencies = Latencies(LatencyGuesses(catalog))
+    latencies = Latencies(latency_guesses(catalog))
     if prospect is not None:
         latencies.load(prospect.notes.get(LATENCIES_NOTE))
     return latencies

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import cache
 
 from batchgen.app.models.catalogue import catalog_for
-from batchgen.core.catalog.model import Catalog, LatencyGuesses
+from batchgen.core.catalog.model import Catalog, latency_guesses
 from batchgen.core.forecast.diff import JobDiff
 from batchgen.core.forecast.duration import span, works
 from batchgen.core.forecast.forecast import Forecast, ModelForecast
@@ -29,7 +29,7 @@ def by_budget_s(reader: StatusQueries, notes: Mapping[str, str]) -> float | None
         forecast.models[left.model] = counted
     if not forecast.models:
         return None
-    latencies = Latencies(LatencyGuesses(models))
+    latencies = Latencies(latency_guesses(models))
     latencies.load(notes.get(LATENCIES_NOTE))
     pace = pace_of(budget_of(notes))
     return span(works(forecast, latencies, pace), pace).time_s

@@ -19,8 +19,8 @@ from batchgen.app.options import RunOptions
 from batchgen.app.outputs import opened_outputs, set_aside
 from batchgen.app.service import ServiceAccess
 from batchgen.app.stopping import Signals, Stopping, interruptible
-from batchgen.core.catalog.kinds import ModelKinds
-from batchgen.core.catalog.model import LatencyGuesses
+from batchgen.core.catalog.kinds import known_kinds
+from batchgen.core.catalog.model import latency_guesses
 from batchgen.core.common.exit_codes import ExitCode
 from batchgen.core.forecast.run_settings import SETTINGS_NOTE
 from batchgen.core.jobs.job import JobState, Totals
@@ -203,10 +203,10 @@ class Session:
             capabilities=self.service.capabilities,
             money=money,
             gates=Gates(options.gate_patience(remote=self.directory.bucket is not None)),
-            latencies=Latencies(LatencyGuesses(catalog, speed), DEFAULT_LATENCY_S / speed),
+            latencies=Latencies(latency_guesses(catalog, speed), DEFAULT_LATENCY_S / speed),
             prefetch=Prefetch(options.limit),
             wants_credits=submits and self.service.capabilities.has_credits,
-            kinds=ModelKinds(catalog),
+            kinds=known_kinds(catalog),
         )
         note = self.state.note
         scheduler.load(await note(LATENCIES_NOTE), await note(PRICES_NOTE), await note(MEDIA_NOTE))

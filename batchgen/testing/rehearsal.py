@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import anyio
 
 from batchgen.app.stopping import POSTS_WITHIN_S
-from batchgen.core.catalog.kinds import ModelKinds
-from batchgen.core.catalog.model import LatencyGuesses
+from batchgen.core.catalog.kinds import known_kinds
+from batchgen.core.catalog.model import latency_guesses
 from batchgen.core.jobs.job import Job, JobState
 from batchgen.core.jobs.lifecycle import INTERRUPTED
 from batchgen.core.scheduling.completion import Verdict
@@ -268,8 +268,8 @@ def _board(
         capabilities=CAPABILITIES,
         money=money,
         gates=Gates(scenario.patience),
-        latencies=Latencies(LatencyGuesses(catalog.load())),
-        kinds=ModelKinds(catalog.load()),
+        latencies=Latencies(latency_guesses(catalog.load())),
+        kinds=known_kinds(catalog.load()),
     )
     scheduler.load(ledger.note(LATENCIES_NOTE), ledger.note(PRICES_NOTE), ledger.note(MEDIA_NOTE))
     scheduler.clocks.load(ledger.note(CLOCKS_NOTE), now, carries_on=carries_on)

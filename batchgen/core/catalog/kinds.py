@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
-from batchgen.core.catalog.model import Catalog, Model
+from batchgen.core.catalog.model import Catalog, Model, PerModel
 from batchgen.core.jobs.spec import ModelKind
 from batchgen.core.media.formats import FILE, TEXT
 
@@ -37,23 +37,11 @@ def kind_of(model: Model) -> ModelKind:
     return ModelKind.MEDIA if is_of_media else ModelKind.TEXT
 
 
-class ModelKinds(Mapping[str, ModelKind]):
-    """The kind of each model of a catalogue, where it is known; read when asked for."""
+def known_kinds(catalog: Catalog) -> Mapping[str, ModelKind]:
+    """The kind of each model of a catalogue, where it is known."""
 
-    def __init__(self, catalog: Catalog) -> None:
-        self._catalog = catalog
-        self._found: dict[str, ModelKind] = {}
+    def known(model: Model) -> ModelKind | None:
+        kind = kind_of(model)
+        return None if kind is ModelKind.UNKNOWN else kind
 
-    def __getitem__(self, slug: str) -> ModelKind:
-        if slug not in self._found:
-            model = self._catalog.get(slug)
-            self._found[slug] = ModelKind.UNKNOWN if model is None else kind_of(model)
-        if self._found[slug] is ModelKind.UNKNOWN:
-            raise KeyError(slug)
-        return self._found[slug]
-
-    def __iter__(self) -> Iterator[str]:
-        return (slug for slug in self._catalog.slugs if slug in self)
-
-    def __len__(self) -> int:
-        return sum(1 for _ in self)
+    return PerModel(catalog, known)

@@ -7,14 +7,16 @@ not say is None.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 from batchgen.core.jobs.spec import Mode
 from batchgen.core.media.formats import AUDIO, IMAGE, MODEL, TEXT, VIDEO, Family
+
+T = TypeVar("T")
 
 _LONGEST_SLIP = 100
 _FROM_TEXT_S = {IMAGE: 7.0, VIDEO: 140.0, TEXT: 9.0, AUDIO: 15.0, MODEL: 37.0}
@@ -172,19 +174,18 @@ class Catalog:
         return f"<Catalog: {', '.join(self.slugs)}>"
 
 
-class LatencyGuesses(Mapping[str, float]):
-    """Seconds that a job of each known model may take, divided by `speed`; read when asked for."""
+class PerModel(Mapping[str, T]):
+    """What `told` tells of each known model, where that is not None; read when asked for."""
 
-    def __init__(self, catalog: Catalog, speed: float = 1.0) -> None:
+    def __init__(self, catalog: Catalog, told: Callable[[Model], T | None]) -> None:
         self._catalog = catalog
-        self._speed = speed
-        self._found: dict[str, float | None] = {}
+        self._told = told
+        self._found: dict[str, T | None] = {}
 
-    def __getitem__(self, slug: str) -> float:
+    def __getitem__(self, slug: str) -> T:
         if slug not in self._found:
             model = self._catalog.get(slug)
-            seconds = model.typical_latency_s if model else None
-            self._found[slug] = None if seconds is None else seconds / self._speed
+            self._found[slug] = None if model is None else self._told(model)
         found = self._found[slug]
         if found is None:
             raise KeyError(slug)
@@ -195,6 +196,16 @@ class LatencyGuesses(Mapping[str, float]):
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
+
+
+def latency_guesses(catalog: Catalog, speed: float = 1.0) -> Mapping[str, float]:
+    """Seconds that a job of each known model may take, divided by `speed`."""
+
+    def seconds(model: Model) -> float | None:
+        typical = model.typical_latency_s
+        return None if typical is None else typical / speed
+
+    return PerModel(catalog, seconds)
 
 
 def is_slip(word: str, known: str) -> bool:

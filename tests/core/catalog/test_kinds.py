@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from batchgen.core.catalog.kinds import ModelKinds, kind_of
+from batchgen.core.catalog.kinds import kind_of, known_kinds
 from batchgen.core.catalog.model import Catalog, Model, Parameter, ParameterType, Source
 from batchgen.core.jobs.spec import Mode, ModelKind
 from batchgen.core.media.formats import AUDIO, FILE, IMAGE, MODEL, TEXT, VIDEO
@@ -34,7 +34,7 @@ def model(output, *names, source=Source.PAGE):
     ],
 )
 def test_a_page_is_believed_unless_its_parameters_tell_otherwise(output, names, kind):
-    kinds = ModelKinds(Catalog({"a": model(output, *names)}))
+    kinds = known_kinds(Catalog({"a": model(output, *names)}))
 
     assert kind_of(model(output, *names)) is kind
     assert dict(kinds) == ({} if kind is ModelKind.UNKNOWN else {"a": kind})

@@ -12,11 +12,11 @@ from batchgen.core.catalog.checker import Checker
 from batchgen.core.catalog.facts import LayeredModels, ModelFacts
 from batchgen.core.catalog.model import (
     Catalog,
-    LatencyGuesses,
     Parameter,
     ParameterType,
     Source,
     is_slip,
+    latency_guesses,
 )
 from batchgen.core.catalog.validation import Severity, check
 from batchgen.core.media.formats import AUDIO, FILE, IMAGE, MODEL, TEXT, VIDEO
@@ -94,7 +94,7 @@ def test_any_value_suits_a_parameter_of_which_nobody_says_more(value):
 )  # fmt: skip
 def test_a_latency_that_nobody_told_is_guessed_by_the_kind(output, parameters, seconds):
     catalog = layered([ModelFacts("a", output=output, parameters=parameters)])
-    guesses = LatencyGuesses(catalog, speed=2.0)
+    guesses = latency_guesses(catalog, speed=2.0)
     assert guesses.get("a") == (None if seconds is None else seconds / 2)
     assert guesses.get("flux-pro") == 10.2
     assert guesses.get("unknown", 20.0) == 20.0
