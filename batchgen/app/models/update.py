@@ -10,6 +10,7 @@ from batchgen.app.service import base_url_of_environment
 from batchgen.errors import UserError
 from batchgen.providers.segmind.catalog.fetched import fetch
 from batchgen.providers.segmind.catalog.written import UpdateCounts, write_models
+from batchgen.system.clock import SystemClock
 from batchgen.system.user_folder import MODELS_VARIABLE, models_folder
 from batchgen.system.version import installed_version
 
@@ -34,7 +35,7 @@ async def update_models() -> Update:
     folder = models_folder()
     if not published.listings:
         return Update(folder, None, published.faults)
-    today = datetime.now(UTC).date().isoformat()
+    today = datetime.fromtimestamp(SystemClock().now(), UTC).date().isoformat()
     try:
         learned = write_models(folder, published.listings, today)
     except OSError as error:
