@@ -83,7 +83,7 @@ def test_what_failed_and_was_tried_again_is_shown_apart(capsys):
     print_epilogue(told)
 
     assert capsys.readouterr().out == (
-        "  failed at first, free, and tried again: 12 (10 done, 2 failed)\n"
+        "  tried again after a failure (free): 12 (10 done, 2 failed)\n"
     )
 
 

@@ -71,7 +71,7 @@ def _own_models(folder: Path) -> tuple[dict[str, ModelFacts], str]:
 
 
 def _files(folder: Path) -> list[Path]:
-    """The data files of a folder, by name; hidden ones are nobody's."""
+    """The data files of a folder, by name; hidden ones are left out."""
     try:
         found = sorted(
             path

@@ -41,7 +41,7 @@ def print_epilogue(told: dict[str, Any]) -> None:
         click.echo(f"  tokens: {tokens['read']:,} read, {tokens['written']:,} written")
     if again:
         ends = ", ".join(f"{count} {state}" for state, count in again.items())
-        click.echo(f"  failed at first, free, and tried again: {sum(again.values())} ({ends})")
+        click.echo(f"  tried again after a failure (free): {sum(again.values())} ({ends})")
     for one in told["texts"]:
         click.echo(
             f"  warning: {one['count']} done job(s) of {one['model']} brought a text, such as "

@@ -60,7 +60,7 @@ def seed_of_copy(
 def _derived(name: str, slug: str, parameter: Parameter, copy: int) -> int:
     low = max(0, int(parameter.minimum or 0))
     high = _SEEDS - 1 if parameter.maximum is None else min(_SEEDS - 1, int(parameter.maximum))
-    if low > high:  # of the service's list, which says what it likes
+    if low > high:  # a range of the service's list, which may be wrong
         low, high = 0, _SEEDS - 1
     text = f"{slug}\n{name}".encode("utf-8", "surrogatepass")
     first = int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big")
