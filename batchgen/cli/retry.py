@@ -8,6 +8,7 @@ import click
 
 from batchgen.cli.common import print_json, run_of
 from batchgen.cli.completion import RUN
+from batchgen.cli.show.question import agreed
 from batchgen.core.common.exit_codes import ExitCode
 from batchgen.core.common.formatting import usd
 from batchgen.core.jobs.job import JobState, retry_option
@@ -115,7 +116,7 @@ def _say(chosen: RetrySelection, *, err: bool) -> None:
 def _agreed(chosen: RetrySelection) -> bool:
     if not chosen.at_risk:
         return True
-    try:
-        return click.confirm("Go on?", default=False, err=True)
-    except click.Abort:
-        raise UserError("not confirmed; add --yes to go on without being asked") from None
+    answer = agreed("Go on?")
+    if answer is None:
+        raise UserError("not confirmed; add --yes to go on without being asked")
+    return answer

@@ -6,6 +6,7 @@ import sys
 from contextlib import closing
 from typing import TYPE_CHECKING
 
+from batchgen.cli.show.question import agreed
 from batchgen.errors import ManifestError
 from batchgen.system.run_directory import RunDirectory
 
@@ -34,15 +35,8 @@ def ask_about_slips(manifest: ManifestFile, directory: RunDirectory) -> None:
         jobs = "its job as it is" if count == 1 else f"its {count:,} jobs as they are"
         question = f"{slip.slug} is not in the catalogue; {slip.known} is. Submit {jobs}?"
         with interruptible():
-            if not _agreed(question):
+            if not agreed(question):
                 raise ManifestError([slip.problem])
-
-
-def _agreed(question: str) -> bool:
-    """Not with click: to it Ctrl-C is an answer."""
-    sys.stderr.write(f"{question} [y/N]: ")
-    sys.stderr.flush()
-    return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
 
 def _is_terminal() -> bool:
