@@ -14,8 +14,9 @@ _HEARD_AFTER_S = 0.2
 def agreed(question: str) -> bool | None:
     """Whether the answer is yes; None where nobody answers: the end of stdin.
 
-    Not by click: to it Ctrl-C is an answer. A signal that comes just before a read begins is not
-    heard until that read ends, so a read begins only when there is something to read.
+    `click.confirm` would take Ctrl-C for the end of stdin. Python hears a signal that comes just
+    before a read begins only when that read ends, so a read begins only when there is something to
+    read.
     """
     sys.stderr.write(f"{question} [y/N]: ")
     sys.stderr.flush()
