@@ -156,3 +156,87 @@ def test_a_snapshot_holds_bills_and_counts():
     assert snapshot["in_flight_count"] == snapshot["peak_in_flight"] == 1
     assert snapshot["bills"][0]["body"] == '{"prompt":"a cup"}'
     assert read(client.call("GET", "/_simulator/ledger")) == snapshot
+
+
+# ------------------------------------------------------------------ how a limit may be enforced
+
+
+def admitted(client, call, instants):
+    """Which of the calls at these instants since the start were not refused."""
+    passed = []
+    for at_s in instants:
+        client.now = START_AT + at_s
+        if call(client).status != 429:
+            passed.append(at_s)
+    return passed
+
+
+def ask_credits(client):
+    return client.get("/v1/get-user-credits")
+
+
+def test_a_bucket_of_tokens_lets_so_many_pass_at_once_and_then_as_it_is_filled():
+    client = caller(rate_limit=60, burst_limit=3, rate_limit_form="bucket")
+
+    assert admitted(client, ask_credits, [0, 0, 0, 0, 0.9, 1, 1.1, 4, 4, 4, 4]) == [
+        0,
+        0,
+        0,
+        1,
+        4,
+        4,
+        4,
+    ]
+
+
+def test_a_bucket_without_a_size_holds_a_whole_window():
+    client = caller(rate_limit=4, rate_limit_form="bucket")
+
+    assert admitted(client, ask_credits, [0] * 6) == [0] * 4
+
+
+def test_fixed_minutes_are_those_of_a_clock():
+    client = caller(rate_limit=2, rate_limit_form="fixed")
+    late = 59.0 - START_AT % 60.0
+
+    instants = [late, late, late, late + 1, late + 1, late + 1]
+    assert admitted(client, ask_credits, instants) == [late, late, late + 1, late + 1]
+
+
+def test_calls_beside_submits_can_count_apart():
+    client = caller(rate_limit=2, rate_limit_scope="apart", get_limit=3)
+
+    assert admitted(client, ask_credits, [0] * 5) == [0] * 3
+    assert admitted(client, lambda one: one.submit("flux-pro"), [0] * 3) == [0] * 2
+
+
+def test_apart_means_ten_times_as_many():
+    client = caller(rate_limit=1, rate_limit_scope="apart")
+
+    assert admitted(client, ask_credits, [0] * 12) == [0] * 10
+
+
+@pytest.mark.parametrize("scope", ["all", "submit", "apart"])
+def test_what_still_counts_is_taken_up_after_a_restart(scope):
+    settings = {"rate_limit": 4, "rate_limit_scope": scope}
+    client = caller(**settings)
+    calls = [ask_credits, lambda one: one.submit("flux-pro"), lambda one: one.submit("flux-pro")]
+    for call in calls:
+        assert call(client).status == 200
+
+    again = caller(**settings)
+    again.service.restore(client.service.export())
+
+    left = {"all": 1, "submit": 2, "apart": 2}[scope]
+    assert len(admitted(again, lambda one: one.submit("flux-pro"), [1] * 4)) == left
+
+
+@pytest.mark.parametrize(("status", "code"), [(200, 200), (202, 202), (404, 404), (409, 409)])
+def test_what_a_result_is_answered_while_its_request_runs(status, code):
+    client = caller(early_result=status, latency_s=10)
+    request_id = read(client.submit("flux-pro"))["request_id"]
+
+    answer = client.result(request_id)
+
+    assert answer.status == code
+    assert (read(answer).get("status") == "PROCESSING") is (code < 300)

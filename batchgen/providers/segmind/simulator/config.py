@@ -135,8 +135,15 @@ class SimulatorConfig(BaseModel):
 
     rate_limit: Annotated[int, Field(ge=1)] | None = None
     """Requests in any `rate_window_s`; None: as many as come."""
-    rate_limit_scope: Literal["all", "submit"] = "all"
-    """Whether every call to the API counts against it, or only POSTs of jobs."""
+    rate_limit_scope: Literal["all", "submit", "apart"] = "all"
+    """Whether every call to the API counts against it, or only POSTs of jobs; `apart`: the others
+    count against `get_limit`."""
+    get_limit: Annotated[int, Field(ge=1)] | None = None
+    """With `rate_limit_scope: apart`: calls beside POSTs of jobs in any `rate_window_s`; None: ten
+    times `rate_limit`."""
+    rate_limit_form: Literal["sliding", "fixed", "bucket"] = "sliding"
+    """How limits are enforced: in any window, in the windows of a clock, or as a bucket of
+    `burst_limit` tokens that is filled with `rate_limit` in `rate_window_s`."""
     rate_window_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 60.0
     burst_limit: Annotated[int, Field(ge=1)] | None = None
     """Requests in any `burst_window_s`, beside `rate_limit`; None: no second limit."""
@@ -209,7 +216,7 @@ class SimulatorConfig(BaseModel):
     """How long after its submission a request is not found yet."""
     status_lag_s: Seconds = 0.0
     """How long after its end a poll says PROCESSING."""
-    early_result: Literal[200, 202, 404, 425] = 200
+    early_result: Literal[200, 202, 404, 409, 425] = 200
     """The status of a result that is asked for while the request runs: with its state under 200 or
     202, or refused."""
     result_lag_s: Seconds = 0.0
@@ -286,14 +293,24 @@ class SimulatorConfig(BaseModel):
     @property
     def windows(self) -> tuple[tuple[int, float], ...]:
         """The limits in effect: so many requests in any so many seconds."""
-        factor = self.speed if self.scale_windows else 1.0
+        is_bucket = self.rate_limit_form == "bucket"
         limits = (
-            (self.rate_limit, self.rate_window_s / factor),
-            (self.burst_limit, self.burst_window_s / factor),
+            (self.rate_limit, self.rate_window_s / self._factor),
+            (None if is_bucket else self.burst_limit, self.burst_window_s / self._factor),
         )
         return tuple((most, window_s) for most, window_s in limits if most is not None)
 
     @property
+    def get_windows(self) -> tuple[tuple[int, float], ...]:
+        """The same of calls beside POSTs of jobs, where these count apart."""
+        most = self.get_limit or (10 * self.rate_limit if self.rate_limit else None)
+        return () if most is None else ((most, self.rate_window_s / self._factor),)
+
+    @property
+    def _factor(self) -> float:
+        return self.speed if self.scale_windows else 1.0
+
+    @property
     def record_s(self) -> float:
         """The retention in effect."""
-        return self.retention_s / (self.speed if self.scale_windows else 1.0)
+        return self.retention_s / self._factor

@@ -22,11 +22,11 @@ from batchgen.providers.segmind.simulator.fault_rules import Endpoint, FaultRule
 from batchgen.providers.segmind.simulator.history import History
 from batchgen.providers.segmind.simulator.http.routes import Route
 from batchgen.providers.segmind.simulator.ledger import Bill, BillingLedger, Outcome
-from batchgen.providers.segmind.simulator.limits import RequestWindow
 from batchgen.providers.segmind.simulator.media.outputs import Render
 from batchgen.providers.segmind.simulator.media.shelf import MediaIndex
 from batchgen.providers.segmind.simulator.messages import ApiRefusal, ReceivedRequest, Reply
 from batchgen.providers.segmind.simulator.published import llms_text, model_list
+from batchgen.providers.segmind.simulator.rate_limits.requests import RequestWindow
 from batchgen.providers.segmind.simulator.results import ResultWriter, View
 from batchgen.providers.segmind.simulator.uploads import Uploads
 
@@ -97,7 +97,9 @@ class Router:
         except ApiRefusal as refusal:
             reply = refusal.reply
         if 200 <= reply.status < 300:
-            reply = replace(reply, headers={**reply.headers, **self._window.headers()})
+            reply = replace(
+                reply, headers={**reply.headers, **self._window.headers(call.route.place, call.now)}
+            )
         return reply
 
     def _submit(self, call: ReceivedCall) -> Reply:
@@ -153,8 +155,8 @@ class Router:
         status = self._config.early_result
         if status == 404:
             return not_found_reply(bill.request_id)
-        if status == 425:
-            return error_reply(425, "The result is not ready yet")
+        if status in (409, 425):
+            return error_reply(status, "The result is not ready yet")
         return replace(reply, status=status)
 
     def _remembered(self, call: ReceivedCall) -> Bill:

@@ -25,7 +25,6 @@ from batchgen.providers.segmind.simulator.engine import Order, Workers
 from batchgen.providers.segmind.simulator.fault_rules import Endpoint, FaultKind, FaultRule
 from batchgen.providers.segmind.simulator.http.routes import CONTROL, Route, read_route
 from batchgen.providers.segmind.simulator.ledger import Bill, BillingLedger, LogEntry
-from batchgen.providers.segmind.simulator.limits import RequestWindow
 from batchgen.providers.segmind.simulator.media.outputs import Render
 from batchgen.providers.segmind.simulator.media.shelf import MediaIndex
 from batchgen.providers.segmind.simulator.media.tiny import tiny_media
@@ -37,6 +36,7 @@ from batchgen.providers.segmind.simulator.messages import (
     Reply,
     Urls,
 )
+from batchgen.providers.segmind.simulator.rate_limits.requests import RequestWindow
 from batchgen.providers.segmind.simulator.uploads import Uploads
 
 EXPORT_VERSION = 1

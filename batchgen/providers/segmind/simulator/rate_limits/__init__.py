@@ -1,0 +1,1 @@
+"""The rate limits: how they are enforced, and which requests count against which."""
