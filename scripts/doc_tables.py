@@ -229,8 +229,9 @@ def _default(field: Mapping[str, Any]) -> str:
 
 def _kind(field: Mapping[str, Any], parts: Mapping[str, Any]) -> str:
     """The type of a schema in words, bounds included."""
-    if "anyOf" in field:
-        return ", or ".join(_kind(choice, parts) for choice in field["anyOf"])
+    choices = field.get("anyOf") or field.get("oneOf")
+    if choices:
+        return ", or ".join(_kind(choice, parts) for choice in choices)
     if "$ref" in field:
         return _kind(parts[field["$ref"].rpartition("/")[2]], parts)
     if "const" in field or "enum" in field:

@@ -6,11 +6,11 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from batchgen.core.forecast.run_settings import budget_of
+from batchgen.core.forecast.run_settings import budget_of, pace_of
 from batchgen.core.jobs.job import JobState
 from batchgen.core.progress.snapshot import RunSnapshot
-from batchgen.core.scheduling.learned import limited_of
-from batchgen.core.scheduling.rate_limit import RATE_WINDOW_S
+from batchgen.core.scheduling.learned import account_of, limited_of
+from batchgen.core.scheduling.rates.window import RATE_WINDOW_S
 from batchgen.store.sqlite.queries import Overview
 from batchgen.store.sqlite.status import StatusQueries
 
@@ -27,7 +27,7 @@ def snapshot_of(
     The state does not know the nearest deadline, nor which gates are closed.
     """
     budget, limited = budget_of(overview.notes), limited_of(overview.notes, now)
-    allowed = budget.requests_per_minute
+    allowed = pace_of(budget, account_of(overview.notes)).requests_per_minute
     if limited is not None and limited.requests_per_minute is not None:
         allowed = limited.requests_per_minute
     return RunSnapshot(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from batchgen.app.manifest_file import ManifestFile
@@ -38,6 +38,8 @@ class RunPlan:
     latencies: Latencies
     pace: RunLimits
     span: Span
+    otherwise_s: float | None = None
+    """Where it is not known yet which calls count: the time if all of them do."""
     fitting: int | None = None
     uploads: tuple[int, int] = (0, 0)
     free_bytes: int | None = None
@@ -86,7 +88,7 @@ def plan_of(path: Path, options: RunOptions) -> RunPlan:
     if prospect is None or prospect.notes.get(SERVICE_NOTE) != REHEARSAL_NAME:
         refuse_unusable()
     latencies = _latencies(manifest.text.catalog, prospect)
-    pace = _pace(manifest, options)
+    pace = _pace(manifest, options, prospect)
     work = works(forecast, latencies, pace)
     uploads = forecast.upload_volume.without(uploaded)
     whole = span(work, pace, uploads[0])
@@ -101,6 +103,7 @@ def plan_of(path: Path, options: RunOptions) -> RunPlan:
         latencies,
         pace,
         whole,
+        otherwise_s=_otherwise_s(forecast, latencies, pace, uploads[0]),
         fitting=fitting(work, pace, budget.max_duration or 0.0) if is_cut else None,
         uploads=uploads,
         free_bytes=_free_bytes(directory.path if directory.bucket else directory.outputs),
@@ -141,8 +144,11 @@ def _latencies(catalog: Catalog, prospect: Prospect | None) -> Latencies:
     return latencies
 
 
-def _pace(manifest: ManifestFile, options: RunOptions) -> RunLimits:
+def _pace(
+    manifest: ManifestFile, options: RunOptions, prospect: Prospect | None = None
+) -> RunLimits:
     from batchgen.core.forecast.run_settings import pace_of
+    from batchgen.core.scheduling.learned import account_of
 
     budget = manifest.manifest.budget
     return pace_of(
@@ -151,8 +157,21 @@ def _pace(manifest: ManifestFile, options: RunOptions) -> RunLimits:
                 "concurrency": options.concurrency or budget.concurrency,
                 "requests_per_minute": options.rpm or budget.requests_per_minute,
             }
-        )
+        ),
+        {} if prospect is None else account_of(prospect.notes),
     )
+
+
+def _otherwise_s(
+    forecast: Forecast, latencies: Latencies, pace: RunLimits, uploads: int
+) -> float | None:
+    from batchgen.core.forecast.duration import span, works
+    from batchgen.core.jobs.policies import RateScope
+
+    if not pace.is_assumed:
+        return None
+    counted = replace(pace, scope=RateScope.ALL)
+    return span(works(forecast, latencies, counted), counted, uploads).time_s
 
 
 def _free_bytes(path: Path) -> int | None:

@@ -12,7 +12,7 @@ from batchgen.core.forecast.duration import span, works
 from batchgen.core.forecast.forecast import Forecast, ModelForecast
 from batchgen.core.forecast.run_settings import budget_of, pace_of
 from batchgen.core.scheduling.latency import Latencies
-from batchgen.core.scheduling.learned import LATENCIES_NOTE
+from batchgen.core.scheduling.learned import LATENCIES_NOTE, account_of
 from batchgen.store.sqlite.status import StatusQueries
 
 
@@ -31,7 +31,7 @@ def by_budget_s(reader: StatusQueries, notes: Mapping[str, str]) -> float | None
         return None
     latencies = Latencies(latency_guesses(models))
     latencies.load(notes.get(LATENCIES_NOTE))
-    pace = pace_of(budget_of(notes))
+    pace = pace_of(budget_of(notes), account_of(notes))
     return span(works(forecast, latencies, pace), pace).time_s
 
 

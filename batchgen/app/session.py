@@ -22,9 +22,9 @@ from batchgen.app.stopping import Signals, Stopping, interruptible
 from batchgen.core.catalog.kinds import known_kinds
 from batchgen.core.catalog.model import latency_guesses
 from batchgen.core.common.exit_codes import ExitCode
-from batchgen.core.forecast.run_settings import SETTINGS_NOTE
+from batchgen.core.forecast.run_settings import SETTINGS_NOTE, rate_limits_of
 from batchgen.core.jobs.job import JobState, Totals
-from batchgen.core.jobs.policies import Limits, OnExpired, RateScope, WhenAbsent
+from batchgen.core.jobs.policies import Limits, OnExpired, PollWith, RateScope, WhenAbsent
 from batchgen.core.progress.eta import SnapshotReader
 from batchgen.core.progress.held_words import HeldModel, in_words
 from batchgen.core.progress.tally import Tally
@@ -34,13 +34,13 @@ from batchgen.core.scheduling.gates.holds import HELD_NOTE, dump
 from batchgen.core.scheduling.latency import DEFAULT_LATENCY_S, Latencies
 from batchgen.core.scheduling.learned import (
     CLOCKS_NOTE,
-    LATENCIES_NOTE,
-    MEDIA_NOTE,
+    LESSON_NOTES,
     PRICES_NOTE,
+    account_of,
     prices_of,
 )
 from batchgen.core.scheduling.prefetch import Prefetch
-from batchgen.core.scheduling.rate_limit import Rates
+from batchgen.core.scheduling.rates.rates import Rates
 from batchgen.core.scheduling.spending import Money
 from batchgen.core.scheduling.state import SchedulerState
 from batchgen.errors import RUN_DIR, StateError
@@ -183,10 +183,15 @@ class Session:
 
     async def _rates(self, options: RunOptions) -> Rates:
         budget = self.manifest.manifest.budget
-        rpm = options.rpm or budget.requests_per_minute
-        of_models = {m: own.requests_per_minute for m, own in budget.models.items()}
-        own_rates = {model: limit for model, limit in of_models.items() if limit is not None}
-        return Rates.restore(rpm, own_rates, await self.state.note("rate"), self.clock.now())
+        if options.rpm is not None:
+            budget = budget.model_copy(update={"requests_per_minute": options.rpm})
+        note, known = await self.state.note("rate"), account_of(await self._lessons())
+        return Rates.restore(rate_limits_of(budget), note, self.clock.now(), known.get("rates"))
+
+    async def _lessons(self) -> dict[str, str]:
+        """What earlier runs learned."""
+        noted = [(name, await self.state.note(name)) for name in LESSON_NOTES]
+        return {name: text for name, text in noted if text is not None}
 
     async def _board(
         self, options: RunOptions, speed: float, *, submits: bool = True
@@ -208,8 +213,8 @@ class Session:
             wants_credits=submits and self.service.capabilities.has_credits,
             kinds=known_kinds(catalog),
         )
+        scheduler.load(await self._lessons())
         note = self.state.note
-        scheduler.load(await note(LATENCIES_NOTE), await note(PRICES_NOTE), await note(MEDIA_NOTE))
         scheduler.gates.refusals.recall(await note(HELD_NOTE))
         clocks, carries_on = await self.state.note(CLOCKS_NOTE), self.clock.carries_on
         scheduler.clocks.load(clocks, self.clock.now(), carries_on=carries_on)
@@ -231,6 +236,7 @@ def _limits(manifest: ManifestFile, options: RunOptions) -> Limits:
     return Limits(
         concurrency=options.concurrency or model.budget.concurrency,
         rate_scope=RateScope(model.budget.rate_limit_scope),
+        poll_with=PollWith(model.budget.poll_with),
         max_attempts=model.retry.max_attempts,
         on_expired=OnExpired(model.reconcile.on_expired),
         when_absent=WhenAbsent(model.reconcile.when_absent),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import closing
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ from batchgen.core.progress.held_words import documents, with_held
 from batchgen.providers.registry import SERVICE_NOTE, service_of
 
 if TYPE_CHECKING:
+    from batchgen.core.progress.finding_words import FoundOut
     from batchgen.store.sqlite.queries import JobQueries, Overview
     from batchgen.store.sqlite.status import StatusQueries
     from batchgen.system.clock import SystemClock
@@ -109,8 +110,24 @@ def _learned(notes: Mapping[str, str], now: float) -> dict[str, Any]:
     limited = limited_of(notes, now)
     return {
         "limited": asdict(limited) if limited else None,
+        "found_out": [asdict(one) for one in _found_out(notes, now)],
         "learned": {model: asdict(known) for model, known in learned_of(notes).items()},
     }
+
+
+def _found_out(notes: Mapping[str, str], now: float) -> Iterable[FoundOut]:
+    """What the run found out about the service and the account."""
+    from batchgen.core.forecast.run_settings import budget_of, rate_limits_of
+    from batchgen.core.jobs.policies import PollWith
+    from batchgen.core.progress.finding_words import findings
+    from batchgen.core.scheduling.learned import account_of
+    from batchgen.core.scheduling.rates.rates import Rates
+    from batchgen.core.scheduling.result_polls import ResultPolls
+
+    budget, known = budget_of(notes), account_of(notes)
+    polls = ResultPolls(PollWith(budget.poll_with))
+    polls.recall(known.get("results"))
+    return findings(Rates.restore(rate_limits_of(budget), None, now, known.get("rates")), polls)
 
 
 def failed_of(directory: RunDirectory) -> dict[str, Any]:

@@ -121,6 +121,8 @@ def _print_learned(report: dict[str, Any]) -> None:
         pace = limited["requests_per_minute"]
         allowed = f" ({pace} requests/min)" if pace is not None else ""
         click.echo(f"  limited until {_local(limited['until'], '%H:%M:%S')}{allowed}")
+    for one in report["found_out"]:
+        click.echo(f"  {one['text']}")
     if report["learned"]:
         rows = [
             (model, known["count"], *(f"{known[name]:.1f} s" for name in _SPREAD))

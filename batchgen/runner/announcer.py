@@ -8,6 +8,7 @@ from datetime import datetime
 from batchgen.core.jobs.events import Change
 from batchgen.core.jobs.job import Outlook
 from batchgen.core.jobs.placeholders import Uploaded
+from batchgen.core.progress.finding_words import findings
 from batchgen.core.progress.held_words import what_is_wrong
 from batchgen.core.scheduling.gates.gates import Gates
 from batchgen.core.scheduling.gates.refusals import Refusal
@@ -26,6 +27,7 @@ class Announcer:
         self._models: dict[str, str] = {}
         """What was told of a model, by slug: that it was suspected, or closed."""
         self._limited_until = 0.0
+        self._found: dict[str, str | int] = {}
         self._warned = False
         self._doubted = False
 
@@ -33,6 +35,7 @@ class Announcer:
         """Say what is new since the last time."""
         self._tell_gates(scheduler.gates)
         self._tell_limits(scheduler, now)
+        self._tell_findings(scheduler)
         self._tell_money(scheduler)
 
     def tell_uploads(self, uploaded: Sequence[Uploaded]) -> None:
@@ -106,10 +109,17 @@ class Announcer:
         at = datetime.fromtimestamp(until).astimezone().strftime("%H:%M:%S")
         text = f"limited until {at}: the service refuses more requests"
         allowed = scheduler.rate.allowed
-        if allowed is not None:
+        if scheduler.rate.ceiling is not None:
             text += f"; then at most {allowed} a minute for a while"
         fields = {"until": until, "requests_per_minute": allowed}
         self._progress.said("limited", text, fields)
+
+    def _tell_findings(self, scheduler: SchedulerState) -> None:
+        for one in findings(scheduler.rates, scheduler.result_polls):
+            if self._found.get(one.what) != one.value:
+                self._found[one.what] = one.value
+                fields = {"what": one.what, "value": one.value}
+                self._progress.said("found_out", one.text, fields)
 
     def _tell_money(self, scheduler: SchedulerState) -> None:
         money = scheduler.money

@@ -21,7 +21,13 @@ from batchgen.core.jobs.placeholders import Uploaded
 from batchgen.core.scheduling.completion import Verdict
 from batchgen.core.scheduling.doubts.clock_skew import redated, undatable
 from batchgen.core.scheduling.doubts.lookups import ACKED_FOR_S
-from batchgen.core.scheduling.effects import Effect, EffectKind, Outcome, ProbeOutcome, cut_off
+from batchgen.core.scheduling.effects import (
+    Effect,
+    EffectKind,
+    Outcome,
+    ProbeOutcome,
+    cut_off,
+)
 from batchgen.core.scheduling.gates.gates import DISK_CHECK_S, Gate, GateKind
 from batchgen.core.scheduling.gates.holds import HELD_NOTE, dump
 from batchgen.core.scheduling.learned import CLOCKS_NOTE
@@ -69,6 +75,7 @@ class Runner:
         self._lessons_at = ports.clock.now()
         self._noted_block = scheduler.rate.blocked_until
         self._noted_prices = dict(scheduler.money.learned)
+        self._noted_findings = scheduler.findings
         self._noted_clocks = scheduler.clocks.dump()
         self._noted_holds = dict(scheduler.gates.refusals.holds)
 
@@ -195,7 +202,12 @@ class Runner:
         if any(effect.kind is EffectKind.READ_HISTORY for effect in effects):
             await self._recall_acks(now)
         intents = intents_of(effects, scheduler.money, now)
-        rate = scheduler.rates.note([effect.model for effect in effects if effect.counts], now)
+        counted = [effect for effect in effects if effect.counts]
+        rate = scheduler.rates.note(
+            [effect.model for effect in counted if effect.is_submit],
+            now,
+            [effect.model for effect in counted if not effect.is_submit],
+        )
         notes = {} if rate is None else {"rate": rate}
         if intents or notes:
             await self._record(intents, notes)
@@ -249,7 +261,7 @@ class Runner:
             self._fault = self._fault or error
         finally:
             if effect.counts:
-                self.scheduler.rates.answered(effect.model, self._ports.clock.now())
+                self.scheduler.answered(effect, outcome, self._ports.clock.now())
             self._outcomes.append(outcome or cut_off(effect, self._ports.clock.now()))
             self._news.set()
 
@@ -303,10 +315,13 @@ class Runner:
     def _lessons_due(self) -> dict[str, str]:
         now, block = self._ports.clock.now(), self.scheduler.rate.blocked_until
         prices = self.scheduler.money.learned
+        findings = self.scheduler.findings
         is_new = block != self._noted_block or prices != self._noted_prices
+        is_new = is_new or findings != self._noted_findings
         if now - self._lessons_at < LESSONS_EVERY_S and not is_new:
             return {}
         self._lessons_at, self._noted_block, self._noted_prices = now, block, dict(prices)
+        self._noted_findings = findings
         return self.scheduler.lessons()
 
     def _changes(self, events: Sequence[Event]) -> list[Change]:

@@ -7,6 +7,7 @@ import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import anyio
 
@@ -18,8 +19,8 @@ from batchgen.core.jobs.lifecycle import INTERRUPTED
 from batchgen.core.scheduling.completion import Verdict
 from batchgen.core.scheduling.gates.gates import Gate, GateKind, Gates
 from batchgen.core.scheduling.latency import Latencies
-from batchgen.core.scheduling.learned import CLOCKS_NOTE, LATENCIES_NOTE, MEDIA_NOTE, PRICES_NOTE
-from batchgen.core.scheduling.rate_limit import Rates
+from batchgen.core.scheduling.learned import CLOCKS_NOTE, LESSON_NOTES, account_of
+from batchgen.core.scheduling.rates.rates import CALLS, SUBMITS, RateLimits, Rates
 from batchgen.core.scheduling.spending import Money
 from batchgen.core.scheduling.state import SchedulerState
 from batchgen.errors import DiskError, InternalError
@@ -254,16 +255,34 @@ def _is_by(end: RunEnd, kind: GateKind) -> bool:
     return end.gate is not None and end.gate.kind is kind
 
 
+def _passed(scenario: Scenario) -> Mapping[str, Any]:
+    """What earlier runs know of how much passes."""
+    if scenario.is_first or scenario.requests_per_minute is None:
+        return {}
+    most = scenario.requests_per_minute
+    window = {"passed": {"minute": most, "burst": most}}
+    return {SUBMITS: window, CALLS: window}
+
+
 def _board(
     scenario: Scenario, state: MemoryState, now: float, *, carries_on: bool
 ) -> SchedulerState:
     ledger = state.stored
+    notes = {name: text for name in LESSON_NOTES if (text := ledger.note(name)) is not None}
     money = Money.of(scenario.max_spend_usd, ledger.totals(), ledger.active())
     money.allow_unknown = scenario.allow_unknown_price
     scheduler = SchedulerState(
         limits=scenario.limits,
         rates=Rates.restore(
-            scenario.requests_per_minute, scenario.model_rates, ledger.note("rate"), now
+            RateLimits(
+                scenario.requests_per_minute,
+                scenario.learns,
+                scenario.limits.rate_scope,
+                scenario.model_rates,
+            ),
+            ledger.note("rate"),
+            now,
+            account_of(notes).get("rates", _passed(scenario)),
         ),
         capabilities=CAPABILITIES,
         money=money,
@@ -271,6 +290,6 @@ def _board(
         latencies=Latencies(latency_guesses(catalog.load())),
         kinds=known_kinds(catalog.load()),
     )
-    scheduler.load(ledger.note(LATENCIES_NOTE), ledger.note(PRICES_NOTE), ledger.note(MEDIA_NOTE))
+    scheduler.load(notes)
     scheduler.clocks.load(ledger.note(CLOCKS_NOTE), now, carries_on=carries_on)
     return scheduler

@@ -45,6 +45,10 @@ class Scenario:
     service: SimulatorConfig = field(default_factory=SimulatorConfig)
     limits: Limits = field(default_factory=Limits)
     requests_per_minute: int | None = 50
+    is_first: bool = False
+    """Whether nobody knows yet how many requests pass at once: they then leave one by one."""
+    learns: bool = False
+    """Whether that is only where a limit that is learned begins."""
     max_spend_usd: float | None = None
     allow_unknown_price: bool = False
     model_rates: Mapping[str, int] = field(default_factory=dict)

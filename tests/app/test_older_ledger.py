@@ -24,7 +24,8 @@ from batchgen.core.scheduling.completion import Verdict
 from batchgen.core.scheduling.gates.gates import GateKind
 from batchgen.core.scheduling.latency import Latencies
 from batchgen.core.scheduling.prefetch import Prefetch
-from batchgen.core.scheduling.rate_limit import Rates, RateWindow
+from batchgen.core.scheduling.rates.rates import Rates
+from batchgen.core.scheduling.rates.window import RateWindow
 from batchgen.core.scheduling.state import SchedulerState
 from batchgen.ports import Ports
 from batchgen.providers.segmind.provider import CAPABILITIES, Segmind
@@ -81,7 +82,7 @@ class Copies:
             Limits(concurrency=8, settle_s=SETTLE_S), Rates(RateWindow(None)), CAPABILITIES,
             latencies=Latencies({}, LATENCY_S), prefetch=Prefetch(most),
         )  # fmt: skip
-        scheduler.load(None, None)
+        scheduler.load({})
         if until is not None:
             scheduler.gates.wait("why", self.clock.now(), until)
         return await Runner(scheduler, ports).run()

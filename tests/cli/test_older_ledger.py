@@ -309,7 +309,9 @@ def test_a_state_that_is_gone_before_anything_was_home(place, simulate):
 
 def test_the_history_is_read_within_the_limits_of_the_run(ground):
     """Its page takes a slot of the window, as every call does."""
-    it = ground("slots", budget={"requests_per_minute": COUNT, "concurrency": 32})
+    it = ground(
+        "slots", budget={"requests_per_minute": COUNT, "rate_limit_scope": "all", "concurrency": 32}
+    )
     shutil.copytree(it.run, it.there.path / "copy")
     before = it.service.request_count()
     assert before == FIRST + 1  # and the credits

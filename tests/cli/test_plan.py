@@ -150,9 +150,9 @@ def many(place):
 def test_overrides_are_those_of_run(many):
     place, path = many
     usual = planned(place, path)
-    assert (usual["bound_by"], usual["submits"], usual["limit"]) == ("requests a minute", 100, None)
+    assert (usual["bound_by"], usual["submits"], usual["limit"]) == ("concurrency", 100, None)
 
-    assert planned(place, path, "--concurrency", "1")["bound_by"] == "concurrency"
+    assert planned(place, path, "--concurrency", "100")["bound_by"] == "requests a minute"
     assert planned(place, path, "--rpm", "5")["time_s"] > 5 * usual["time_s"]
     limited = planned(place, path, "--limit", "3")
     assert (limited["submits"], limited["jobs"]) == (3, 100)

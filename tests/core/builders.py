@@ -22,7 +22,8 @@ from batchgen.core.jobs.policies import Limits
 from batchgen.core.net.http import Answer
 from batchgen.core.scheduling.gates.gates import Gates
 from batchgen.core.scheduling.prefetch import Drawn, Prefetch
-from batchgen.core.scheduling.rate_limit import Rates, RateWindow
+from batchgen.core.scheduling.rates.rates import Rates
+from batchgen.core.scheduling.rates.window import RateWindow
 from batchgen.core.scheduling.spending import Money
 from batchgen.core.scheduling.state import SchedulerState
 from batchgen.providers.segmind.provider import CAPABILITIES
@@ -81,9 +82,12 @@ def output(index: int = 0) -> Output:
 
 def scheduler(jobs: Iterable[Job] = (), **parts: Any) -> SchedulerState:
     """A scheduler without limits on requests and money, and nothing left to draw."""
+    limits = parts.pop("limits", Limits())
     made = SchedulerState(
-        limits=parts.pop("limits", Limits()),
-        rates=parts.pop("rates", Rates(parts.pop("rate", RateWindow(None)))),
+        limits=limits,
+        rates=parts.pop(
+            "rates", Rates(parts.pop("rate", RateWindow(None)), scope=limits.rate_scope)
+        ),
         capabilities=CAPABILITIES,
         money=parts.pop("money", Money()),
         gates=parts.pop("gates", Gates()),

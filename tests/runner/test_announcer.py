@@ -13,7 +13,7 @@ from batchgen.core.jobs.lifecycle import apply
 from batchgen.core.jobs.placeholders import Content, Uploaded
 from batchgen.core.scheduling.gates.gates import GateKind
 from batchgen.core.scheduling.gates.refusals import MODEL_PAUSE_S
-from batchgen.core.scheduling.rate_limit import SLOWEST, RateWindow
+from batchgen.core.scheduling.rates.window import SLOWEST, RateWindow
 from batchgen.core.scheduling.spending import Money
 from batchgen.runner.announcer import RETOLD_S, Announcer
 from batchgen.testing.memory import RecordingProgress

@@ -7,7 +7,8 @@ from collections import Counter
 
 from batchgen.core.jobs.policies import Limits
 from batchgen.core.scheduling.latency import Latencies
-from batchgen.core.scheduling.rate_limit import Rates, RateWindow
+from batchgen.core.scheduling.rates.rates import Rates
+from batchgen.core.scheduling.rates.window import RateWindow
 from batchgen.core.scheduling.state import SchedulerState
 from batchgen.ports import DuplicateRequestIdError, Ports
 from batchgen.providers.segmind.provider import CAPABILITIES, Segmind

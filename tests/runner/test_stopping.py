@@ -12,7 +12,8 @@ from batchgen.app.stopping import POSTS_WITHIN_S
 from batchgen.core.jobs.policies import Limits
 from batchgen.core.scheduling.gates.gates import GateKind
 from batchgen.core.scheduling.latency import Latencies
-from batchgen.core.scheduling.rate_limit import Rates, RateWindow
+from batchgen.core.scheduling.rates.rates import Rates
+from batchgen.core.scheduling.rates.window import RateWindow
 from batchgen.core.scheduling.state import SchedulerState
 from batchgen.errors import UserError
 from batchgen.ports import Ports
@@ -60,7 +61,7 @@ class Place:
             Limits(concurrency=8), Rates(RateWindow(None)), CAPABILITIES,
             latencies=Latencies({}, 1.0),
         )  # fmt: skip
-        scheduler.load(None, None)
+        scheduler.load({})
         progress = RecordingProgress()
         ports = Ports(self.api, Segmind(), self.state, self.outputs, self.clock, progress)
         return Runner(scheduler, ports)

@@ -15,8 +15,9 @@ from batchgen.core.jobs.outcomes import Signal
 from batchgen.core.progress.tally import duration
 from batchgen.core.reconciliation.history import DAY_S, SKEW_S, SPAN_S, HistoryRead, HistoryRow
 from batchgen.core.reconciliation.older_ledger import SentBefore, UnknownRows, held_back
-from batchgen.core.scheduling.effects import Effect, EffectKind, PageOutcome
-from batchgen.core.scheduling.rate_limit import Rates, RateWindow
+from batchgen.core.scheduling.effects import Effect, EffectKind, PageOutcome, refused_until
+from batchgen.core.scheduling.rates.rates import Rates
+from batchgen.core.scheduling.rates.window import RateWindow
 from batchgen.errors import ADOPT, StoppedEarly
 from batchgen.ports import Ports
 from batchgen.runner.effects import Effects
@@ -129,7 +130,8 @@ class Adoption:
         for number in range(TRIES):
             await self._slot()
             outcome = await self._effects.carry_out(Effect(EffectKind.READ_HISTORY, read=read))
-            self._rates.answered("", clock.now())
+            until = refused_until(outcome)
+            self._rates.answered("", clock.now(), submit=False, refused_until=until)
             if not isinstance(outcome, PageOutcome) or outcome.response is None:
                 break
             response = outcome.response
@@ -145,14 +147,14 @@ class Adoption:
         while True:
             now = clock.now()
             self._rates.advance(now)
-            free_at = self._rates.whole.next_free_at(now)
+            free_at = self._rates.free_at(now, submit=False)
             if free_at is None or free_at <= now:
                 break
             await clock.sleep_until(free_at)
-        note = self._rates.note([""], now)
+        note = self._rates.note([], now, [""])
         if note is not None:
             await self._ports.state.record((), {"rate": note})
-        self._rates.start("")
+        self._rates.start("", now, submit=False)
 
     async def _hold(self, rows: UnknownRows) -> int:
         count = after_key = 0

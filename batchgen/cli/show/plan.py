@@ -29,6 +29,7 @@ def as_json(plan: RunPlan) -> dict[str, Any]:
     """The plan as one document. Money in USD, times in seconds, sizes in bytes."""
     forecast, span = plan.forecast, plan.span
     duration_s = plan.manifest.manifest.budget.max_duration
+    otherwise_s = plan.otherwise_s
     return {
         "name": plan.manifest.manifest.name,
         "run": str(plan.directory.path),
@@ -46,6 +47,7 @@ def as_json(plan: RunPlan) -> dict[str, Any]:
         "committed_usd": round(plan.committed_usd, 6),
         "max_spend_usd": plan.cap_usd,
         "time_s": round(span.time_s, 1),
+        "time_if_all_calls_count_s": None if otherwise_s is None else round(otherwise_s, 1),
         "requests": round(span.requests),
         "bound_by": span.bound_by.limit.value if span.bound_by else None,
         "bounds": [_bound_json(bound) for bound in span.bounds],
@@ -196,6 +198,10 @@ def _figures(plan: RunPlan) -> Iterator[str]:
         yield f"time       about {duration(span.time_s)}, bound by {_bound_name(span.bound_by)}"
         rows = [_bound_row(plan, bound) for bound in span.bounds[:MOST_BOUNDS]]
         yield from (f"  {line}" for line in table(rows).splitlines())
+        otherwise_s = plan.otherwise_s
+        if otherwise_s is not None and duration(otherwise_s) != duration(span.time_s):
+            yield "           assumes that only submits count as requests; nobody knows yet:"
+            yield f"           {duration(otherwise_s)} if every call does"
         count, total = plan.uploads
         if count:
             yield f"uploads    up to {count:,} files, {size_text(total)}"

@@ -16,7 +16,7 @@ from batchgen.core.forecast.forecast import Forecast
 from batchgen.core.jobs.policies import RateScope
 from batchgen.core.scheduling.latency import Latencies
 from batchgen.core.scheduling.poll_schedule import OTHER_CALLS, PollBudget, PollScheduler, Schedule
-from batchgen.core.scheduling.rate_limit import RATE_WINDOW_S
+from batchgen.core.scheduling.rates.window import RATE_WINDOW_S
 
 _ROUNDS = 40
 
@@ -48,6 +48,10 @@ class RunLimits:
     requests_per_minute: int | None
     scope: RateScope = RateScope.ALL
     models: Mapping[str, ModelLimits] = field(default_factory=dict)
+    other_calls: int = OTHER_CALLS
+    """Calls of a job beside its polls."""
+    is_assumed: bool = False
+    """Whether nobody knows yet that submits alone count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,12 +116,12 @@ class Work:
         """All of them."""
         return self.queued + self.blocking + self.under_way
 
-    def requests(self, scope: RateScope, polls: float) -> float:
+    def requests(self, pace: RunLimits, polls: float) -> float:
         """Requests that count, with so many polls a job."""
-        if scope is RateScope.SUBMIT:
+        if pace.scope is RateScope.SUBMIT:
             return self.queued + self.blocking
-        of_queued = self.queued * (OTHER_CALLS + polls)
-        return of_queued + self.blocking + self.under_way * (OTHER_CALLS - 1 + polls)
+        of_queued = self.queued * (pace.other_calls + polls)
+        return of_queued + self.blocking + self.under_way * (pace.other_calls - 1 + polls)
 
 
 def works(forecast: Forecast, latencies: Latencies, pace: RunLimits) -> dict[str, Work]:
@@ -159,7 +163,9 @@ def _schedules(
     counted = pace.requests_per_minute if pace.scope is RateScope.ALL else None
     requests_per_s = None if counted is None else counted / RATE_WINDOW_S
     places = max(1, min(pace.concurrency, sum(mix.values())))
-    return PollScheduler(believed, PollBudget(requests_per_s, places)).foreseen(mix)
+    return PollScheduler(believed, PollBudget(requests_per_s, places, pace.other_calls)).foreseen(
+        mix
+    )
 
 
 def span(works: Mapping[str, Work], pace: RunLimits, uploads: float = 0.0) -> Span:
@@ -170,11 +176,11 @@ def span(works: Mapping[str, Work], pace: RunLimits, uploads: float = 0.0) -> Sp
     everything = list(works.values())
     whole = ModelLimits(pace.concurrency, pace.requests_per_minute)
     # Where several are equal the first decides: no limit is to blame for a single job.
-    bounds = [_latency(everything), *_bounds(everything, whole, pace.scope, extra)]
+    bounds = [_latency(everything), *_bounds(everything, whole, pace, extra)]
     for model, own in pace.models.items():
         if model in works:
-            bounds += _bounds([works[model]], own, pace.scope, 0.0, model)
-    requests = extra + sum(work.requests(pace.scope, work.polls) for work in everything)
+            bounds += _bounds([works[model]], own, pace, 0.0, model)
+    requests = extra + sum(work.requests(pace, work.polls) for work in everything)
     ordered = tuple(sorted(bounds, key=lambda bound: -bound.seconds))
     placed_s = _placed_s(everything, pace, requests)
     return Span(max(ordered[0].seconds, placed_s), requests, ordered)
@@ -190,7 +196,7 @@ def _placed_s(everything: list[Work], pace: RunLimits, requests: float) -> float
 
 
 def _bounds(
-    some: list[Work], own: ModelLimits, scope: RateScope, extra: float, model: str = ""
+    some: list[Work], own: ModelLimits, pace: RunLimits, extra: float, model: str = ""
 ) -> list[TimeBound]:
     found = []
     if own.concurrency is not None:
@@ -199,7 +205,7 @@ def _bounds(
             TimeBound(Limit.CONCURRENCY, work_s / own.concurrency, work_s, own.concurrency, model)
         )
     if own.requests_per_minute is not None:
-        requests = extra + sum(work.requests(scope, polls=1.0) for work in some)
+        requests = extra + sum(work.requests(pace, polls=1.0) for work in some)
         seconds = _window_s(requests, own.requests_per_minute) + _latency(some).seconds
         found.append(TimeBound(Limit.REQUESTS, seconds, requests, own.requests_per_minute, model))
     return found

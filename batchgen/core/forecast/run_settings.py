@@ -9,8 +9,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from batchgen.core.forecast.duration import ModelLimits, RunLimits
-from batchgen.core.jobs.policies import RateScope
+from batchgen.core.jobs.policies import PollWith, RateScope
 from batchgen.core.manifest.schema import Budget, Manifest
+from batchgen.core.scheduling.poll_schedule import OTHER_CALLS
+from batchgen.core.scheduling.rates.rates import FIRST_LIMIT, GetPrice, RateLimits, Rates
 
 SETTINGS_NOTE = "settings"
 """`{"name": …, "budget": {…}, "retry": {…}, "reconcile": {…}, "output": {…}}`, keys as in a
@@ -37,14 +39,30 @@ def budget_of(notes: Mapping[str, str]) -> Budget:
         return Budget()
 
 
-def pace_of(budget: Budget) -> RunLimits:
-    """A budget as far as it bounds the time."""
+def rate_limits_of(budget: Budget) -> RateLimits:
+    """Its requests a minute: what is promised, and what is to be found out."""
+    asked = budget.requests_per_minute
+    own = {slug: of_model.requests_per_minute for slug, of_model in budget.models.items()}
+    return RateLimits(
+        FIRST_LIMIT if asked == "auto" else asked,
+        asked == "auto",
+        RateScope(budget.rate_limit_scope),
+        {slug: most for slug, most in own.items() if most is not None},
+    )
+
+
+def pace_of(budget: Budget, known: Mapping[str, Any] | None = None) -> RunLimits:
+    """A budget as far as it bounds the time; `known` is what was found out about the account."""
+    known = known or {}
+    rates = Rates.restore(rate_limits_of(budget), None, 0.0, known.get("rates"))
     return RunLimits(
         budget.concurrency,
-        budget.requests_per_minute,
-        RateScope(budget.rate_limit_scope),
+        rates.whole.limit,
+        RateScope.ALL if rates.counts_gets else RateScope.SUBMIT,
         {
             slug: ModelLimits(own.concurrency, own.requests_per_minute)
             for slug, own in budget.models.items()
         },
+        OTHER_CALLS - (budget.poll_with != PollWith.STATUS),
+        is_assumed=rates.get_price is GetPrice.ASSUMED_FREE,
     )

@@ -14,6 +14,19 @@ class RateScope(StrEnum):
     """Every call to Segmind's hosts."""
     SUBMIT = "submit"
     """Submits only."""
+    AUTO = "auto"
+    """Submits, and what else turns out to count."""
+
+
+class PollWith(StrEnum):
+    """Which call tells whether a request is done."""
+
+    STATUS = "status"
+    """That of its state; its result is asked for once it is done."""
+    RESULT = "result"
+    """That of its result, which also tells that it still runs: one call less a job."""
+    AUTO = "auto"
+    """The result, as long as the service answers so."""
 
 
 class OnExpired(StrEnum):
@@ -42,6 +55,7 @@ class Limits:
 
     concurrency: int = 16
     rate_scope: RateScope = RateScope.ALL
+    poll_with: PollWith = PollWith.STATUS
     max_attempts: int = 3
     on_expired: OnExpired = OnExpired.RECOVER
     when_absent: WhenAbsent = WhenAbsent.RESUBMIT

@@ -9,9 +9,16 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+)
 
-from batchgen.core.jobs.policies import OnExpired, RateScope, WhenAbsent
+from batchgen.core.jobs.policies import OnExpired, PollWith, RateScope, WhenAbsent
 from batchgen.core.manifest.entry import Defaults, Entry
 from batchgen.core.manifest.notify import Notify, OnFinish, OnFinishForm
 from batchgen.core.manifest.schema_errors import complaints
@@ -28,6 +35,10 @@ def _whole(version: Any) -> Any:
     if version == 1 and type(version) is not int:
         raise fault("version must be the whole number 1", "write version: 1")
     return version
+
+
+def _number_or_auto(value: Any) -> str:
+    return "auto" if value == "auto" else "number"
 
 
 class ModelBudget(ManifestPart):
@@ -49,11 +60,17 @@ class Budget(ManifestPart):
     concurrency: Annotated[int, Field(ge=1, le=10_000, examples=[16])] = 16
     """Jobs accepted by the service and not yet finished, at most."""
     requests_per_minute: Annotated[
-        Annotated[int, Field(ge=1, le=1_000_000)] | None, Field(examples=[50])
-    ] = 50
-    """Requests in any 60 seconds, at most: 5 on the free plan, 50 on Pro. null: no limit."""
-    rate_limit_scope: Annotated[RateScope, Field(strict=False, examples=["all"])] = RateScope.ALL
-    """Which calls count as requests: all of them, or submits only."""
+        Annotated[Annotated[int, Field(ge=1, le=1_000_000)] | None, Tag("number")]
+        | Annotated[Literal["auto"], Tag("auto")],
+        Field(examples=[50], discriminator=Discriminator(_number_or_auto)),
+    ] = "auto"
+    """Requests in any 60 seconds: a number is never exceeded, and meant for those who know theirs,
+    or want to leave a share to others. auto: begin with 50 and find out. null: no limit."""
+    rate_limit_scope: Annotated[RateScope, Field(strict=False, examples=["all"])] = RateScope.AUTO
+    """Which calls count as requests: all of them, submits only, or what turns out to count."""
+    poll_with: Annotated[PollWith, Field(strict=False, examples=["status"])] = PollWith.AUTO
+    """How a job is asked for: by its status and then its result, by its result alone (one call less
+    a job), or by its result as long as the service answers so."""
     max_spend: Annotated[
         Annotated[float, Field(gt=0, le=10_000_000)] | None,
         Field(examples=[20.0]),

@@ -56,7 +56,8 @@ def _follow(
     """The path of an error in the document, the field it is about, its neighbours' keys, and
     whether it is about the name of the last of the path, not its value.
 
-    Pydantic adds the names of union members to a path inside matrix values: they are left out.
+    Pydantic adds the names of union members to a path inside matrix values, and where a value
+    tells which of them it is: they are left out.
     """
     path: list[str | int] = []
     here: type[BaseModel] | None = model
@@ -66,6 +67,8 @@ def _follow(
     for part in loc:
         if part == _NAME_PART and names_at == len(path) - 1:
             return tuple(path), None, (), True
+        if field is not None and field.discriminator is not None:
+            break
         if names_at == len(path):
             field = FieldInfo(annotation=here)
         elif here is not None and isinstance(part, str):

@@ -8,13 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from batchgen.core.jobs.job import JobState
-from batchgen.core.jobs.policies import RateScope
 from batchgen.core.progress.gate_words import GATE_WORDS
 from batchgen.core.progress.snapshot import RunSnapshot
 from batchgen.core.progress.tally import Tally, duration
 from batchgen.core.scheduling.gates.gates import Gate, GateKind
-from batchgen.core.scheduling.poll_schedule import OTHER_CALLS
-from batchgen.core.scheduling.rate_limit import RATE_WINDOW_S
+from batchgen.core.scheduling.rates.window import RATE_WINDOW_S
 from batchgen.core.scheduling.state import SchedulerState
 
 
@@ -131,9 +129,9 @@ def _requests_s(left: _Left, scheduler: SchedulerState, now: float) -> float:
     if allowed is None:
         return 0.0
     requests: float = left.queued
-    if scheduler.limits.rate_scope is RateScope.ALL:
-        polls = scheduler.polls.load.polls
-        requests = left.queued * (OTHER_CALLS + polls)
-        requests += left.running * (OTHER_CALLS - 1 + polls) + left.fetching
+    if scheduler.rates.counts_gets:
+        polls, others = scheduler.polls.load.polls, scheduler.polls.budget.other_calls
+        requests = left.queued * (others + polls)
+        requests += left.running * (others - 1 + polls) + left.fetching
     free = max(0, allowed - scheduler.rate.used(now))
     return RATE_WINDOW_S * max(0.0, requests - free) / allowed

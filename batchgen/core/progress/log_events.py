@@ -41,6 +41,8 @@ class LogEvent(StrEnum):
     """At the end: jobs of this model are on hold, why, and what to do."""
     LIMITED = "limited"
     """The service refuses further requests until an instant."""
+    FOUND_OUT = "found_out"
+    """How the service turned out to count and to answer, once for each thing."""
     CREDITS = "credits"
     """What the account holds, held against what the jobs that wait are reckoned at."""
     BUDGET_WARNING = "budget_warning"
@@ -61,6 +63,7 @@ FIELDS: Mapping[LogEvent, tuple[str, ...]] = {
     LogEvent.MODEL_OPENED: ("text", "model"),
     LogEvent.JOBS_HELD: ("text", "model", "jobs"),
     LogEvent.LIMITED: ("text", "until", "requests_per_minute"),
+    LogEvent.FOUND_OUT: ("text", "what", "value"),
     LogEvent.CREDITS: ("text", "credits_usd", "pending_usd"),
     LogEvent.BUDGET_WARNING: ("text", "committed_usd"),
     LogEvent.UPLOADED: ("path", "bytes", "sha256", "url"),

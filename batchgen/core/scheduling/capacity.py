@@ -17,33 +17,47 @@ class Slots:
     def __init__(self, scheduler: SchedulerState, now: float) -> None:
         self._rates = scheduler.rates
         self._now = now
-        self._left = scheduler.rate.free(now)
-        self._of_models = {model: own.free(now) for model, own in scheduler.rates.models.items()}
-        self.wanted = False
-        """Whether something had to stay behind for want of a slot of the whole."""
+        self._left = {name: window.free(now) for name, window in self._rates.windows.items()}
+        self._of_models = {model: own.free(now) for model, own in self._rates.models.items()}
+        self._wanted: set[str] = set()
+        """The windows for want of whose slots something had to stay behind."""
         self._wanted_of: set[str] = set()
 
-    def take(self, job: Job | None) -> bool:
+    def are_gone(self, *, submit: bool) -> bool:
+        """Whether a submit, or another call, had to stay behind for want of a slot of the whole."""
+        return not self._wanted.isdisjoint(self._rates.windows_of(submit=submit))
+
+    def take(self, job: Job | None, *, submit: bool = False) -> bool:
         """Take one for a call about a job, or about none; False where there is none left."""
-        if self._left <= 0:
-            self.wanted = True
+        names = self._rates.windows_of(submit=submit)
+        full = [name for name in names if self._left[name] <= 0]
+        if full:
+            self._wanted.update(full)
             return False
-        if job is not None and self._of_models.get(job.model, 1) <= 0:
-            self._wanted_of.add(job.model)
+        own = self._own(job, submit=submit)
+        if own is not None and self._of_models[own] <= 0:
+            self._wanted_of.add(own)
             return False
-        self._left -= 1
-        if job is not None and job.model in self._of_models:
-            self._of_models[job.model] -= 1
+        for name in names:
+            self._left[name] -= 1
+        if own is not None:
+            self._of_models[own] -= 1
         return True
 
     def are_limited(self, job: Job | None) -> bool:
-        """Whether calls about a job are limited at all."""
-        limited_model = job is not None and job.model in self._of_models
-        return self._rates.whole.allowed is not None or limited_model
+        """Whether calls beside submits, about a job, are limited at all."""
+        window = self._rates.of_gets
+        is_limited = window is not None and (window.allowed or window.pacing) is not None
+        return is_limited or self._own(job, submit=False) is not None
+
+    def _own(self, job: Job | None, *, submit: bool) -> str | None:
+        """The model of a job, where it has a limit of its own that counts such calls."""
+        counts = submit or self._rates.counts_gets
+        return job.model if job is not None and counts and job.model in self._of_models else None
 
     def next_at(self) -> Iterator[float]:
         """When there will be one for what had to stay behind."""
-        windows = [(self._rates.whole, self._left)] if self.wanted else []
+        windows = [(self._rates.windows[name], self._left[name]) for name in self._wanted]
         windows += [
             (self._rates.models[model], self._of_models[model]) for model in self._wanted_of
         ]

@@ -94,7 +94,6 @@ def _upload_ended(scheduler: SchedulerState, outcome: UploadOutcome, now: float)
     scheduler.uploads.release(content)
     if outcome.response is not None:
         scheduler.gates.observe(outcome.response)
-        scheduler.observe_limit(outcome.response)
         if not outcome.url:
             failed = scheduler.uploads.failed(content, outcome.response)
             reason = f"{outcome.path} is not uploaded: {failed}" if failed else ""

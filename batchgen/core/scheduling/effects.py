@@ -10,7 +10,7 @@ from typing import TypeAlias
 from batchgen.core.jobs.events import Event
 from batchgen.core.jobs.job import Job
 from batchgen.core.jobs.lifecycle import found_at_start
-from batchgen.core.jobs.outcomes import CallKind, Response
+from batchgen.core.jobs.outcomes import CallKind, Response, Signal
 from batchgen.core.jobs.placeholders import Content
 from batchgen.core.jobs.spec import InputFile, ModelKind
 from batchgen.core.reconciliation.history import HistoryRead, HistoryRow
@@ -73,6 +73,11 @@ class Effect:
     files: tuple[InputFile, ...] = ()
     makes: ModelKind = ModelKind.UNKNOWN
     """Of a submit or a result: what its model makes."""
+
+    @property
+    def is_submit(self) -> bool:
+        """Whether it is the call that costs."""
+        return self.kind is EffectKind.SUBMIT
 
     @property
     def model(self) -> str:
@@ -157,6 +162,24 @@ class DiskOutcome:
 
 
 Outcome: TypeAlias = JobOutcome | UploadOutcome | PageOutcome | ProbeOutcome | DiskOutcome
+
+
+def refused_until(outcome: Outcome | None) -> float | None:
+    """When the service wants the next call, where it refused that of an effect for its rate."""
+    response = _response_of(outcome)
+    refused = response is not None and response.signal is Signal.RATE_LIMITED
+    return response.retry_at if response is not None and refused else None
+
+
+def _response_of(outcome: Outcome | None) -> Response | None:
+    """What came of the call of an effect; None where it made none, or was cut off."""
+    match outcome:
+        case JobOutcome():
+            return None if outcome.event is None else outcome.event.response
+        case UploadOutcome() | PageOutcome() | ProbeOutcome():
+            return outcome.response
+        case _:
+            return None
 
 
 def cut_off(effect: Effect, now: float) -> Outcome:

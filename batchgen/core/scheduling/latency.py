@@ -31,6 +31,8 @@ GUESS_SPREAD = tuple(0.6 * 3.0 ** (number / 23) for number in range(24))
 """The guess as a sample: what a single typical latency may stand for, from 0.6 to 1.8 of it."""
 FLOOR_FACTOR = 1.2
 """A request that runs already so long is guessed to take a fifth more."""
+MOST_SCOUTS = 3
+"""Of a model without a result, so many requests are worth remembering."""
 SURPRISES = 6
 """So many in a row in one tail of a sample say that the service has changed: the chance of that
 by accident is 0.05 to the power of 6."""
@@ -51,6 +53,8 @@ class _LatencySample:
     _until_looked: int = 0
     floor_s: float = 0.0
     """The longest that a request was seen to run while too little was known."""
+    seen_s: dict[int, float] = field(default_factory=dict)
+    """The same of single requests: of the `MOST_SCOUTS` that ran longest."""
 
     def add(self, latency_s: float) -> None:
         self.surprise = self._surprise(latency_s)
@@ -86,7 +90,7 @@ class _LatencySample:
 
     def observe_running(self, request: int, age_s: float) -> bool:
         """A request still runs at this age. Whether that changes what is believed."""
-        if len(self.values) >= KNOWN_COUNT:
+        if len(self.values) >= BELIEVED_COUNT:
             if age_s <= max(self.values):
                 return False
             self.late.add(request)
@@ -96,6 +100,9 @@ class _LatencySample:
             self.late.clear()
         known_s = self.floor_s
         self.floor_s = max(known_s, age_s)
+        self.seen_s[request] = age_s
+        if len(self.seen_s) > MOST_SCOUTS:
+            del self.seen_s[min(self.seen_s, key=self.seen_s.__getitem__)]
         return self.floor_s > known_s
 
 
@@ -123,10 +130,12 @@ class Latencies:
         if self._seen.setdefault(model, _LatencySample()).observe_running(request, age_s):
             self.revised += 1
 
-    def scouted_s(self, model: str) -> float:
-        """The age at which some request of a model without a result was seen to run still."""
+    def scouted_s(self, model: str, requests: int = 1) -> float:
+        """The age at which so many requests of a model without a result were seen to run still."""
         sample = self._seen.get(model)
-        return 0.0 if sample is None or sample.values else sample.floor_s
+        if sample is None or sample.values or len(sample.seen_s) < requests:
+            return 0.0
+        return sorted(sample.seen_s.values())[-requests]
 
     def has_result(self, model: str) -> bool:
         """Whether any request of this model is known to have ended."""

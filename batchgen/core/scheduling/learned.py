@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeGuard
+from typing import Any, TypeGuard
 
 LATENCIES_NOTE = "latencies"
 """`{"<model>": [seconds, …]}`, newest last."""
@@ -20,8 +20,13 @@ CLOCKS_NOTE = "clocks"
 whose end is not known yet. `untold` are those that the last process dated before an answer told it,
 `lost` those of which nobody can tell any more. `last` is the clock of the last process, and `moved`
 says whether clocks differed."""
+ACCOUNT_NOTE = "account"
+"""`{"rates": {…}, "results": true, false or null}`: what was found out about the account and the
+service; see `Rates.lessons` and `ResultPolls`."""
 LIMITED_NOTE = "limited"
 """`{"until": epoch seconds, "requests_per_minute": number or null}`."""
+LESSON_NOTES = (LATENCIES_NOTE, PRICES_NOTE, MEDIA_NOTE, ACCOUNT_NOTE)
+"""What the next run begins with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +76,11 @@ def media_models_of(notes: Mapping[str, str]) -> list[str]:
     except (ValueError, RecursionError):
         return []
     return [model for model in told if isinstance(model, str)] if isinstance(told, list) else []
+
+
+def account_of(notes: Mapping[str, str]) -> Mapping[str, Any]:
+    """What was found out about the account, as `ACCOUNT_NOTE` has it."""
+    return _noted(notes, ACCOUNT_NOTE)
 
 
 def prices_of(notes: Mapping[str, str]) -> dict[str, float]:
@@ -125,7 +135,7 @@ def quantile(ascending: Sequence[float], share: float) -> float:
     return ascending[below] + (at - below) * (ascending[above] - ascending[below])
 
 
-def _noted(notes: Mapping[str, str], name: str) -> Mapping[str, object]:
+def _noted(notes: Mapping[str, str], name: str) -> Mapping[str, Any]:
     """A note that other versions may have written: what cannot be read is as good as absent."""
     try:
         value = json.loads(notes.get(name, "{}"))

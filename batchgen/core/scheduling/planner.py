@@ -25,7 +25,6 @@ from dataclasses import dataclass
 from batchgen.core.jobs.job import Job, JobState
 from batchgen.core.jobs.outcomes import CallKind
 from batchgen.core.jobs.placeholders import Content, missing
-from batchgen.core.jobs.policies import RateScope
 from batchgen.core.jobs.spec import Mode, ModelKind
 from batchgen.core.reconciliation.reconcile import needs_lookup
 from batchgen.core.scheduling.capacity import Slots, Submits
@@ -34,9 +33,10 @@ from batchgen.core.scheduling.doubts.controls import allowance
 from batchgen.core.scheduling.effects import CALLS, Effect, EffectKind
 from batchgen.core.scheduling.gates.file_hosts import hosts_of
 from batchgen.core.scheduling.gates.gates import Gate, GateKind
-from batchgen.core.scheduling.poll_schedule import MAX_INTERVAL_S
+from batchgen.core.scheduling.poll_schedule import MAX_INTERVAL_S, next_step_s
 from batchgen.core.scheduling.prefetch import MAX_STOCK
 from batchgen.core.scheduling.queues import QueueKind
+from batchgen.core.scheduling.rates.rates import GetPrice
 from batchgen.core.scheduling.state import SchedulerState
 from batchgen.core.scheduling.tick import submit_share
 from batchgen.core.scheduling.uploads import UPLOADS_AT_ONCE
@@ -170,8 +170,9 @@ class _Pass:
         call = CALLS[kind]
         if not self._lets(call):
             return False
-        counts = kind is EffectKind.SUBMIT or self.scheduler.limits.rate_scope is RateScope.ALL
-        if counts and not self.slots.take(job):
+        submit = kind is EffectKind.SUBMIT
+        counts = self.scheduler.rates.watches(submit=submit)
+        if counts and not self.slots.take(job, submit=submit):
             return False
         unlimited = not (counts and self.slots.are_limited(job))
         at_once = kind is EffectKind.POLL and unlimited and not self.holds_saves
@@ -183,7 +184,7 @@ class _Pass:
 
     def _start_all(self, kind: EffectKind, line: QueueKind) -> None:
         for job in self._due(line):
-            if not self._start(kind, job) and self.slots.wanted:
+            if not self._start(kind, job) and self.slots.are_gone(submit=False):
                 return
 
     def _saves(self) -> None:
@@ -217,21 +218,23 @@ class _Pass:
 
     def _polls(self) -> None:
         scheduler = self.scheduler
-        is_submit = scheduler.limits.rate_scope is RateScope.SUBMIT
-        free = FREE_POLLS if is_submit or scheduler.rate.allowed is None else 0
+        free = FREE_POLLS if scheduler.rates.get_price is GetPrice.FREE else 0
         unknown: list[Job] = []
         for job in self._due(QueueKind.POLL):
             is_late = self.now - job.sent_at >= scheduler.polls.last_chance_s
             is_free = is_late or job.polls < free
             if not (is_free or scheduler.latencies.has_result(job.model)):
                 unknown.append(job)
-            elif not self._ask(job) and self.slots.wanted:
+            elif not self._ask(job) and self.slots.are_gone(submit=False):
                 return
         self._scout(unknown)
 
     def _ask(self, job: Job) -> bool:
-        """Ask for the state of a request, or for its result where the state is not to be had."""
+        """Ask for the state of a request, or for its result where that tells as much, or where the
+        state is not to be had."""
         kinds = [EffectKind.POLL, EffectKind.FETCH]
+        if self.scheduler.result_polls.are_for(job):
+            kinds.reverse()
         if job.trouble >= RESULT_AFTER and job.trouble % 2:
             kinds.reverse()
         if self.holds_saves:
@@ -245,13 +248,16 @@ class _Pass:
         if not unknown:
             return
         jobs, latencies = self.scheduler.jobs, self.scheduler.latencies
+        is_open = self.scheduler.rates.get_price is GetPrice.ASSUMED_FREE
+        most = 1 if is_open else SCOUTS
         out = Counter(jobs[key].model for key in self.scheduler.busy if key in jobs)
         for job in sorted(unknown, key=lambda job: (job.polls, job.sent_at)):
-            seen_s = latencies.scouted_s(job.model)
-            news_at = job.sent_at + min(SCOUT_STEP * seen_s, seen_s + MAX_INTERVAL_S)
+            seen_s = latencies.scouted_s(job.model, most)
+            news_s = next_step_s(seen_s) if is_open else SCOUT_STEP * seen_s
+            news_at = job.sent_at + min(news_s, seen_s + MAX_INTERVAL_S)
             if news_at > self.now:
                 self.wakes.append(news_at)  # another one was seen to run at this age
-            elif out[job.model] < SCOUTS and self._ask(job):
+            elif out[job.model] < most and self._ask(job):
                 out[job.model] += 1
 
     def _lookups(self) -> None:
@@ -281,7 +287,7 @@ class _Pass:
                 by_result = False  # what an answer brings could not be kept
             kinds = EffectKind.RECOVER, EffectKind.FETCH
             kind = kinds[by_result or not capabilities.has_history]
-            if not self._start(kind, job) and self.slots.wanted:
+            if not self._start(kind, job) and self.slots.are_gone(submit=False):
                 return
 
     def _submits_wait(self) -> bool:
@@ -306,7 +312,7 @@ class _Pass:
         for job in due:
             if sums.held >= waiting:
                 return  # whatever model it is of, it would have to wait
-            if job.key in sums.keys or job.model in sums.held:
+            if job.key in sums.keys or job.model in sums.held or self._another_tells_more(job):
                 continue
             price_usd = scheduler.money.expected_usd(job)
             if sums.places <= 0 or len(sums.keys) >= at_most:
@@ -318,7 +324,7 @@ class _Pass:
                 return
             if self._start(EffectKind.SUBMIT, job):
                 sums.take(job, price_usd)
-            elif self.slots.wanted:
+            elif self.slots.are_gone(submit=True):
                 return
 
     def _uploads(self, at_most: int, beyond: int) -> None:
@@ -355,7 +361,7 @@ class _Pass:
         most = self.scheduler.gates.uploads_allowed(self.now)
         if len(desk.under_way) + len(self.uploads) >= most or not desk.takes(content, self.uploads):
             return False
-        counts = self.scheduler.limits.rate_scope is RateScope.ALL
+        counts = self.scheduler.rates.watches(submit=False)
         if counts and not self.slots.take(None):
             return False
         self.uploads.add(content)
@@ -378,6 +384,17 @@ class _Pass:
             return True  # the first one tells what the others will cost
         polled = scheduler.queues.polled + self.submits.polled
         return job.api is Mode.QUEUED and polled >= scheduler.polls.drainable(model)
+
+    def _another_tells_more(self, job: Job) -> bool:
+        """Whether a job of the same model is due that was not refused, as this one was."""
+        refusals, jobs = self.scheduler.gates.refusals, self.scheduler.jobs
+        if job.model not in refusals.models or not refusals.was_refused(job.key):
+            return False
+        waiting = map(jobs.__getitem__, self.scheduler.queues.idle(QueueKind.SUBMIT))
+        return any(
+            one.model == job.model and one.due_at <= self.now and not refusals.was_refused(one.key)
+            for one in waiting
+        )
 
     def _takes_jobs(self, model: str) -> bool:
         """Whether a model is not closed; one that refused a job is tried with one at a time."""

@@ -11,8 +11,9 @@ requests that are not done by the i-th value
 which is dynamic programming over a sorted sample (as in optimal one-dimensional clustering, of
 which this is the case with one-sided distances and a price in the place of a number of clusters).
 
-The price is what the budget says. With R requests a second, C places and a job of two more
-requests, the requests allow R / (2 + polls) jobs a second, the places C / (latency + delay). A
+The price is what the budget says. With R requests a second, C places and a job of k more requests
+(submit and result; the submit alone, where polls ask for the result), the requests allow
+R / (k + polls) jobs a second, the places C / (latency + delay). A
 higher price means fewer polls and more delay: the best one is where both meet. Where places bind
 at the lowest price, polls are free; where requests bind at the highest, a job is asked for once.
 """
@@ -23,16 +24,19 @@ import math
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import accumulate
 
 from batchgen.core.jobs.job import Job
 from batchgen.core.scheduling.latency import Latencies
-from batchgen.core.scheduling.rate_limit import RATE_WINDOW_S
+from batchgen.core.scheduling.rates.window import RATE_WINDOW_S
 
 OTHER_CALLS = 2
-"""Calls of a job beside its polls: submit and result."""
+"""Calls of a job beside its polls: submit and result; one, where polls ask for the result."""
+EARLY_S = 1.0
+"""Where polls are free, a model that nobody has seen is asked for after so long, then ever more
+rarely."""
 FREE_PRICE_S = 0.04
 FREE_PRICE_SHARE = 0.0045
 """The price where polls cost nothing: the greater of 0.04 s and 0.45 % of the mean. Guesses: with
@@ -89,6 +93,15 @@ class Schedule:
         return min(next_s, age_s + MAX_INTERVAL_S)
 
 
+def next_step_s(age_s: float) -> float:
+    """The next of the ages 1, 2.4, 4.4, 7.1 … s, each step `GROWTH` times the one before."""
+    next_s = step_s = EARLY_S
+    while next_s <= age_s + _SETTLING_S:
+        step_s = min(GROWTH * step_s, MAX_INTERVAL_S)
+        next_s += step_s
+    return next_s
+
+
 @lru_cache(64)
 def schedule(quantiles: tuple[float, ...], price_s: float) -> Schedule:
     """The cheapest schedule at a price; see the module for the recurrence.
@@ -127,10 +140,21 @@ def _polls(following: Sequence[int]) -> int:
 
 @dataclass(frozen=True, slots=True)
 class PollBudget:
-    """What polls compete for. `requests_per_s` is None where polls are not counted."""
+    """What polls compete for. `requests_per_s` is None where polls are free.
+
+    `other_calls` are those of a job beside its polls. `is_assumed`: polls are taken to be free, so
+    they hold nothing back, and are few until that is known.
+    """
 
     requests_per_s: float | None
     places: int
+    other_calls: int = OTHER_CALLS
+    is_assumed: bool = False
+
+    @property
+    def binding_per_s(self) -> float | None:
+        """The requests a second that submits have to share with polls; None: they need not."""
+        return None if self.is_assumed else self.requests_per_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,13 +194,23 @@ class PollScheduler:
         made = self._schedules.get(job.model) or self._guessed(job.model)
         # Nobody asked yet: even at no age at all it may be done.
         asked_s = -1.0 if job.polls == 0 else max(0.0, asked_at - job.sent_at - self.trip_s)
-        next_s = made.next_age_s(asked_s)
+        next_s = self._next_age_s(job.model, made, asked_s)
         if job.polls == 0:
             # A latency in wrong units must not put it behind the end of the window.
             next_s = min(next_s, self.retention_s / 2)
         if asked_s < self.last_chance_s:
             next_s = min(next_s, self.last_chance_s)
         return job.sent_at + self.trip_s + next_s + _SETTLING_S
+
+    def _next_age_s(self, model: str, made: Schedule, asked_s: float) -> float:
+        """As placed; of a model without any result also early, where polls are free."""
+        budget = self.budget
+        if budget.binding_per_s is not None or self.latencies.has_result(model):
+            return made.next_age_s(asked_s)
+        next_s = next_step_s(asked_s + EARLY_S / 2)
+        if not budget.is_assumed:
+            next_s = min(next_s, max(made.next_age_s(asked_s), asked_s + EARLY_S / 2))
+        return next_s
 
     def accepted(self, job: Job, now: float) -> None:
         """A job was accepted: what is in the mix, and how long a submit takes."""
@@ -210,7 +244,7 @@ class PollScheduler:
         request has without being done. Beside those that come home at this pace there may be as
         many as polls and results still fit into the hour for, were all done at `UNKNOWN_AGE_S`.
         """
-        requests_per_s = self.budget.requests_per_s
+        requests_per_s = self.budget.binding_per_s
         if requests_per_s is None:
             return math.inf
         load, a_window = self.load, self.jobs_per_window()
@@ -218,7 +252,7 @@ class PollScheduler:
             mean = a_window * (load.latency_s + load.delay_s + RATE_WINDOW_S) / RATE_WINDOW_S
             oldest = PUNCTUAL_SHARE * a_window * self.last_chance_s / RATE_WINDOW_S
             return min(mean + 3.0 * math.sqrt(mean), max(1.0, oldest))
-        in_time = (self.last_chance_s - UNKNOWN_AGE_S) * requests_per_s / OTHER_CALLS
+        in_time = (self.last_chance_s - UNKNOWN_AGE_S) * requests_per_s / self.budget.other_calls
         seen_s = self.latencies.scouted_s(model) + RATE_WINDOW_S
         return max(1.0, in_time, a_window * seen_s / RATE_WINDOW_S)
 
@@ -230,10 +264,10 @@ class PollScheduler:
 
     def jobs_per_window(self) -> float:
         """How many jobs a minute the requests suffice for; infinite where they are not counted."""
-        requests_per_s = self.budget.requests_per_s
+        requests_per_s = self.budget.binding_per_s
         if requests_per_s is None:
             return math.inf
-        return requests_per_s * RATE_WINDOW_S / (OTHER_CALLS + self.load.polls)
+        return requests_per_s * RATE_WINDOW_S / (self.budget.other_calls + self.load.polls)
 
     def longest_s(self, models: Iterable[str]) -> float:
         """How long the slowest known request of these models takes."""
@@ -244,7 +278,7 @@ class PollScheduler:
         grown = latencies.learned - self._learned
         if grown > NEW_SHARE * min(latencies.learned, 200) or latencies.revised > self._revised:
             return True
-        if budget.requests_per_s != known.requests_per_s:
+        if replace(budget, places=known.places) != known:
             return True
         return abs(budget.places - known.places) > NEW_SHARE * known.places
 
@@ -298,10 +332,12 @@ class PollScheduler:
     def _is_within_requests(self) -> bool:
         """Whether the places, not the requests, bind at this price; or a poll less brings nothing.
 
-        R / (2 + polls) ≥ C / (latency + delay), both in jobs a second.
+        R / (other calls + polls) ≥ C / (latency + delay), both in jobs a second.
         """
         requests_per_s, load = self.budget.requests_per_s, self.load
         if requests_per_s is None or load.polls <= ENOUGH_POLLS:
             return True
         stay_s = load.latency_s + load.delay_s + self.trip_s
-        return requests_per_s * stay_s >= self.budget.places * (OTHER_CALLS + load.polls)
+        return requests_per_s * stay_s >= self.budget.places * (
+            self.budget.other_calls + load.polls
+        )

@@ -31,6 +31,9 @@ def resolved(scheduler: SchedulerState, job: Job, event: Event) -> Event:
     retention_s = scheduler.capabilities.retention_s
     silent = GateKind.HISTORY in scheduler.gates.closed
     event = overdue(job, event, retention_s, silent=silent)
+    understood = scheduler.result_polls.understood(job, event)
+    if understood is not event:
+        return overdue(job, understood, retention_s, silent=silent)
     event = _by_sources(scheduler, job, event)
     event = _by_refusals(scheduler, job, event)
     return by_policy(job, event, scheduler.limits, retention_s)

@@ -18,7 +18,7 @@ from itertools import takewhile
 from batchgen.core.jobs.capabilities import Capabilities
 from batchgen.core.jobs.events import Change, Event, EventKind
 from batchgen.core.jobs.job import IN_FLIGHT, Job, JobState
-from batchgen.core.jobs.outcomes import CallKind, Response, Signal
+from batchgen.core.jobs.outcomes import CallKind
 from batchgen.core.jobs.placeholders import Content, Uploaded, placed, waiting_for
 from batchgen.core.jobs.policies import Limits
 from batchgen.core.jobs.spec import Mode, ModelKind
@@ -27,23 +27,27 @@ from batchgen.core.scheduling.digest import ACKED, digested, learn
 from batchgen.core.scheduling.doubts.clock_skew import DoubtClocks, redated
 from batchgen.core.scheduling.doubts.conclusions import concluded, doubts_without_history
 from batchgen.core.scheduling.doubts.lookups import Lookups
-from batchgen.core.scheduling.effects import CALLS, Effect, EffectKind, Outcome
+from batchgen.core.scheduling.effects import CALLS, Effect, EffectKind, Outcome, refused_until
 from batchgen.core.scheduling.gates.file_hosts import FileHosts, hosts_of
 from batchgen.core.scheduling.gates.gates import GateKind, Gates
 from batchgen.core.scheduling.latency import Latencies
 from batchgen.core.scheduling.learned import (
+    ACCOUNT_NOTE,
     LATENCIES_NOTE,
     LIMITED_NOTE,
     MEDIA_NOTE,
     PRICES_NOTE,
+    account_of,
     media_models_of,
 )
 from batchgen.core.scheduling.policy import in_time
 from batchgen.core.scheduling.poll_schedule import PollScheduler
 from batchgen.core.scheduling.prefetch import MODEL_STOCK, Prefetch
 from batchgen.core.scheduling.queues import JobQueues, QueueKind, line_of
-from batchgen.core.scheduling.rate_limit import RATE_WINDOW_S, Rates, RateWindow
+from batchgen.core.scheduling.rates.rates import Rates
+from batchgen.core.scheduling.rates.window import RATE_WINDOW_S, RateWindow
 from batchgen.core.scheduling.resolution import resolved
+from batchgen.core.scheduling.result_polls import ResultPolls
 from batchgen.core.scheduling.spending import Money
 from batchgen.core.scheduling.uploads import UploadQueue
 
@@ -68,6 +72,7 @@ class SchedulerState:
     lookups: Lookups = field(default_factory=Lookups)
     clocks: DoubtClocks = field(default_factory=DoubtClocks)
     hosts: FileHosts = field(default_factory=FileHosts)
+    result_polls: ResultPolls = field(init=False)
     kinds: Mapping[str, ModelKind] = field(default_factory=dict)
     """What models make, as the catalogue says."""
     media_models: set[str] = field(default_factory=set)
@@ -90,6 +95,7 @@ class SchedulerState:
     def __post_init__(self) -> None:
         """Polls are placed by what is learned, within the budget."""
         self.polls = PollScheduler(self.latencies, retention_s=self.capabilities.retention_s)
+        self.result_polls = ResultPolls(self.limits.poll_with)
         self.prefetch.separate({*self.limits.models, *self.rates.models})
 
     @property
@@ -115,7 +121,7 @@ class SchedulerState:
     def start(self, effect: Effect, now: float) -> Effect:
         """An effect starts; returns it with all that it is about."""
         if effect.counts:
-            self.rates.start(effect.model)
+            self.rates.start(effect.model, now, submit=effect.is_submit)
         if effect.job is not None:
             self._begin(effect, effect.job)
         if effect.kind is EffectKind.READ_HISTORY:
@@ -173,16 +179,28 @@ class SchedulerState:
         """What was learned of times, prices and limits: for the next run, and to be looked at."""
         notes = {LATENCIES_NOTE: self.latencies.dump(), PRICES_NOTE: self.money.dump()}
         notes[MEDIA_NOTE] = json.dumps(sorted(self.media_models))
+        notes[ACCOUNT_NOTE] = json.dumps(
+            {"rates": self.rates.lessons(), "results": self.result_polls.dump()}
+        )
         if self.rate.blocked_until:
             known = {"until": self.rate.blocked_until, "requests_per_minute": self.rate.allowed}
             notes[LIMITED_NOTE] = json.dumps(known)
         return notes
 
-    def load(self, latencies: str | None, prices: str | None, media: str | None = None) -> None:
-        """Begin with what earlier runs learned of times, prices, and models that make media."""
-        self.latencies.load(latencies)
-        self.money.load(prices)
-        self.media_models.update(media_models_of({MEDIA_NOTE: media or "[]"}))
+    @property
+    def findings(self) -> tuple[object, ...]:
+        """What was found out of the account; another value is worth writing down at once."""
+        whole = self.rates.whole
+        refused = None if whole.learned is None else whole.learned.refused
+        return self.rates.gets, self.result_polls.dump(), refused, whole.burst
+
+    def load(self, notes: Mapping[str, str]) -> None:
+        """Begin with what earlier runs learned of times, prices, models that make media, and
+        results as polls."""
+        self.latencies.load(notes.get(LATENCIES_NOTE))
+        self.money.load(notes.get(PRICES_NOTE))
+        self.media_models.update(media_models_of(notes))
+        self.result_polls.recall(account_of(notes).get("results"))
 
     def makes(self, model: str) -> ModelKind:
         """What a model makes: as the catalogue says, else as its results have shown."""
@@ -253,7 +271,6 @@ class SchedulerState:
         job, response = change.after, change.event.response
         if response is not None:
             self.gates.observe(response, job.model, job.key)
-            self.observe_limit(response)
         if change.event.kind in _PASSED:
             self._accepted(job, change.event.at)
         if change.files:
@@ -262,6 +279,7 @@ class SchedulerState:
         elif job.outputs is not change.before.outputs:
             self.hosts.named(job)
         learn(self, change)
+        self.result_polls.learn(change)
         self.money.account(job, paid_in_vain=change.event.kind is EventKind.AGAIN)
         if change.event.kind is EventKind.INTENDED:
             self.submitted_at.append(change.event.at)
@@ -294,10 +312,11 @@ class SchedulerState:
         if was_closed:
             self.prefetch.rewind(self.held.pop(job.model, 0))
 
-    def observe_limit(self, response: Response) -> None:
-        """A 429 is the account's, not the job's: nothing counted starts before its reset."""
-        if response.signal is Signal.RATE_LIMITED:
-            self.rate.refuse_until(response.retry_at, response.at)
+    def answered(self, effect: Effect, outcome: Outcome | None, now: float) -> None:
+        """A counted call ended. A 429 is the account's, not the job's: nothing counted starts
+        before its reset."""
+        until = refused_until(outcome)
+        self.rates.answered(effect.model, now, submit=effect.is_submit, refused_until=until)
 
     def uploads_done(self, done: Sequence[Uploaded]) -> None:
         """Uploads are recorded: replace their placeholders in waiting jobs."""

@@ -11,11 +11,12 @@ import math
 from dataclasses import replace
 
 from batchgen.core.jobs.job import JobState
-from batchgen.core.jobs.policies import RateScope
+from batchgen.core.jobs.policies import PollWith
 from batchgen.core.scheduling.gates.gates import GateKind
 from batchgen.core.scheduling.poll_schedule import OTHER_CALLS, PollBudget
 from batchgen.core.scheduling.queues import QueueKind
-from batchgen.core.scheduling.rate_limit import RATE_WINDOW_S
+from batchgen.core.scheduling.rates.rates import GetPrice
+from batchgen.core.scheduling.rates.window import RATE_WINDOW_S
 from batchgen.core.scheduling.state import SchedulerState
 
 
@@ -28,14 +29,12 @@ def tick(scheduler: SchedulerState, now: float) -> None:
 
 def _replan_polls(scheduler: SchedulerState, now: float) -> None:
     """Give polls other instants when what is known, or what competes with them, has changed."""
-    limit = scheduler.rate.allowed if scheduler.limits.rate_scope is RateScope.ALL else None
     places = scheduler.limits.concurrency
     if scheduler.all_drawn or scheduler.gates.holds_submits():
         left = scheduler.queues.counts[JobState.PENDING] + scheduler.in_flight
         places = max(1, min(places, left))
-    requests_per_s = None if limit is None else limit / RATE_WINDOW_S
     polls = scheduler.polls
-    if not polls.update(PollBudget(requests_per_s, places), now):
+    if not polls.update(_poll_budget(scheduler, places), now):
         return
     for key in scheduler.queues.idle(QueueKind.POLL):
         job = scheduler.jobs[key]
@@ -44,6 +43,19 @@ def _replan_polls(scheduler: SchedulerState, now: float) -> None:
         due_at = polls.next_poll_at(job, scheduler.asked_at.get(key, job.sent_at))
         if due_at != job.due_at:
             scheduler.queues.put(replace(job, due_at=due_at))
+
+
+def _poll_budget(scheduler: SchedulerState, places: int) -> PollBudget:
+    """What polls compete for, as far as it is known what they cost."""
+    rates, price = scheduler.rates, scheduler.rates.get_price
+    other_calls = OTHER_CALLS - (scheduler.result_polls.way is not PollWith.STATUS)
+    if price is GetPrice.FREE:
+        return PollBudget(None, places, other_calls)
+    is_assumed = price is GetPrice.ASSUMED_FREE
+    window = rates.whole if is_assumed else rates.of_gets
+    limit = None if window is None else window.allowed
+    requests_per_s = None if limit is None else limit / RATE_WINDOW_S
+    return PollBudget(requests_per_s, places, other_calls, is_assumed)
 
 
 def _watch_the_end(scheduler: SchedulerState, now: float) -> None:

@@ -185,8 +185,10 @@ def _signal_of_media(outcome: CallOutcome) -> Signal:
 
 def _too_early(job: Job, body: dict[str, Any], now: float) -> Event:
     """Running, as far as the word is known; else the next call asks the other way."""
-    reason = f"its result calls it {printable(str(body['status']), 60)!r}"
-    kind = EventKind.RUNNING if word_of(body) is StateWord.RUNNING else EventKind.TROUBLE
+    is_running = word_of(body) is StateWord.RUNNING
+    kind = EventKind.RUNNING if is_running else EventKind.TROUBLE
+    is_poll = is_running and job.state is JobState.SUBMITTED
+    reason = "" if is_poll else f"its result calls it {printable(str(body['status']), 60)!r}"
     return _event(kind, job, now, CallKind.RESULT, reason)
 
 

@@ -46,7 +46,7 @@ def wrong(**changes):
 def test_defaults_are_bounded_and_safe():
     manifest = parse_manifest(LEAST)
     assert manifest.budget == Budget(
-        concurrency=16, requests_per_minute=50, rate_limit_scope=RateScope.ALL, max_spend=None
+        concurrency=16, requests_per_minute="auto", rate_limit_scope=RateScope.AUTO, max_spend=None
     )
     assert manifest.retry.max_attempts == 3
     assert manifest.reconcile == Reconcile(

@@ -17,7 +17,8 @@ from batchgen.core.progress.tally import Tally
 from batchgen.core.scheduling.gates.gates import GateKind
 from batchgen.core.scheduling.gates.refusals import MODEL_PAUSE_S
 from batchgen.core.scheduling.poll_schedule import Load
-from batchgen.core.scheduling.rate_limit import Rates, RateWindow
+from batchgen.core.scheduling.rates.rates import Rates
+from batchgen.core.scheduling.rates.window import RateWindow
 from batchgen.core.scheduling.spending import Money
 from tests.core.builders import NOW, event, job, saved, scheduler
 

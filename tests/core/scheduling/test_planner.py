@@ -29,7 +29,7 @@ from batchgen.core.scheduling.gates.gates import AT_REST, GateKind, Gates
 from batchgen.core.scheduling.gates.outages import OUTAGE_AFTER
 from batchgen.core.scheduling.gates.refusals import MODEL_PAUSE_S
 from batchgen.core.scheduling.planner import PlannedEffects, plan
-from batchgen.core.scheduling.rate_limit import MARGIN_S, RateWindow
+from batchgen.core.scheduling.rates.window import MARGIN_S, RateWindow
 from batchgen.core.scheduling.spending import Money
 from tests.core.builders import NOW, event, everything, job, output, scheduler
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from batchgen.core.jobs.job import JobState as S
 from batchgen.core.jobs.job import Receipt, Totals
-from batchgen.core.scheduling.rate_limit import MARGIN_S, RATE_WINDOW_S, RateWindow
+from batchgen.core.scheduling.rates.window import MARGIN_S, RATE_WINDOW_S, RateWindow
 from batchgen.core.scheduling.spending import Money
 from tests.core.builders import NOW, job, scheduler
 

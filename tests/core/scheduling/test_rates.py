@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchgen.core.scheduling.rate_limit import (
+from batchgen.core.scheduling.rates.rates import RateLimits, Rates
+from batchgen.core.scheduling.rates.window import (
     RATE_WINDOW_S,
     RECOVERY_S,
     SAME_CONGESTION_S,
     SLOWEST,
-    Rates,
     RateWindow,
 )
 from tests.core.builders import NOW
@@ -72,7 +72,7 @@ def test_nor_across_a_crash_with_the_clock_put_back(seed, steps, back_s):
     crashed_at, durable, before = drive(chance, rates, NOW, steps)
     again_at = crashed_at + chance.choice((0.0, 30.0)) - back_s
 
-    again = Rates.restore(9, MODELS, durable, again_at)
+    again = Rates.restore(RateLimits(9, models=MODELS), durable, again_at)
     _, _, after = drive(chance, again, again_at, 80)
 
     arrivals = [(model, min(at, crashed_at)) for model, at in before]
@@ -102,9 +102,9 @@ def test_limits_may_change_between_runs():
     rates.start("a")
     rates.answered("a", NOW)
 
-    again = Rates.restore(3, {"b": 2}, rates.snapshot(NOW), NOW)
+    again = Rates.restore(RateLimits(3, models={"b": 2}), rates.snapshot(NOW), NOW)
 
-    assert again.whole.free(NOW) == 2
+    assert again.whole.used(NOW) == 1
     assert again.models["b"].free(NOW) == 2
 
 

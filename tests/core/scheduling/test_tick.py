@@ -20,7 +20,8 @@ from batchgen.core.scheduling.effects import EffectKind as F
 from batchgen.core.scheduling.gates.gates import GateKind
 from batchgen.core.scheduling.latency import Latencies
 from batchgen.core.scheduling.planner import BACKLOG_FACTOR, FREE_POLLS, SCOUTS, plan
-from batchgen.core.scheduling.rate_limit import Rates, RateWindow
+from batchgen.core.scheduling.rates.rates import Rates
+from batchgen.core.scheduling.rates.window import RateWindow
 from batchgen.core.scheduling.spending import Money
 from batchgen.core.scheduling.tick import submit_share, tick
 from batchgen.providers.segmind.treatments import WINDOW_S

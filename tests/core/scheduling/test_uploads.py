@@ -19,7 +19,7 @@ from batchgen.core.scheduling.planner import plan
 from batchgen.core.scheduling.policy import PATIENCE
 from batchgen.core.scheduling.prefetch import MODEL_STOCK
 from batchgen.core.scheduling.queues import QueueKind
-from batchgen.core.scheduling.rate_limit import RateWindow
+from batchgen.core.scheduling.rates.window import RateWindow
 from batchgen.core.scheduling.spending import Money
 from batchgen.core.scheduling.uploads import (
     BYTES_AT_ONCE,

@@ -135,7 +135,7 @@ def _page(start: Start, body: list[str]) -> str:
         f"name: {_word(start.name)} # the run directory is runs/<name>",
         "",
         "budget:",
-        "  requests_per_minute: 50 # your plan: 5 (free) or 50 (Pro)",
+        "  requests_per_minute: auto # found out; a number is never exceeded",
         "  # max_spend: 5.00 # USD, at most; every job then needs a price",
         "",
     ]

@@ -76,6 +76,10 @@ class Refusals:
         passed = [self._passed_at.get(model, 0.0)] if model else self._passed_at.values()
         return max(passed, default=0.0) >= refused_at - SAME_TIME_S
 
+    def was_refused(self, job_key: int) -> bool:
+        """Whether the last submit of this job was refused, and nobody knows yet for whose sake."""
+        return job_key in self._jobs
+
     @property
     def any_passed(self) -> bool:
         """Whether any submit was accepted in this process."""
