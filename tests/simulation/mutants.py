@@ -22,6 +22,7 @@ from tests.simulation import (
     mutants_of_budgets,
     mutants_of_kinds,
     mutants_of_lookups,
+    mutants_of_rates,
     mutants_of_results,
     mutants_of_submits,
     mutants_of_uploads,
@@ -38,6 +39,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *mutants_of_lookups.MUTANTS,
     *mutants_of_results.MUTANTS,
     *mutants_of_budgets.MUTANTS,
+    *mutants_of_rates.MUTANTS,
     *mutants_of_uploads.MUTANTS,
     *mutants_of_kinds.MUTANTS,
 )

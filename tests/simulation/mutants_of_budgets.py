@@ -22,15 +22,15 @@ MUTANTS = (
     Mutant(
         "slot-freed-at-request-start",
         "a slot of the window comes free a minute after the request began, not after its answer",
-        "self.scheduler.rates.answered(effect.model, self._ports.clock.now())",
-        "self.scheduler.rates.answered(effect.model, self._ports.clock.now() - 1.0)",
+        "self.scheduler.answered(effect, outcome, self._ports.clock.now())",
+        "self.scheduler.answered(effect, outcome, self._ports.clock.now() - 1.0)",
         night="2",
     ),
     Mutant(
         "429-ignored",
         "a 429 holds back one job instead of the account",
-        "if response.signal is Signal.RATE_LIMITED:",
-        "if response.signal is None:",
+        "refused = response is not None and response.signal is Signal.RATE_LIMITED",
+        "refused = response is not None and response.signal is None",
         tests="tests/core/scheduling/test_state.py",
     ),
     Mutant(
@@ -50,15 +50,15 @@ MUTANTS = (
     Mutant(
         "window-of-a-model-forgotten-at-restart",
         "the rate window of a single model begins empty after a restart",
-        "RateWindow.restore(own, kept.get(model), now)",
-        "RateWindow.restore(own, None, now)",
+        "RateWindow.restore(most, kept.get(m), now)",
+        "RateWindow.restore(most, None, now)",
         night="killed_under_a_rate_of_a_model",
     ),
     Mutant(
         "requests-of-a-model-not-counted",
         "a limit on the requests of a single model is never used up",
-        "return [self.whole] if own is None else [self.whole, own]",
-        "return [self.whole] if own is None else [self.whole]",
+        "return [*windows, own] if counted and own is not None else windows",
+        "return windows",
         night="killed_under_a_rate_of_a_model",
     ),
     Mutant(

@@ -25,7 +25,7 @@ MUTANTS = (
     Mutant(
         "kinds-forgotten-by-the-next-process",
         "after a restart a model may bring a text in place of its pictures again",
-        '        self.media_models.update(media_models_of({MEDIA_NOTE: media or "[]"}))\n',
+        "        self.media_models.update(media_models_of(notes))\n",
         "",
         tests="tests/core/scheduling/test_state.py",
     ),

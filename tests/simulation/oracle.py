@@ -203,11 +203,11 @@ def _broken_budget(scenario: Scenario, report: RehearsalReport) -> list[str]:
     """
     ledger, found = report.service.ledger, []
     late = uncounted(report)
-    places = (
-        (Endpoint.SUBMIT, Endpoint.SYNC) if scenario.limits.rate_scope is RateScope.SUBMIT else ()
-    )
+    # What is to be found out binds submits from the first one on.
+    is_strict = scenario.limits.rate_scope is RateScope.ALL
+    places = () if is_strict else (Endpoint.SUBMIT, Endpoint.SYNC)
     busiest = ledger.busiest_window_count(places=places)
-    limit = scenario.requests_per_minute
+    limit = None if scenario.learns else scenario.requests_per_minute
     if limit is not None and busiest > limit + late:
         found.append(f"{busiest} requests in a minute, {limit} allowed")
     # An endless job is given up after its hour, and then its place is free.

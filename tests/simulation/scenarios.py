@@ -20,6 +20,7 @@ from batchgen.providers.segmind.simulator import (
 from batchgen.testing.rehearsal import Interruption, Mishap, Scenario
 from tests.simulation.oddities import with_oddities
 from tests.simulation.tightening import tighten
+from tests.simulation.unknowns import with_unknowns
 from tests.simulation.uploading import with_uploads
 from tests.simulation.widening import widen
 from tests.simulation.worlds import with_worlds
@@ -79,13 +80,15 @@ def scenario_of(seed: int) -> Scenario:
 
     Two of three hold more troubles, six of twenty tighter budgets or a slow service, three of
     twenty files to be uploaded, five of twenty oddities of the service and of what is before it,
-    four of twenty models that make texts or films, workflows, or failures that pass.
+    four of twenty models that make texts or films, workflows, or failures that pass, six of twenty
+    a service of which nobody knows how it counts.
     """
     if seed % 20 == 19:
         return _duplicate_ids(seed)
     plain = _plain(seed)
     night = tighten(widen(plain, seed) if seed % 3 else plain, seed)
-    return with_uploads(with_worlds(with_oddities(night, seed), seed), seed)
+    night = with_worlds(with_oddities(night, seed), seed)
+    return with_unknowns(with_uploads(night, seed), seed)
 
 
 def _plain(seed: int) -> Scenario:

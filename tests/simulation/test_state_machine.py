@@ -26,7 +26,7 @@ from batchgen.core.scheduling.effects import (
 )
 from batchgen.core.scheduling.gates.gates import GateKind
 from batchgen.core.scheduling.planner import plan
-from batchgen.core.scheduling.rate_limit import Rates
+from batchgen.core.scheduling.rates.rates import RateLimits, Rates
 from batchgen.core.scheduling.spending import Money
 from batchgen.core.scheduling.state import SchedulerState
 from batchgen.core.scheduling.tick import tick
@@ -92,7 +92,7 @@ class Run(RuleBasedStateMachine):
         self.under_way: list[Effect] = []
         self.scheduler = SchedulerState(
             limits=Limits(concurrency=2, on_expired=OnExpired.RECOVER, max_attempts=2),
-            rates=Rates.restore(30, {}, self.ledger.note("rate"), self.now),
+            rates=Rates.restore(RateLimits(30), self.ledger.note("rate"), self.now),
             capabilities=CAPABILITIES,
             money=Money.of(CAP_USD, self.ledger.totals(), active),
         )
@@ -116,8 +116,9 @@ class Run(RuleBasedStateMachine):
             drawn = self.ledger.draw(self.scheduler.prefetch.of(None).last_key, decided.draw)
             self.scheduler.drew(None, drawn, decided.draw, self.now)
             return
-        counted = [effect.model for effect in decided.effects if effect.counts]
-        note = self.scheduler.rates.note(counted, self.now)
+        counted = [effect for effect in decided.effects if effect.counts]
+        submits, others = ([e.model for e in counted if e.is_submit is s] for s in (True, False))
+        note = self.scheduler.rates.note(submits, self.now, others)
         if note is not None:
             self.ledger.record((), {"rate": note})
         for effect in decided.effects:
@@ -136,7 +137,7 @@ class Run(RuleBasedStateMachine):
 
     def end(self, effect: Effect, choose) -> None:
         if effect.counts:
-            self.scheduler.rate.answered(self.now)
+            self.scheduler.answered(effect, None, self.now)
         if effect.kind is K.READ_HISTORY:
             self.end_read(choose)
         elif effect.job is None:
