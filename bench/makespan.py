@@ -7,14 +7,16 @@ of this machine: the figures are the same wherever and whenever it runs.
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 
 from batchgen.core.common.json import canonical_json
-from batchgen.core.jobs.policies import Limits
+from batchgen.core.jobs.policies import PollWith
 from batchgen.core.jobs.spec import JobSpec
 from batchgen.core.scheduling.latency import Latencies
-from batchgen.core.scheduling.rate_limit import Rates, RateWindow
+from batchgen.core.scheduling.learned import account_of
+from batchgen.core.scheduling.rates.rates import Rates
 from batchgen.core.scheduling.state import SchedulerState
 from batchgen.ports import Ports
 from batchgen.providers.segmind.provider import CAPABILITIES, Segmind
@@ -22,9 +24,10 @@ from batchgen.runner.runner import Runner
 from batchgen.testing.memory import MemoryState, RecordingProgress
 from batchgen.testing.virtual_time import START_AT, VirtualClock, run_virtual
 from batchgen.testing.world import Disk, World
-from bench.fleet import TRIP_S, Clairvoyant, FleetApi, NoOutputs
+from bench.fleet import TRIP_S, FleetApi, NoOutputs, best_makespan_s
 from bench.harness import Goal, Row, Spread
-from bench.scenarios import NIGHTS, Night, around
+from bench.scenarios import IN_WORLDS, NIGHTS, Night, around
+from bench.worlds import Gets
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,8 @@ class Outcome:
     delay_s: float
     refused: int
     forgotten: int
-    learned: str
+    refused_at: Sequence[float]
+    learned: Mapping[str, str]
 
     @property
     def ratio(self) -> float:
@@ -53,7 +57,7 @@ class Silent(RecordingProgress):
         """Nothing."""
 
 
-def live(night: Night, seed: int = 0, learned: str | None = None) -> Outcome:
+def live(night: Night, seed: int = 0, learned: Mapping[str, str] | None = None) -> Outcome:
     """One night; `learned` is what an earlier one knew in the end, or None for the first one."""
     latencies = night.latencies(seed)
 
@@ -63,32 +67,33 @@ def live(night: Night, seed: int = 0, learned: str | None = None) -> Outcome:
         clock = VirtualClock()
         state = MemoryState(World(random.Random(seed)), Disk(clock))
         state.stored.import_jobs(_spec(night, number) for number in range(night.jobs))
-        submits_only = night.scope.value == "submit"
-        api = FleetApi(latencies, clock, night.requests_per_minute, submits_only)
+        known = account_of(learned or {})
+        api = FleetApi(latencies, clock, night.world)
         guesses = {f"model-{index}": night.guess_s for index in range(night.models)}
         scheduler = SchedulerState(
-            limits=Limits(concurrency=night.concurrency, rate_scope=night.scope),
-            rates=Rates(RateWindow(night.requests_per_minute)),
+            limits=night.limits,
+            rates=Rates.restore(night.rates, None, clock.now(), known.get("rates")),
             capabilities=CAPABILITIES,
             latencies=Latencies(guesses),
         )
-        scheduler.latencies.load(learned)
+        scheduler.load(learned or {})
         await Runner(scheduler, Ports(api, Segmind(), state, NoOutputs(), clock, Silent())).run()
         counts = state.stored.totals().counts
         assert counts == {"done": night.jobs}, counts
-        best = Clairvoyant(latencies, night.requests_per_minute, night.concurrency)
-        best.submits_only = submits_only
+        by_state = night.limits.poll_with is PollWith.STATUS
+        best_s = best_makespan_s(latencies, night.world, night.concurrency, by_state=by_state)
         made = sum(api.calls.values())
         return Outcome(
             night,
             clock.now() - START_AT,
-            best.makespan_s(),
+            best_s,
             made / night.jobs,
             api.calls["poll"] / night.jobs,
             fmean(api.delays_s),
             api.refused,
             api.forgotten,
-            scheduler.latencies.dump(),
+            [at - START_AT for at in api.refused_at],
+            scheduler.lessons(),
         )
 
     return run_virtual(play)
@@ -139,7 +144,51 @@ def run(quick: bool) -> list[Row]:
         ),
         Row("results forgotten", _one(sum(o.forgotten for o in found)), goal=Goal(0), counts=True),
     ]
-    return [*rows, *_against_the_sdk(quick)]
+    return [*rows, *_in_worlds(quick), *_against_the_sdk(quick)]
+
+
+def _in_worlds(quick: bool) -> list[Row]:
+    """Every world that the service may turn out to be: the first night, where nothing of it is
+    known, and the next one, which knows what the first one found out."""
+    chosen = [replace(n, jobs=300) for n in IN_WORLDS[::3]] if quick else list(IN_WORLDS)
+    first = [live(night) for night in chosen]
+    found = {
+        "first night": first,
+        "with a memory": [
+            live(night, 1, outcome.learned) for night, outcome in zip(chosen, first, strict=True)
+        ],
+    }
+    rows = [_row(outcome, f", {name}") for name, all_of in found.items() for outcome in all_of]
+    for name, must, refused in (("first night", 0.95, 3), ("with a memory", 0.97, 0)):
+        outcomes = found[name]
+        ratios = [outcome.ratio for outcome in outcomes]
+        rows += [
+            Row(f"worlds, {name}: mean", _one(fmean(ratios)), goal=_at_least(quick, must, 0.98)),
+            Row(f"worlds, {name}: lowest", _one(min(ratios)), goal=_at_least(quick, 0.88)),
+            Row(
+                f"worlds, {name}: 429s a night, most",
+                _one(max(outcome.refused for outcome in outcomes)),
+                goal=Goal(refused, 0),
+                counts=True,
+            ),
+        ]
+    for tells, must, aim in ((True, 2.1, 2.03), (False, 3.2, 3.05)):
+        binding = [
+            outcome.requests_a_job
+            for outcome in [*found["first night"], *found["with a memory"]]
+            if (outcome.night.world.early_result < 300) is tells
+            and outcome.night.world.gets is Gets.COUNTED
+        ]
+        what = "answer early" if tells else "are refused early"
+        rows.append(
+            Row(
+                f"worlds, requests a job where all calls count and results {what}: most",
+                _one(max(binding)),
+                goal=Goal(must, aim),
+                counts=True,
+            )
+        )
+    return rows
 
 
 def _one(value: float) -> Spread:
@@ -151,12 +200,12 @@ def _at_least(quick: bool, must: float, aim: float | None = None) -> Goal | None
     return None if quick else Goal(must, aim, at_least=True)
 
 
-def _row(outcome: Outcome) -> Row:
+def _row(outcome: Outcome, of: str = "") -> Row:
     a_minute = outcome.night.jobs * 60
     ours, best = a_minute / outcome.makespan_s, a_minute / outcome.clairvoyant_s
     what = (
-        f"{outcome.night.name}: {outcome.requests_a_job:.2f} requests a job, "
-        f"{outcome.delay_s:.1f} s late"
+        f"{outcome.night.name}{of}: {outcome.requests_a_job:.2f} requests a job, "
+        f"{outcome.delay_s:.1f} s late" + (f", {outcome.refused} times refused" if of else "")
     )
     return Row(what, _one(ours), "jobs/min", _one(best), _one(outcome.ratio))
 
@@ -197,7 +246,11 @@ def _against_the_sdk(quick: bool) -> list[Row]:
 
 def main() -> None:
     """Every night, or those whose names hold one of the arguments, a line each."""
-    chosen = [n for n in NIGHTS if not sys.argv[1:] or any(a in n.name for a in sys.argv[1:])]
+    chosen = [
+        n
+        for n in (*NIGHTS, *IN_WORLDS)
+        if not sys.argv[1:] or any(a in n.name for a in sys.argv[1:])
+    ]
     ratios = []
     for night in chosen:
         outcome = live(night)

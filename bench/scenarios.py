@@ -12,7 +12,9 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from batchgen.core.jobs.policies import RateScope
+from batchgen.core.jobs.policies import Limits, PollWith, RateScope
+from batchgen.core.scheduling.rates.rates import FIRST_LIMIT, RateLimits
+from bench.worlds import WORLDS, Gets, World
 
 Draw = Callable[[random.Random, int, int], float]
 """Seconds one request takes: from chance, its number, and the count of all."""
@@ -31,6 +33,34 @@ class Night:
     guess_s: float = 22.0
     jobs: int = 1_500
     models: int = 1
+    unknown_world: World | None = None
+    """Where the run has to find out what counts; else it is told, and results are asked for only
+    once they are done."""
+
+    @property
+    def world(self) -> World:
+        """The service of this night."""
+        if self.unknown_world is not None:
+            return self.unknown_world
+        gets = Gets.FREE if self.scope is RateScope.SUBMIT else Gets.COUNTED
+        return World(self.name, self.requests_per_minute, gets)
+
+    @property
+    def limits(self) -> Limits:
+        """What the run is told."""
+        if self.unknown_world is None:
+            return Limits(concurrency=self.concurrency, rate_scope=self.scope)
+        return Limits(
+            concurrency=self.concurrency, rate_scope=RateScope.AUTO, poll_with=PollWith.AUTO
+        )
+
+    @property
+    def rates(self) -> RateLimits:
+        """The requests a minute that the run is told, if any."""
+        if self.unknown_world is None:
+            return RateLimits(self.requests_per_minute, scope=self.scope)
+        told = self.unknown_world.told
+        return RateLimits(told or FIRST_LIMIT, learns=told is None, scope=RateScope.AUTO)
 
     @property
     def requests_bind(self) -> bool:
@@ -105,3 +135,7 @@ OUR_OWN = (
     Night("R=200 all, 10→200 s, C=100", growing(10, 200), 200, 100, jobs=3_000),
 )
 NIGHTS = OF_THE_DESIGN + OUR_OWN
+IN_WORLDS = tuple(
+    Night(world.name, around(22), world.told, unknown_world=world) for world in WORLDS
+)
+"""The same night in every world that the service may turn out to be."""
