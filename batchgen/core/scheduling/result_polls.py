@@ -21,6 +21,7 @@ REFUSALS = frozenset(
     {
         Signal.NOT_NOW,
         Signal.MIDDLEMAN,
+        Signal.UNREADABLE,
         Signal.BAD_REQUEST,
         Signal.NOT_FOUND,
         Signal.WRONG_METHOD,

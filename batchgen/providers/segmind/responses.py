@@ -165,7 +165,17 @@ def read_result(
         return Reading(failed_call(CallKind.RESULT, job, outcome, signal, now), {})
     if _still_running(body):
         return Reading(_too_early(job, body, now), {})
+    if job.state is JobState.SUBMITTED and not _is_surely_final(outcome, body):
+        # Asked before anything said that it is done: what has no state may mean "not yet".
+        return Reading(failed_call(CallKind.RESULT, job, outcome, Signal.UNREADABLE, now), {})
     return _final(job, outcome, now, CallKind.RESULT, kind)
+
+
+def _is_surely_final(answer: Answer, body: Mapping[str, Any]) -> bool:
+    """Whether an answer says that it is done, or is the file itself, or names one."""
+    told = (body.get(key) for key in MEDIA_KEYS)
+    is_named = any(isinstance(value, str) and is_url(value) for value in told)
+    return word_of(body) is StateWord.COMPLETED or is_named or bool(_raw_media(answer))
 
 
 def _signal_of_media(outcome: CallOutcome) -> Signal:

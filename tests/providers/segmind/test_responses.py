@@ -528,6 +528,21 @@ def test_a_text_is_a_result_only_of_a_model_that_is_not_known_to_make_media(body
     apply(job(state), refused.event)
 
 
+@pytest.mark.parametrize("kind", list(ModelKind))
+@pytest.mark.parametrize("body", [*TEXTS, {"message": "still busy"}], ids=str)
+def test_an_early_answer_that_tells_no_state_ends_no_job(body, kind):
+    """Nothing said yet that it is done: a request that runs may be answered so."""
+    event = read_result(job(S.SUBMITTED), answer(body), NOW, kind=kind).event
+
+    assert (event.kind, event.response.signal) == (E.TROUBLE, Signal.UNREADABLE)
+
+
+def test_an_early_answer_that_names_a_file_needs_no_state():
+    body = {"output": "https://cdn.example/cup.png"}
+
+    assert read_result(job(S.SUBMITTED), answer(body), NOW).event.kind is E.RESULT
+
+
 def test_an_unknown_state_of_a_result_is_told_and_made_harmless():
     event = read_result(job(S.FETCHING), answer({"status": "WARM\x1b[2JING"}), NOW).event
 
