@@ -26,7 +26,7 @@ class PollWith(StrEnum):
     RESULT = "result"
     """That of its result, which also tells that it still runs: one call less a job."""
     AUTO = "auto"
-    """The result, as long as the service answers so."""
+    """Whichever takes fewer calls: the result."""
 
 
 class OnExpired(StrEnum):

@@ -70,7 +70,7 @@ class Budget(ManifestPart):
     """Which calls count as requests: all of them, submits only, or what turns out to count."""
     poll_with: Annotated[PollWith, Field(strict=False, examples=["status"])] = PollWith.AUTO
     """How a job is asked for: by its status and then its result, by its result alone (one call less
-    a job), or by its result as long as the service answers so."""
+    a job), or in the way that takes fewest calls, which is the latter."""
     max_spend: Annotated[
         Annotated[float, Field(gt=0, le=10_000_000)] | None,
         Field(examples=[20.0]),

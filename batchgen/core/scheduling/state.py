@@ -100,7 +100,7 @@ class SchedulerState:
 
     @property
     def rate(self) -> RateWindow:
-        """The window over all requests."""
+        """The window over what counts."""
         return self.rates.whole
 
     @property
